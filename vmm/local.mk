@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The VMM: everything but main.c is a library, so that unit tests and fuzz targets link the same
+# objects as the program.
+
+noinst_LIBRARIES += vmm/libvmm.a
+vmm_libvmm_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) -pthread
+vmm_libvmm_a_SOURCES = \
+	vmm/backend/chardev.c vmm/backend/chardev.h \
+	vmm/backend/disk.c vmm/backend/disk.h \
+	vmm/backend/tap.c vmm/backend/tap.h \
+	vmm/bus.c vmm/bus.h \
+	vmm/config.c vmm/config.h \
+	vmm/devices/debug_port.c vmm/devices/debug_port.h \
+	vmm/devices/i8042.c vmm/devices/i8042.h \
+	vmm/devices/power.c vmm/devices/power.h \
+	vmm/devices/serial.c vmm/devices/serial.h \
+	vmm/irq.c vmm/irq.h \
+	vmm/kvm.c vmm/kvm.h \
+	vmm/loader/bzimage.c vmm/loader/elf.c vmm/loader/flat.c \
+	vmm/loader/loader.c vmm/loader/loader.h \
+	vmm/loop.c vmm/loop.h \
+	vmm/machine.c vmm/machine.h \
+	vmm/memory.c vmm/memory.h \
+	vmm/qmp/qmp.c vmm/qmp/qmp.h vmm/qmp/commands.c vmm/qmp/commands.h \
+	vmm/util.c vmm/util.h \
+	vmm/vcpu.c vmm/vcpu.h \
+	vmm/virtio/blk.c vmm/virtio/console.c vmm/virtio/net.c vmm/virtio/rng.c \
+	vmm/virtio/device.c vmm/virtio/device.h \
+	vmm/virtio/mmio.c vmm/virtio/mmio.h \
+	vmm/virtio/queue.c vmm/virtio/queue.h \
+	vmm/arch/arch.h
+
+if ARCH_X86_64
+vmm_libvmm_a_SOURCES += \
+	vmm/arch/x86_64/acpi.c vmm/arch/x86_64/acpi.h \
+	vmm/arch/x86_64/boot.c \
+	vmm/arch/x86_64/cpu.c \
+	vmm/arch/x86_64/irqchip.c \
+	vmm/arch/x86_64/layout.h \
+	vmm/arch/x86_64/platform.c
+endif
+
+bin_PROGRAMS += vole
+vole_SOURCES = vmm/main.c
+vole_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+vole_LDADD = vmm/libvmm.a $(JANSSON_LIBS) -pthread
+dist_man_MANS += docs/man/vole.1

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The machine: owner of everything that makes up one microVM, and its state machine.
+ *
+ *               cont                 stop
+ *   created ----------> running <----------> paused         (stop and cont are idempotent)
+ *      |                   |        cont        |
+ *      +-------------------+--------------------+--> shutdown     guest or `quit`; final
+ *
+ * A reset keeps the state it found: a running machine starts again from its first instruction, a
+ * paused one waits there. All functions are for the main loop's thread, but for
+ * machine_request(), which is how vCPU and device threads ask for something.
+ */
+#ifndef VOLE_MACHINE_H
+#define VOLE_MACHINE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "vmm/config.h"
+#include "vmm/loop.h"
+#include "vmm/util.h"
+
+struct machine;
+struct chardev;
+struct disk;
+
+enum machine_state {
+    MACHINE_CREATED,
+    MACHINE_RUNNING,
+    MACHINE_PAUSED,
+    MACHINE_SHUTDOWN,
+    MACHINE_STATES,
+};
+
+/* Why the machine was shut down or reset; the words are QMP's ShutdownCause where it has them. */
+enum machine_cause {
+    CAUSE_NONE,
+    CAUSE_HOST_QMP_QUIT,
+    CAUSE_HOST_QMP_RESET,
+    CAUSE_HOST_SIGNAL,
+    CAUSE_GUEST_SHUTDOWN,
+    CAUSE_GUEST_RESET,
+    CAUSE_GUEST_PANIC,
+    CAUSE_GUEST_TRIPLE_FAULT,
+    CAUSE_HOST_ERROR,
+    MACHINE_CAUSES,
+};
+
+const char *machine_cause_name(enum machine_cause cause); /* "guest-shutdown" */
+bool machine_cause_is_guest(enum machine_cause cause);
+
+/* The process's exit status for each way to end; docs/man/vole.1 lists them. */
+enum vole_exit {
+    EXIT_OK = 0,           /* guest poweroff, quit, or a signal that asks to end */
+    EXIT_ERROR = 1,        /* the machine could not be made, or the host failed */
+    EXIT_USAGE = 2,        /* the command line */
+    EXIT_TRIPLE_FAULT = 3, /* the guest's processor gave up */
+    EXIT_PANIC = 4,        /* the guest said that it panicked */
+};
+
+enum machine_event_kind {
+    MACHINE_EVENT_STOP,
+    MACHINE_EVENT_RESUME,
+    MACHINE_EVENT_RESET,
+    MACHINE_EVENT_POWERDOWN,
+    MACHINE_EVENT_SHUTDOWN,
+};
+
+struct machine_event {
+    enum machine_event_kind kind;
+    enum machine_cause cause; /* of RESET and SHUTDOWN */
+};
+
+/* Makes the machine, loads the guest, and starts the vCPU threads; no instruction runs before
+ * machine_cont(). `config` stays the caller's and must live as long. NULL with `err` set. */
+struct machine *machine_new(const struct config *config, struct loop *main_loop, struct error *err);
+/* Stops the vCPUs and takes all apart. */
+void machine_free(struct machine *m);
+
+/* One listener; called in the main loop's thread. */
+void machine_listen(struct machine *m, void (*event)(void *opaque, const struct machine_event *ev),
+                    void *opaque);
+
+enum machine_state machine_state(const struct machine *m);
+const struct config *machine_config(const struct machine *m);
+
+/* Each fails with `err` set, and changes nothing, where the state does not allow it. */
+int machine_cont(struct machine *m, struct error *err);
+int machine_stop(struct machine *m, struct error *err);
+int machine_reset(struct machine *m, enum machine_cause cause, struct error *err);
+/* Presses the power button: the guest is asked, and may ignore it. */
+int machine_powerdown(struct machine *m, struct error *err);
+/* Ends the main loop; the state becomes MACHINE_SHUTDOWN. Always works. */
+void machine_quit(struct machine *m, enum machine_cause cause);
+
+/* What the process should exit with; valid once the state is MACHINE_SHUTDOWN. */
+enum vole_exit machine_exit_status(const struct machine *m);
+
+/* For the query commands. Indices run from 0; a getter returns NULL or 0 past the end. */
+pid_t machine_vcpu_tid(const struct machine *m, unsigned index);
+struct chardev *machine_chardev(const struct machine *m, unsigned index);
+/* Size in bytes of config.disks[index]'s image. */
+uint64_t machine_disk_size(const struct machine *m, unsigned index);
+
+/*
+ * From any thread, any number of times: the guest (or a device thread) asks for a reset or an end.
+ * It returns at once and is carried out in the main loop; the first end that was asked for wins.
+ */
+enum machine_request {
+    MACHINE_REQUEST_RESET,
+    MACHINE_REQUEST_SHUTDOWN,
+};
+void machine_request(struct machine *m, enum machine_request request, enum machine_cause cause);
+
+#endif

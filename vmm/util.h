@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The few helpers that every file of the VMM uses: errors that a person can act on, cleanup by
+ * scope, and access to fields of fixed width.
+ */
+#ifndef VOLE_UTIL_H
+#define VOLE_UTIL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ARRAY_SIZE(a)     (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b)         ((a) < (b) ? (a) : (b))
+#define MAX(a, b)         ((a) > (b) ? (a) : (b))
+#define ALIGN_UP(x, a)    (((x) + (a)-1) & ~((uint64_t)(a)-1))
+#define ALIGN_DOWN(x, a)  ((x) & ~((uint64_t)(a)-1))
+#define KiB               ((uint64_t)1 << 10)
+#define MiB               ((uint64_t)1 << 20)
+#define GiB               ((uint64_t)1 << 30)
+#define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
+
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+
+/*
+ * What went wrong, as one line without a newline, naming the thing it happened to. The caller owns
+ * the struct (normally on its stack); whoever fails first fills it, and a caller that knows more
+ * puts that in front with error_prefix(). Functions that take one return a negative value or NULL
+ * when they have filled it, and leave it alone otherwise.
+ */
+struct error {
+    char msg[512];
+};
+
+/* Fills `err` and returns -1, so that `return error_set(err, ...)` is one statement. */
+int error_set(struct error *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* The same, with ": " and the text of `errnum` behind it. */
+int error_set_errno(struct error *err, int errnum, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Puts context and ": " in front of what is there. Returns -1. */
+int error_prefix(struct error *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* One line to standard error, with the program's name in front; for what is no call's result. */
+void log_warn(const char *fmt, ...) PRINTF_LIKE(1, 2);
+
+/*
+ * Cleanup by scope. Hand a value over by storing it and setting the local to NULL or -1
+ * (steal_ptr(), steal_fd()).
+ */
+static inline void cleanup_freep(void *p)
+{
+    free(*(void **)p);
+}
+
+static inline void cleanup_closep(const int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+}
+
+#define cleanup_free  __attribute__((cleanup(cleanup_freep)))
+#define cleanup_close __attribute__((cleanup(cleanup_closep)))
+
+static inline int steal_fd(int *fd)
+{
+    int out = *fd;
+
+    *fd = -1;
+    return out;
+}
+
+#define steal_ptr(pp)                      \
+    __extension__({                        \
+        __typeof__(*(pp)) stolen_ = *(pp); \
+        *(pp) = NULL;                      \
+        stolen_;                           \
+    })
+
+/* malloc and friends for small, bounded sizes: the process ends when memory does. */
+void *xcalloc(size_t n, size_t size);
+char *xstrdup(const char *s);
+char *xasprintf(const char *fmt, ...) PRINTF_LIKE(1, 2);
+
+/*
+ * Reads or writes the whole range at `offset`, retrying what was interrupted or short. Return 0, or
+ * a negative errno; a read that meets the end of the file returns -ENODATA.
+ */
+int pread_full(int fd, void *buf, size_t len, uint64_t offset);
+int write_full(int fd, const void *buf, size_t len);
+
+/*
+ * A file given as a path, or as "fd:N" for a descriptor that this process inherited. Takes over an
+ * inherited descriptor (marks it close-on-exec). Returns the descriptor, or -1 with `err` set.
+ */
+int open_path_or_fd(const char *spec, int flags, struct error *err);
+
+/* "512M" and the like: digits and an optional K, M, G or T (powers of 1024). 0 or -1. */
+int parse_size(const char *text, uint64_t *out);
+
+#endif
