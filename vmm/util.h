@@ -6,6 +6,7 @@
 #ifndef VOLE_UTIL_H
 #define VOLE_UTIL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -91,10 +92,18 @@ int write_full(int fd, const void *buf, size_t len);
 
 /*
  * A file given as a path, or as "fd:N" for a descriptor that this process inherited. Takes over an
- * inherited descriptor (marks it close-on-exec). Returns the descriptor, or -1 with `err` set.
+ * inherited descriptor (marks it close-on-exec), which must be open for what `flags` asks; a file
+ * that O_CREAT makes is its owner's alone. Returns the descriptor, or -1 with `err` set.
  */
 int open_path_or_fd(const char *spec, int flags, struct error *err);
 
+/* The first half of it: whether `spec` begins with "fd:", and the descriptor that it names, which
+ * may be of any kind. */
+bool spec_is_fd(const char *spec);
+int inherit_fd(const char *spec, struct error *err);
+
+/* Decimal digits only, at most `max`. 0 or -1. */
+int parse_number(const char *text, uint64_t max, uint64_t *out);
 /* "512M" and the like: digits and an optional K, M, G or T (powers of 1024). 0 or -1. */
 int parse_size(const char *text, uint64_t *out);
 

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "vmm/util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+int error_set(struct error *err, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
+    va_end(ap);
+    return -1;
+}
+
+int error_set_errno(struct error *err, int errnum, const char *fmt, ...)
+{
+    char what[sizeof(err->msg)];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(what, sizeof(what), fmt, ap);
+    va_end(ap);
+    /* The arguments may point into `err` itself, hence the copy; %m is thread safe, and cut off
+     * rather than the reason when the name is long. */
+    errno = errnum;
+    snprintf(err->msg, sizeof(err->msg), "%.*s: %m", (int)sizeof(err->msg) - 80, what);
+    return -1;
+}
+
+int error_prefix(struct error *err, const char *fmt, ...)
+{
+    char whole[2 * sizeof(err->msg) + 2];
+    va_list ap;
+    size_t n;
+
+    va_start(ap, fmt);
+    vsnprintf(whole, sizeof(err->msg), fmt, ap);
+    va_end(ap);
+    n = strlen(whole);
+    snprintf(whole + n, sizeof(whole) - n, ": %s", err->msg);
+    memcpy(err->msg, whole, sizeof(err->msg) - 1);
+    err->msg[sizeof(err->msg) - 1] = '\0';
+    return -1;
+}
+
+void log_warn(const char *fmt, ...)
+{
+    char line[1024];
+    va_list ap;
+    int n;
+
+    va_start(ap, fmt);
+    n = vsnprintf(line, sizeof(line) - 1, fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        return;
+    /* One call, so that lines of several threads do not mix. */
+    fprintf(stderr, "vole: %s\n", line);
+}
+
+static void *require_memory(void *p)
+{
+    if (!p) {
+        log_warn("out of memory");
+        abort();
+    }
+    return p;
+}
+
+void *xcalloc(size_t n, size_t size)
+{
+    return require_memory(calloc(n, size));
+}
+
+char *xstrdup(const char *s)
+{
+    return require_memory(strdup(s));
+}
+
+char *xasprintf(const char *fmt, ...)
+{
+    char *text = NULL;
+    va_list ap;
+    int n;
+
+    va_start(ap, fmt);
+    n = vasprintf(&text, fmt, ap);
+    va_end(ap);
+    return require_memory(n < 0 ? NULL : text);
+}
+
+int pread_full(int fd, void *buf, size_t len, uint64_t offset)
+{
+    uint8_t *p = buf;
+
+    while (len > 0) {
+        ssize_t n = pread(fd, p, len, (off_t)offset);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            return -ENODATA;
+        p += n;
+        len -= (size_t)n;
+        offset += (uint64_t)n;
+    }
+    return 0;
+}
+
+int write_full(int fd, const void *buf, size_t len)
+{
+    const uint8_t *p = buf;
+
+    while (len > 0) {
+        ssize_t n = write(fd, p, len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        p += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+bool spec_is_fd(const char *spec)
+{
+    return strncmp(spec, "fd:", 3) == 0;
+}
+
+int inherit_fd(const char *spec, struct error *err)
+{
+    uint64_t number;
+    int flags;
+
+    if (!spec_is_fd(spec) || parse_number(spec + 3, INT32_MAX, &number) < 0)
+        return error_set(err, "\"%s\" is not fd:N, the number of a descriptor", spec);
+    flags = fcntl((int)number, F_GETFD);
+    if (flags < 0)
+        return error_set(err, "%s: vole was started without such an open descriptor", spec);
+    if (fcntl((int)number, F_SETFD, flags | FD_CLOEXEC) < 0)
+        return error_set_errno(err, errno, "%s", spec);
+    return (int)number;
+}
+
+/* A descriptor that cannot do what `flags` asks for would fail later, far from the mistake. */
+static int check_access_mode(int fd, int flags, const char *spec, struct error *err)
+{
+    int have = fcntl(fd, F_GETFL);
+    int want = flags & O_ACCMODE;
+
+    if (have < 0)
+        return error_set_errno(err, errno, "%s", spec);
+    have &= O_ACCMODE;
+    if (have == O_RDWR || have == want)
+        return 0;
+    return error_set(err, "%s: the descriptor is open for %s only", spec,
+                     have == O_RDONLY ? "reading" : "writing");
+}
+
+int open_path_or_fd(const char *spec, int flags, struct error *err)
+{
+    int fd;
+
+    if (spec_is_fd(spec)) {
+        fd = inherit_fd(spec, err);
+        if (fd < 0 || check_access_mode(fd, flags, spec, err) < 0)
+            return -1;
+        return fd;
+    }
+    do
+        fd = open(spec, flags | O_CLOEXEC, 0600);
+    while (fd < 0 && errno == EINTR);
+    if (fd < 0)
+        return error_set_errno(err, errno, "%s", spec);
+    return fd;
+}
+
+int parse_number(const char *text, uint64_t max, uint64_t *out)
+{
+    uint64_t value = 0;
+
+    if (*text == '\0')
+        return -1;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9')
+            return -1;
+        if (__builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, (uint64_t)(*text - '0'), &value) || value > max)
+            return -1;
+    }
+    *out = value;
+    return 0;
+}
+
+int parse_size(const char *text, uint64_t *out)
+{
+    static const char units[] = "KMGT";
+    char digits[24];
+    size_t n = strspn(text, "0123456789");
+    uint64_t value;
+
+    if (n == 0 || n >= sizeof(digits) || (text[n] && text[n + 1]))
+        return -1;
+    memcpy(digits, text, n);
+    digits[n] = '\0';
+    if (parse_number(digits, UINT64_MAX, &value) < 0)
+        return -1;
+    if (text[n]) {
+        const char *unit = strchr(units, text[n]);
+
+        if (!unit)
+            return -1;
+        if (__builtin_mul_overflow(value, (uint64_t)1 << 10 * (unit - units + 1), &value))
+            return -1;
+    }
+    *out = value;
+    return 0;
+}
