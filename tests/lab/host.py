@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The host's side of a lab: QEMU, and the one byte stream to the agent, shared by sessions.
+
+The process that owns QEMU is the lab: QEMU gets everything as inherited descriptors, so there are
+no files to leave behind, and dies with its owner even when that is killed. One thread reads
+from QEMU and hands each frame to the session it belongs to; each session has a thread of its own
+that reads from its client, a socket, and writes to QEMU. Clients number their sessions from 1 and
+are renumbered here.
+"""
+
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import client
+import kernel
+from wire import MAX_PAYLOAD, PORT_NAME, Kind, Parser, frame
+
+BOOT_SECONDS = 120  # a healthy lab takes 3; a busy machine gets its time
+CONSOLE_BYTES = 64 * 1024
+PR_SET_PDEATHSIG = 1
+
+
+class LabError(Exception):
+    """The lab failed, not the command in it; the text is one line for the user."""
+
+
+def note(text):
+    print(f"lab: {text}", file=sys.stderr, flush=True)
+
+
+class Lab:
+    """A running lab; a context manager that ends it."""
+
+    def __init__(self, options):
+        self.options = options
+        self.qemu = None
+        self.lock = threading.Lock()  # guards sessions, next_session, and writes to the port
+        self.sessions = {}
+        self.next_session = 1
+        self.ready = threading.Event()
+        self.console = bytearray()
+
+    def __enter__(self):
+        binary = shutil.which("qemu-system-x86_64")
+        if binary is None:
+            raise LabError("qemu-system-x86_64 is missing; run build-aux/deps lab")
+        self.port, theirs = socket.socketpair()
+        self.console_out, console_in = os.pipe()
+        try:
+            argv = qemu_arguments(binary, self.options, theirs.fileno())
+            self.qemu = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=console_in, stderr=subprocess.STDOUT,
+                pass_fds=[theirs.fileno()], preexec_fn=die_with_parent, start_new_session=True)
+        finally:
+            theirs.close()
+            os.close(console_in)
+        threading.Thread(target=self._read_console, daemon=True).start()
+        threading.Thread(target=self._read_port, daemon=True).start()
+        try:
+            if not self.ready.wait(BOOT_SECONDS) or self.qemu.poll() is not None:
+                raise LabError(f"did not come up; its console ends:\n{self._console_tail()}")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        if self.qemu.poll() is None:
+            self.qemu.kill()  # nothing inside is worth a shutdown
+        self.qemu.wait()
+
+    def attach(self):
+        """A socket for one client, which speaks wire.py on it."""
+        ours, theirs = socket.socketpair()
+        threading.Thread(target=self.serve, args=(ours,), daemon=True).start()
+        return theirs
+
+    def serve(self, connection):
+        """Passes a client's frames on until it closes; then its session is told to go."""
+        parser = Parser()
+        with self.lock:
+            number = self.next_session
+            self.next_session += 1
+            self.sessions[number] = connection
+        with contextlib.suppress(OSError):
+            while data := connection.recv(MAX_PAYLOAD):
+                for _, kind, payload in parser.feed(data):
+                    self._send(number, kind, payload)
+        self._send(number, Kind.SIGNAL, bytes([signal.SIGHUP]))
+        with self.lock:
+            self.sessions.pop(number, None)
+        connection.close()
+
+    def _send(self, number, kind, payload):
+        with contextlib.suppress(OSError), self.lock:
+            self.port.sendall(frame(number, kind, payload))
+
+    def _read_port(self):
+        parser = Parser()
+        with contextlib.suppress(OSError):
+            while data := self.port.recv(MAX_PAYLOAD):
+                for number, kind, payload in parser.feed(data):
+                    self._hand_over(number, kind, payload)
+        # QEMU is gone. A client sees the end of its connection, and the starter that it waits
+        # for nothing.
+        self.ready.set()
+        with self.lock:
+            sessions = list(self.sessions.values())
+        for connection in sessions:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def _hand_over(self, number, kind, payload):
+        if kind == Kind.READY:
+            self.ready.set()
+            return
+        with self.lock:
+            connection = self.sessions.get(number)
+        if connection:
+            with contextlib.suppress(OSError):
+                connection.sendall(frame(1, kind, payload))
+
+    def _read_console(self):
+        with contextlib.ExitStack() as stack:
+            log = None
+            if self.options.console_log:
+                log = stack.enter_context(open(self.options.console_log, "wb", buffering=0))
+            while data := os.read(self.console_out, 4096):
+                self.console += data
+                del self.console[:-CONSOLE_BYTES]
+                if log:
+                    log.write(data)
+
+    def _console_tail(self):
+        self.__exit__()
+        lines = self.console.decode(errors="replace").splitlines()
+        return "\n".join(f"  {line.rstrip()}" for line in lines[-12:])
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def qemu_arguments(binary, options, port):
+    base = kernel.kernel(note)
+    initrd = kernel.initramfs(note)
+    config = [f"modules {kernel.modules(base)}"]
+    config += [f"keep {path}" for path in kept_folders(options.share)]
+    shares = []
+    for index, folder in enumerate(map(os.path.realpath, options.share)):
+        config.append(f"share share{index} {folder}")
+        shares += file_system(f"share{index}", folder, "")
+    if any("\n" in line for line in config):
+        raise LabError("a folder's name contains a newline")
+    return [
+        binary, "-nodefaults", "-no-user-config", "-display", "none", "-name", "vole-lab",
+        "-M", "q35", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "EPYC,+svm,-xsave",
+        "-smp", str(options.cpus), "-m", options.memory, "-no-reboot", "-serial", "stdio",
+        "-kernel", str(base / "vmlinux"), "-initrd", str(initrd),
+        "-append", "console=ttyS0 quiet panic=-1 no_timer_check tsc=reliable mitigations=off",
+        "-fw_cfg", "name=opt/vole/lab,string=" + escape("\n".join(config) + "\n"),
+        *file_system("root", "/", ",readonly=on"), *shares,
+        "-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
+        "-chardev", f"socket,id=port,fd={port}",
+        "-device", f"virtserialport,chardev=port,name={PORT_NAME}",
+    ]
+
+
+def file_system(tag, path, more):
+    # The security model "none" ignores a chown that a user may not make, and needs no attributes.
+    return ["-fsdev", f"local,id={tag},path={escape(path)},security_model=none,"
+                      f"multidevs=remap{more}",
+            "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
+
+
+def escape(text):
+    return text.replace(",", ",,")
+
+
+def kept_folders(shares):
+    """What lies below /tmp or /run and has to be seen: where we are, the tree, the cache, and
+    what the environment names (a build folder)."""
+    tree = Path(__file__).resolve().parents[2]
+    wanted = [os.getcwd(), str(tree), str(kernel.cache.root())]
+    wanted += [os.environ[name] for name in ("VOLE_BUILDDIR",) if os.environ.get(name)]
+    wanted = {os.path.realpath(path) for path in wanted if os.path.isdir(path)}
+    wanted -= {os.path.realpath(path) for path in shares}
+    fresh = ("/tmp/", "/run/")
+    return sorted(path for path in wanted if path.startswith(fresh))
+
+
+def start_in_background(options):
+    """Forks the owner of a lab that stays; returns a connection to it when it is up.
+
+    The owner tells its starter over a pipe: "+" when it serves, else the error.
+    """
+    path = client.socket_path(options.keep)
+    if client.try_connect(path):
+        raise LabError(f"a lab named {options.keep} is running; end it with --stop")
+    kernel.initramfs(note)  # before the fork, so that notes and errors come as usual
+    told, tell = os.pipe()
+    if os.fork() == 0:
+        os.close(told)
+        background_owner(options, path, tell)
+    os.close(tell)
+    with os.fdopen(told, "rb") as pipe:
+        answer = pipe.read().decode()
+    if answer != "+":
+        raise LabError(answer or "its owner ended without a word")
+    return client.connect(options.keep)
+
+
+def background_owner(options, path, tell):
+    """Never returns. Ends when it is told to (SIGTERM, which --stop sends) or when QEMU ends."""
+    os.setsid()
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    status = 0
+    try:
+        with Lab(options) as lab, client.Listener(path) as listener:
+            threading.Thread(target=listener.run, args=(lab.serve,), daemon=True).start()
+            threading.Thread(target=lambda: (lab.qemu.wait(), stopped.set()), daemon=True).start()
+            os.write(tell, b"+")
+            os.close(tell)
+            null = os.open(os.devnull, os.O_RDWR)
+            for fd in (0, 1, 2):
+                os.dup2(null, fd)
+            stopped.wait()
+    except (LabError, OSError) as error:
+        with contextlib.suppress(OSError):
+            os.write(tell, str(error).encode())
+        status = 1
+    os._exit(status)

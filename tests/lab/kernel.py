@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The lab's kernel and initramfs, from Debian packages, in the cache."""
+
+import gzip
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import cache
+import vmlinux
+
+HERE = Path(__file__).resolve().parent
+
+# By machine: the kernel's metapackage, and what must be loaded to mount the root or is wanted by
+# every user of the lab; what these depend on comes with them.
+ARCHES = {
+    "x86_64": ("linux-image-amd64",
+               ["virtio_pci", "virtio_console", "qemu_fw_cfg", "9pnet_virtio", "9p", "overlay",
+                "tun", "kvm_amd"]),
+}
+BUSYBOX = Path("/bin/busybox")
+APPLETS = ["sh", "mount", "mkdir", "insmod", "cp", "chmod", "uname", "ip",
+           "hostname", "switch_root", "poweroff"]
+
+
+def arch():
+    machine = os.uname().machine
+    if machine not in ARCHES:
+        raise cache.BuildError(f"there is no lab for {machine} yet")
+    return machine
+
+
+def kernel(note):
+    """The folder of the unpacked kernel package: vmlinux, and lib/modules/RELEASE.
+
+    vmlinux is the ELF file from inside the package's bzImage, entered by PVH: an emulated
+    processor would need seconds to decompress it.
+    """
+    metapackage, _ = ARCHES[arch()]
+    release = Path("/etc/debian_version").read_text(encoding="ascii").strip()
+    key = cache.key_of(metapackage, release, Path(__file__), HERE / "vmlinux.py")
+    return cache.entry("lab-kernel", key, lambda folder: _unpack_kernel(folder, metapackage), note)
+
+
+def initramfs(note):
+    """The initramfs of that kernel with the lab's own init and agent, as a file."""
+    base = kernel(note)
+    key = cache.key_of(base.name, BUSYBOX, HERE / "init", HERE / "agent.py", HERE / "wire.py")
+    folder = cache.entry("lab-initramfs", key, lambda folder: _make_initramfs(folder, base), note)
+    return folder / "initrd.img"
+
+
+def modules(base):
+    (folder,) = (base / "lib" / "modules").iterdir()
+    return folder
+
+
+def run(*argv, **kwargs):
+    """A tool, quietly; its last line is the error when it fails."""
+    try:
+        return subprocess.run(argv, check=True, text=True, stdin=subprocess.DEVNULL,
+                              capture_output=True, **kwargs).stdout
+    except FileNotFoundError:
+        raise cache.BuildError(f"{argv[0]} is missing; run build-aux/deps lab") from None
+    except subprocess.CalledProcessError as error:
+        lines = (error.stderr.strip() or error.stdout.strip() or "no message").splitlines()
+        raise cache.BuildError(f"{argv[0]} failed: {lines[-1]}") from None
+
+
+def download(package, folder):
+    """The newest .deb of `package`, into `folder`."""
+    # Without a sandbox user of its own apt need not be able to write to the folder as that user.
+    run("apt-get", "-o", "APT::Sandbox::User=root", "download", package, cwd=folder)
+    (deb,) = folder.glob(f"{package}_*.deb")
+    return deb
+
+
+def real_package(metapackage):
+    """The package with a version in its name that a metapackage depends on."""
+    for line in run("apt-cache", "depends", metapackage).splitlines():
+        kind, _, name = line.strip().partition(": ")
+        if kind == "Depends" and name.startswith("linux-image-"):
+            return name
+    raise cache.BuildError(f"apt knows no kernel behind {metapackage}; run apt-get update")
+
+
+def _unpack_kernel(folder, metapackage):
+    deb = download(real_package(metapackage), folder)
+    run("dpkg-deb", "-x", deb, folder / "unpacked")
+    deb.unlink()
+    (image,) = (folder / "unpacked/boot").glob("vmlinuz-*")
+    vmlinux.extract(image, folder / "vmlinux")
+    (folder / "lib").mkdir()
+    (folder / "unpacked/lib/modules").rename(folder / "lib/modules")
+    shutil.rmtree(folder / "unpacked")
+    run("depmod", "-b", folder, modules(folder).name)
+
+
+def _make_initramfs(folder, base):
+    root = folder / "root"
+    for name in ("bin", "proc", "sys", "dev", "modules", "agent"):
+        (root / name).mkdir(parents=True)
+    if not BUSYBOX.exists():
+        raise cache.BuildError(f"{BUSYBOX} is missing; run build-aux/deps lab")
+    shutil.copy(BUSYBOX, root / "bin/busybox")
+    for applet in APPLETS:
+        (root / "bin" / applet).symlink_to("busybox")
+    shutil.copy(HERE / "init", root / "init")
+    for name in ("agent.py", "wire.py"):
+        shutil.copy(HERE / name, root / "agent" / name)
+
+    order = _load_order(base)
+    for module in order:
+        shutil.copy(module, root / "modules" / module.name)
+    (root / "modules/order").write_text("".join(f"{m.name}\n" for m in order), encoding="ascii")
+
+    names = "\0".join(str(p.relative_to(root)) for p in sorted(root.rglob("*")))
+    archive = subprocess.run(["cpio", "--null", "-o", "-H", "newc", "-R", "0:0", "--quiet"],
+                             input=names.encode(), cwd=root, check=True, stdout=subprocess.PIPE)
+    with gzip.open(folder / "initrd.img", "wb", compresslevel=1) as out:
+        out.write(archive.stdout)
+    shutil.rmtree(root)
+
+
+def _load_order(base):
+    """Module files, each after those that it needs, as modprobe would load them."""
+    _, wanted = ARCHES[arch()]
+    order = []
+    for name in wanted:
+        listing = run("modprobe", "-d", base, "-S", modules(base).name, "--show-depends", name)
+        for line in listing.splitlines():
+            kind, _, rest = line.partition(" ")
+            if kind == "insmod" and Path(rest.strip()) not in order:
+                order.append(Path(rest.strip()))
+    return order
