@@ -15,7 +15,6 @@ import signal
 import struct
 import sys
 import termios
-from pathlib import Path
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -255,9 +254,11 @@ def set_size(fd, size):
 
 
 def open_port():
-    for name in Path("/sys/class/virtio-ports").glob("*/name"):
-        if name.read_text(encoding="ascii").strip() == PORT_NAME:
-            return os.open(f"/dev/{name.parent.name}", os.O_RDWR | os.O_CLOEXEC)
+    ports = "/sys/class/virtio-ports"
+    for port in os.listdir(ports):
+        with open(f"{ports}/{port}/name", encoding="ascii") as name:
+            if name.read().strip() == PORT_NAME:
+                return os.open(f"/dev/{port}", os.O_RDWR | os.O_CLOEXEC)
     raise FileNotFoundError(PORT_NAME)
 
 
