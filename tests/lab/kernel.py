@@ -57,7 +57,7 @@ def modules(base):
 
 
 def run(*argv, **kwargs):
-    """A tool, quietly; its last line is the error when it fails."""
+    """A tool, quietly; its last lines are the error when it fails."""
     try:
         return subprocess.run(argv, check=True, text=True, stdin=subprocess.DEVNULL,
                               capture_output=True, **kwargs).stdout
@@ -65,7 +65,7 @@ def run(*argv, **kwargs):
         raise cache.BuildError(f"{argv[0]} is missing; run build-aux/deps lab") from None
     except subprocess.CalledProcessError as error:
         lines = (error.stderr.strip() or error.stdout.strip() or "no message").splitlines()
-        raise cache.BuildError(f"{argv[0]} failed: {lines[-1]}") from None
+        raise cache.BuildError(f"{argv[0]} failed: {'; '.join(lines[-3:])}") from None
 
 
 def download(package, folder):
