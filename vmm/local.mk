@@ -16,10 +16,10 @@ vmm_libvmm_a_SOURCES = \
 	vmm/devices/serial.c vmm/devices/serial.h \
 	vmm/irq.c vmm/irq.h \
 	vmm/kvm.c vmm/kvm.h \
-	vmm/loader/bzimage.c vmm/loader/elf.c vmm/loader/flat.c \
+	vmm/loader/elf.c vmm/loader/flat.c \
 	vmm/loader/loader.c vmm/loader/loader.h \
 	vmm/loop.c vmm/loop.h \
-	vmm/machine.c vmm/machine.h \
+	vmm/machine.c vmm/machine.h vmm/machine_priv.h \
 	vmm/memory.c vmm/memory.h \
 	vmm/qmp/qmp.c vmm/qmp/qmp.h vmm/qmp/commands.c vmm/qmp/commands.h \
 	vmm/util.c vmm/util.h \
@@ -33,11 +33,13 @@ vmm_libvmm_a_SOURCES = \
 if ARCH_X86_64
 vmm_libvmm_a_SOURCES += \
 	vmm/arch/x86_64/acpi.c vmm/arch/x86_64/acpi.h \
+	vmm/arch/x86_64/aml.c vmm/arch/x86_64/aml.h \
 	vmm/arch/x86_64/boot.c \
 	vmm/arch/x86_64/cpu.c \
 	vmm/arch/x86_64/irqchip.c \
 	vmm/arch/x86_64/layout.h \
-	vmm/arch/x86_64/platform.c
+	vmm/arch/x86_64/platform.c \
+	vmm/loader/bzimage.c vmm/loader/bzimage.h
 endif
 
 bin_PROGRAMS += vole
@@ -45,3 +47,22 @@ vole_SOURCES = vmm/main.c
 vole_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 vole_LDADD = vmm/libvmm.a $(JANSSON_LIBS) -pthread
 dist_man_MANS += docs/man/vole.1
+
+# Unit tests of the host's side: each is tests/unit/NAME.c.
+vmm_test_ldadd = vmm/libvmm.a $(JANSSON_LIBS) -pthread
+vmm_tests =
+
+vmm_tests += tests/unit/test-util
+tests_unit_test_util_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_util_LDADD = $(vmm_test_ldadd)
+
+vmm_tests += tests/unit/test-bus
+tests_unit_test_bus_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_bus_LDADD = $(vmm_test_ldadd)
+
+vmm_tests += tests/unit/test-loop
+tests_unit_test_loop_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_loop_LDADD = $(vmm_test_ldadd)
+
+check_PROGRAMS += $(vmm_tests)
+TESTS += $(vmm_tests)

@@ -32,7 +32,8 @@ void loop_free(struct loop *loop);
 
 /* Dispatches until loop_quit(). A quit that came before the run ends it at once. */
 void loop_run(struct loop *loop);
-/* Ends loop_run() after the callbacks of the present round. From any thread. */
+/* Ends loop_run() after the callbacks of the present round. From any thread, and safe in a signal
+ * handler. */
 void loop_quit(struct loop *loop);
 
 /*
@@ -41,7 +42,8 @@ void loop_quit(struct loop *loop);
  */
 int loop_add(struct loop *loop, struct loop_watch *watch, int fd, uint32_t events,
              void (*ready)(void *opaque, uint32_t events), void *opaque, struct error *err);
-/* Changes what is waited for; 0 keeps the watch and waits for errors only. */
+/* Changes what is waited for; 0 keeps the watch and waits for errors only (EPOLLERR, EPOLLHUP: on a
+ * descriptor that hangs up for good, take the watch out or use EPOLLET, or the loop spins). */
 void loop_modify(struct loop *loop, struct loop_watch *watch, uint32_t events);
 /* Takes the watch out; its callback will not run again, not even in the present round. Harmless on
  * a watch that is in no loop (fd is -1). Does not close the descriptor. */
