@@ -25,7 +25,7 @@ vmm_libvmm_a_SOURCES = \
 	vmm/util.c vmm/util.h \
 	vmm/vcpu.c vmm/vcpu.h \
 	vmm/virtio/blk.c vmm/virtio/console.c vmm/virtio/net.c vmm/virtio/rng.c \
-	vmm/virtio/device.c vmm/virtio/device.h \
+	vmm/virtio/device.c vmm/virtio/device.h vmm/virtio/devices.h \
 	vmm/virtio/mmio.c vmm/virtio/mmio.h \
 	vmm/virtio/queue.c vmm/virtio/queue.h \
 	vmm/arch/arch.h

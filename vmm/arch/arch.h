@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The architecture contract: all that a port has to provide. Each folder under arch/ implements
+ * these functions in files of the same names (boot.c, cpu.c, irqchip.c, platform.c); which folder
+ * is built is decided by configure. Nothing outside arch/ asks which architecture it is on.
+ */
+#ifndef VOLE_ARCH_ARCH_H
+#define VOLE_ARCH_ARCH_H
+
+#include <stdint.h>
+
+#include "vmm/memory.h"
+#include "vmm/util.h"
+#include "vmm/vcpu.h"
+
+struct machine;
+
+/* Where and in which mode the first vCPU starts; filled by arch_boot_load(). The modes are the
+ * architecture's own. */
+struct arch_entry {
+    int mode;
+    uint64_t address;
+    uint64_t argument; /* of the boot data that a register points at */
+};
+
+/* What a virtio-mmio device needs of the platform. */
+struct arch_virtio_slot {
+    uint64_t base; /* guest physical, ARCH_VIRTIO_SLOT_SIZE bytes */
+    uint32_t gsi;
+};
+#define ARCH_VIRTIO_SLOT_SIZE UINT64_C(0x1000)
+
+/* ---- platform.c: the addresses, lines and fixed devices ---- */
+
+/* Splits `size` bytes of RAM into regions (at most MEMORY_MAX_REGIONS); returns their count. */
+unsigned arch_memory_layout(uint64_t size, struct memory_region *regions);
+/* The n-th virtio device's place, in the order of the machine's list. 0, or -1 with `err` when the
+ * platform has no more. */
+int arch_virtio_slot(unsigned n, struct arch_virtio_slot *slot, struct error *err);
+/* Makes the fixed devices (serial port, power, reset) and puts them on the machine's buses; sets
+ * m->platform. */
+int arch_platform_new(struct machine *m, struct error *err);
+void arch_platform_reset(struct machine *m);
+void arch_platform_free(struct machine *m);
+/* Gives the fixed devices' interrupt lines to a fresh VM. */
+int arch_platform_wire(struct machine *m, struct error *err);
+/* Presses the power button. */
+void arch_power_button(struct machine *m);
+
+/* ---- irqchip.c: interrupt controllers and what else a VM needs before it has vCPUs ---- */
+
+int arch_vm_setup(struct machine *m, struct error *err);
+
+/* ---- boot.c: the kernel, its parameters and tables, into fresh RAM ---- */
+
+int arch_boot_load(struct machine *m, struct arch_entry *entry, struct error *err);
+
+/* ---- cpu.c ---- */
+
+/* Registers and features of a fresh vCPU. `entry` concerns the first one. */
+int arch_vcpu_setup(struct vcpu *vcpu, const struct arch_entry *entry, struct error *err);
+/* An exit that vcpu.c does not know. In the vCPU's thread. */
+enum vcpu_next arch_vcpu_exit(struct vcpu *vcpu);
+/* One line about where the vCPU stands, for the log. */
+void arch_vcpu_describe(const struct vcpu *vcpu, char *buf, size_t size);
+
+#endif

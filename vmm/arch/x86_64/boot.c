@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From a kernel file to a machine that is ready for its first instruction: the kernel, its command
+ * line and initrd, the ACPI tables, and the hand-over in the form that the kernel's format asks
+ * for: boot_params for a bzImage, PVH's start info for an ELF file, nothing for a flat binary.
+ */
+#include <elf.h>
+
+#include "vmm/arch/arch.h"
+#include "vmm/arch/x86_64/acpi.h"
+#include "vmm/arch/x86_64/layout.h"
+#include "vmm/loader/bzimage.h"
+#include "vmm/loader/loader.h"
+#include "vmm/machine_priv.h"
+
+/* ---- the memory map, as both forms of hand-over want it ---- */
+
+enum e820_type {
+    E820_RAM = 1,
+    E820_RESERVED = 2,
+    E820_ACPI = 3,
+};
+
+struct map_entry {
+    uint64_t start;
+    uint64_t size;
+    enum e820_type type;
+};
+
+#define MAP_ENTRIES 5
+
+static unsigned memory_map(const struct machine *m, struct map_entry *map)
+{
+    unsigned n = 0;
+
+    map[n++] = (struct map_entry){0, X86_LOW_RAM_END, E820_RAM};
+    map[n++] = (struct map_entry){X86_LOW_RAM_END, 0xa0000 - X86_LOW_RAM_END, E820_RESERVED};
+    map[n++] = (struct map_entry){X86_ACPI, X86_ACPI_END - X86_ACPI, E820_ACPI};
+    map[n++] = (struct map_entry){X86_HIGH_RAM, m->memory.regions[0].size - X86_HIGH_RAM, E820_RAM};
+    if (m->memory.count > 1)
+        map[n++] =
+            (struct map_entry){m->memory.regions[1].gpa, m->memory.regions[1].size, E820_RAM};
+    return n;
+}
+
+/* ---- what both forms need ---- */
+
+struct boot_files {
+    uint64_t initrd; /* guest physical; 0 when there is none */
+    uint64_t initrd_size;
+    uint64_t rsdp;
+};
+
+static int load_cmdline(const struct machine *m, uint64_t max, struct error *err)
+{
+    const char *cmdline = m->config->cmdline ? m->config->cmdline : "";
+    size_t len = strlen(cmdline);
+
+    if (len > MIN(max, X86_CMDLINE_MAX - 1))
+        return error_set(err, "the kernel command line is too long: %zu bytes, %llu fit", len,
+                         (unsigned long long)MIN(max, X86_CMDLINE_MAX - 1));
+    if (memory_write(&m->memory, X86_CMDLINE, cmdline, len + 1) < 0)
+        return error_set(err, "too little memory for the kernel command line");
+    return 0;
+}
+
+static int load_initrd(const struct machine *m, uint64_t floor, uint64_t ceiling,
+                       struct boot_files *files, struct error *err)
+{
+    struct image image;
+
+    if (m->initrd_fd < 0)
+        return 0;
+    if (image_open(&image, m->initrd_fd, m->config->initrd, err) < 0 ||
+        initrd_load(&image, &m->memory, floor, MIN(ceiling, m->memory.regions[0].size),
+                    &files->initrd, err) < 0)
+        return -1;
+    files->initrd_size = image.size;
+    return 0;
+}
+
+/* ---- bzImage: boot_params ("zero page") ---- */
+
+#define LOADER_UNDEFINED 0xff
+
+static int start_bzimage(const struct machine *m, const struct image *image,
+                         struct boot_files *files, struct arch_entry *entry, struct error *err)
+{
+    struct bzimage kernel;
+    struct map_entry map[MAP_ENTRIES];
+    struct boot_params *params = memory_ptr(&m->memory, X86_BOOT_PARAMS, sizeof(*params));
+
+    if (bzimage_load(image, &m->memory, m->memory.regions[0].size, &kernel, err) < 0 ||
+        load_cmdline(m, kernel.header.cmdline_size, err) < 0 ||
+        load_initrd(m, kernel.end, (uint64_t)kernel.header.initrd_addr_max + 1, files, err) < 0)
+        return -1;
+    if (!params)
+        return error_set(err, "too little memory for the boot data");
+
+    params->hdr = kernel.header;
+    params->hdr.type_of_loader = LOADER_UNDEFINED;
+    params->hdr.cmd_line_ptr = (uint32_t)X86_CMDLINE;
+    params->hdr.ramdisk_image = (uint32_t)files->initrd;
+    params->hdr.ramdisk_size = (uint32_t)files->initrd_size;
+    params->hdr.code32_start = (uint32_t)kernel.load;
+    params->acpi_rsdp_addr = files->rsdp;
+    params->e820_entries = (uint8_t)memory_map(m, map);
+    for (unsigned i = 0; i < params->e820_entries; i++) {
+        params->e820_table[i].addr = map[i].start;
+        params->e820_table[i].size = map[i].size;
+        params->e820_table[i].type = map[i].type;
+    }
+    *entry = (struct arch_entry){
+        .mode = X86_MODE_LONG,
+        .address = kernel.entry,
+        .argument = X86_BOOT_PARAMS,
+    };
+    return 0;
+}
+
+/* ---- ELF: PVH start info (Xen's public/arch-x86/hvm/start_info.h, version 1) ---- */
+
+#define PVH_MAGIC 0x336ec578
+
+struct pvh_start_info {
+    uint32_t magic;
+    uint32_t version;
+    uint32_t flags;
+    uint32_t nr_modules;
+    uint64_t modlist_paddr;
+    uint64_t cmdline_paddr;
+    uint64_t rsdp_paddr;
+    uint64_t memmap_paddr;
+    uint32_t memmap_entries;
+    uint32_t reserved;
+};
+
+struct pvh_module {
+    uint64_t paddr;
+    uint64_t size;
+    uint64_t cmdline_paddr;
+    uint64_t reserved;
+};
+
+struct pvh_map_entry {
+    uint64_t addr;
+    uint64_t size;
+    uint32_t type;
+    uint32_t reserved;
+};
+
+struct pvh_data {
+    struct pvh_start_info info;
+    struct pvh_module initrd;
+    struct pvh_map_entry map[MAP_ENTRIES];
+};
+
+static int start_elf(const struct machine *m, const struct image *image, struct boot_files *files,
+                     struct arch_entry *entry, struct error *err)
+{
+    struct elf_kernel kernel;
+    struct map_entry map[MAP_ENTRIES];
+    struct pvh_data *pvh = memory_ptr(&m->memory, X86_PVH_INFO, sizeof(*pvh));
+
+    if (elf_load(image, &m->memory, EM_X86_64, &kernel, err) < 0 ||
+        load_cmdline(m, X86_CMDLINE_MAX, err) < 0 ||
+        load_initrd(m, kernel.end, X86_HOLE_END, files, err) < 0)
+        return -1;
+    if (!pvh)
+        return error_set(err, "too little memory for the boot data");
+
+    pvh->info = (struct pvh_start_info){
+        .magic = PVH_MAGIC,
+        .version = 1,
+        .nr_modules = files->initrd_size ? 1 : 0,
+        .modlist_paddr = X86_PVH_INFO + offsetof(struct pvh_data, initrd),
+        .cmdline_paddr = X86_CMDLINE,
+        .rsdp_paddr = files->rsdp,
+        .memmap_paddr = X86_PVH_INFO + offsetof(struct pvh_data, map),
+        .memmap_entries = memory_map(m, map),
+    };
+    pvh->initrd = (struct pvh_module){.paddr = files->initrd, .size = files->initrd_size};
+    for (unsigned i = 0; i < pvh->info.memmap_entries; i++)
+        pvh->map[i] = (struct pvh_map_entry){map[i].start, map[i].size, map[i].type, 0};
+    *entry = (struct arch_entry){
+        .mode = X86_MODE_PVH,
+        .address = kernel.pvh_entry,
+        .argument = X86_PVH_INFO,
+    };
+    return 0;
+}
+
+static int start_flat(const struct machine *m, const struct image *image, struct arch_entry *entry,
+                      struct error *err)
+{
+    if (flat_load(image, &m->memory, X86_FLAT, X86_FLAT_MAX, err) < 0)
+        return -1;
+    *entry = (struct arch_entry){.mode = X86_MODE_REAL, .address = X86_FLAT};
+    return 0;
+}
+
+int arch_boot_load(struct machine *m, struct arch_entry *entry, struct error *err)
+{
+    struct boot_files files = {0};
+    struct image image;
+
+    if (m->config->flat)
+        return image_open(&image, m->kernel_fd, m->config->flat, err) < 0
+                   ? -1
+                   : start_flat(m, &image, entry, err);
+
+    if (m->memory.regions[0].size < X86_HIGH_RAM + MiB)
+        return error_set(err, "too little memory: a kernel needs more than %llu MiB",
+                         (unsigned long long)(m->memory.regions[0].size / MiB));
+    if (image_open(&image, m->kernel_fd, m->config->kernel, err) < 0 ||
+        acpi_write_tables(m, &files.rsdp, err) < 0)
+        return -1;
+    if (bzimage_probe(&image))
+        return start_bzimage(m, &image, &files, entry, err);
+    if (elf_probe(&image))
+        return start_elf(m, &image, &files, entry, err);
+    return error_set(err, "`%s` is no kernel: neither a bzImage nor an ELF file", image.name);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "vmm/kvm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+
+static int retry_ioctl(int fd, unsigned long request, void *arg)
+{
+    int r;
+
+    do
+        r = ioctl(fd, request, arg);
+    while (r < 0 && errno == EINTR);
+    return r < 0 ? -errno : r;
+}
+
+int kvm_ioctl(const struct kvm *kvm, unsigned long request, void *arg)
+{
+    return retry_ioctl(kvm->fd, request, arg);
+}
+
+int kvm_vm_ioctl(const struct kvm *kvm, unsigned long request, void *arg)
+{
+    return retry_ioctl(kvm->vm, request, arg);
+}
+
+int kvm_check(const struct kvm *kvm, int capability)
+{
+    int r = ioctl(kvm->fd, KVM_CHECK_EXTENSION, (unsigned long)capability);
+
+    return r < 0 ? 0 : r;
+}
+
+static const char *advice(int errnum)
+{
+    switch (errnum) {
+    case ENOENT:
+    case ENXIO:
+    case ENODEV:
+        return " (is the kvm module loaded, and virtualisation enabled in the firmware?)";
+    case EACCES:
+    case EPERM:
+        return " (the user has to be in the group that owns it)";
+    default:
+        return "";
+    }
+}
+
+int kvm_open(struct kvm *kvm, struct error *err)
+{
+    int version;
+    int size;
+
+    *kvm = (struct kvm){.fd = open("/dev/kvm", O_RDWR | O_CLOEXEC), .vm = -1};
+    if (kvm->fd < 0)
+        return error_set_errno(err, errno, "open /dev/kvm%s", advice(errno));
+
+    version = ioctl(kvm->fd, KVM_GET_API_VERSION, 0UL);
+    size = ioctl(kvm->fd, KVM_GET_VCPU_MMAP_SIZE, 0UL);
+    if (version != KVM_API_VERSION || size < (int)sizeof(struct kvm_run)) {
+        kvm_close(kvm);
+        return error_set(err, "/dev/kvm speaks API version %d, not %d", version, KVM_API_VERSION);
+    }
+    kvm->run_size = (size_t)size;
+    return 0;
+}
+
+void kvm_close(struct kvm *kvm)
+{
+    kvm_vm_destroy(kvm);
+    if (kvm->fd >= 0)
+        close(kvm->fd);
+    kvm->fd = -1;
+}
+
+int kvm_vm_create(struct kvm *kvm, const struct memory *mem, struct error *err)
+{
+    kvm->vm = ioctl(kvm->fd, KVM_CREATE_VM, 0UL);
+    if (kvm->vm < 0)
+        return error_set_errno(err, errno, "create a VM");
+
+    for (unsigned i = 0; i < mem->count; i++) {
+        struct kvm_userspace_memory_region slot = {
+            .slot = i,
+            .guest_phys_addr = mem->regions[i].gpa,
+            .memory_size = mem->regions[i].size,
+            .userspace_addr = (uintptr_t)mem->regions[i].host,
+        };
+        int r = kvm_vm_ioctl(kvm, KVM_SET_USER_MEMORY_REGION, &slot);
+
+        if (r < 0) {
+            kvm_vm_destroy(kvm);
+            return error_set_errno(err, -r, "give the VM its memory");
+        }
+    }
+    return 0;
+}
+
+void kvm_vm_destroy(struct kvm *kvm)
+{
+    if (kvm->vm >= 0)
+        close(kvm->vm);
+    kvm->vm = -1;
+}
+
+int kvm_irqfd(const struct kvm *kvm, int eventfd, uint32_t gsi, struct error *err)
+{
+    struct kvm_irqfd irqfd = {.fd = (uint32_t)eventfd, .gsi = gsi};
+    int r = kvm_vm_ioctl(kvm, KVM_IRQFD, &irqfd);
+
+    return r < 0 ? error_set_errno(err, -r, "wire interrupt %u", gsi) : 0;
+}
+
+int kvm_ioeventfd(const struct kvm *kvm, int eventfd, uint64_t addr, uint32_t value,
+                  struct error *err)
+{
+    struct kvm_ioeventfd ioeventfd = {
+        .datamatch = value,
+        .addr = addr,
+        .len = sizeof(uint32_t),
+        .fd = eventfd,
+        .flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
+    };
+    int r = kvm_vm_ioctl(kvm, KVM_IOEVENTFD, &ioeventfd);
+
+    return r < 0 ? error_set_errno(err, -r, "wire the doorbell at 0x%llx", (unsigned long long)addr)
+                 : 0;
+}

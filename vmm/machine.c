@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * How a machine comes and goes.
+ *
+ * machine_new() does what is done once: opens files, makes RAM, devices and vCPU threads.
+ * power_on() does what every start has to do, the first as well as each after a reset: a fresh VM,
+ * its interrupt wiring, vCPUs, the kernel in RAM. A reset is therefore power_off() and power_on()
+ * with the same descriptors, threads and devices; nothing that KVM holds is carried over, so
+ * nothing of it can be forgotten.
+ *
+ * vCPU and device threads never change the machine. They leave a wish (machine_request) that also
+ * closes the vCPUs' gate, so that no guest code runs on after it asked for its end; the main loop
+ * carries it out.
+ */
+#include "vmm/machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/eventfd.h>
+
+#include "vmm/arch/arch.h"
+#include "vmm/backend/disk.h"
+#include "vmm/backend/tap.h"
+#include "vmm/machine_priv.h"
+#include "vmm/virtio/devices.h"
+
+/* ---- names ---- */
+
+static const struct {
+    const char *name;
+    bool guest;
+    enum vole_exit status;
+} causes[] = {
+    [CAUSE_NONE] = {"none", false, EXIT_OK},
+    [CAUSE_HOST_QMP_QUIT] = {"host-qmp-quit", false, EXIT_OK},
+    [CAUSE_HOST_QMP_RESET] = {"host-qmp-system-reset", false, EXIT_OK},
+    [CAUSE_HOST_SIGNAL] = {"host-signal", false, EXIT_OK},
+    [CAUSE_GUEST_SHUTDOWN] = {"guest-shutdown", true, EXIT_OK},
+    [CAUSE_GUEST_RESET] = {"guest-reset", true, EXIT_OK},
+    [CAUSE_GUEST_PANIC] = {"guest-panic", true, EXIT_PANIC},
+    [CAUSE_GUEST_TRIPLE_FAULT] = {"guest-triple-fault", true, EXIT_TRIPLE_FAULT},
+    [CAUSE_HOST_ERROR] = {"host-error", false, EXIT_ERROR},
+};
+_Static_assert(ARRAY_SIZE(causes) == MACHINE_CAUSES, "one row a cause");
+
+const char *machine_cause_name(enum machine_cause cause)
+{
+    return causes[cause].name;
+}
+
+bool machine_cause_is_guest(enum machine_cause cause)
+{
+    return causes[cause].guest;
+}
+
+/* ---- parts ---- */
+
+static struct chardev *open_chardev(struct machine *m, const char *spec, const char *label,
+                                    struct loop *loop, struct error *err)
+{
+    struct chardev *chr = chardev_open(spec, label, loop, err);
+
+    if (chr)
+        m->chardevs[m->chardev_count++] = chr;
+    return chr;
+}
+
+static int open_serial(struct machine *m, struct error *err)
+{
+    if (!m->config->serial || strcmp(m->config->serial, "none") == 0)
+        return 0;
+    m->serial = open_chardev(m, m->config->serial, "serial0", m->loop, err);
+    return m->serial ? 0 : -1;
+}
+
+/* Puts a device on the bus. Takes over `dev`, which may be NULL (then `err` is set already). */
+static int add_virtio(struct machine *m, struct virtio_device *dev, struct error *err)
+{
+    struct arch_virtio_slot slot;
+    struct virtio_mmio *mmio;
+
+    if (!dev)
+        return -1;
+    if (arch_virtio_slot(m->virtio_count, &slot, err) < 0) {
+        virtio_device_free(dev);
+        return -1;
+    }
+    mmio = virtio_mmio_new(dev, &slot, err);
+    if (!mmio)
+        return -1;
+    m->virtio[m->virtio_count++] = mmio;
+    return bus_add(&m->mmio, slot.base, ARCH_VIRTIO_SLOT_SIZE, 0, virtio_mmio_bus_device(mmio),
+                   err);
+}
+
+static int add_disk(struct machine *m, unsigned i, struct error *err)
+{
+    const struct config_disk *c = &m->config->disks[i];
+
+    m->disks[i] = disk_open(c->source, c->readonly, err);
+    if (!m->disks[i])
+        return -1;
+    return add_virtio(m, virtio_blk_new(c->id, &m->memory, m->disks[i], c->serial, err), err);
+}
+
+static int add_net(struct machine *m, unsigned i, struct error *err)
+{
+    const struct config_net *c = &m->config->nets[i];
+
+    if (tap_open(&m->taps[i], c->tap, err) < 0)
+        return error_prefix(err, "net `%s`", c->id);
+    return add_virtio(m, virtio_net_new(c->id, &m->memory, &m->taps[i], c->mac, err), err);
+}
+
+static int add_console(struct machine *m, unsigned i, struct error *err)
+{
+    const struct config_console *c = &m->config->consoles[i];
+    struct chardev *chr = open_chardev(m, c->chardev, c->id, m->io_loop, err);
+
+    if (!chr)
+        return -1;
+    return add_virtio(m, virtio_console_new(c->id, &m->memory, m->io_loop, chr, err), err);
+}
+
+static int add_rng(struct machine *m, struct error *err)
+{
+    int fd = open_path_or_fd(m->config->rng_source, O_RDONLY | O_CLOEXEC | O_NONBLOCK, err);
+
+    if (fd < 0)
+        return error_prefix(err, "rng");
+    return add_virtio(m, virtio_rng_new("rng0", &m->memory, m->io_loop, fd, err), err);
+}
+
+/* The devices in the order in which the guest finds them. */
+static int add_devices(struct machine *m, struct error *err)
+{
+    const struct config *c = m->config;
+
+    if (c->console_count > 0 || c->rng_source) {
+        m->io_loop = loop_thread_start("vole/io", err);
+        if (!m->io_loop)
+            return -1;
+    }
+    for (unsigned i = 0; i < c->disk_count; i++) {
+        if (add_disk(m, i, err) < 0)
+            return -1;
+    }
+    for (unsigned i = 0; i < c->net_count; i++) {
+        if (add_net(m, i, err) < 0)
+            return -1;
+    }
+    for (unsigned i = 0; i < c->console_count; i++) {
+        if (add_console(m, i, err) < 0)
+            return -1;
+    }
+    return c->rng_source ? add_rng(m, err) : 0;
+}
+
+static int open_boot_files(struct machine *m, struct error *err)
+{
+    const struct config *c = m->config;
+
+    m->kernel_fd = open_path_or_fd(c->flat ? c->flat : c->kernel, O_RDONLY | O_CLOEXEC, err);
+    if (m->kernel_fd < 0)
+        return error_prefix(err, "kernel");
+    if (!c->initrd)
+        return 0;
+    m->initrd_fd = open_path_or_fd(c->initrd, O_RDONLY | O_CLOEXEC, err);
+    return m->initrd_fd < 0 ? error_prefix(err, "initrd") : 0;
+}
+
+/* ---- power ---- */
+
+static void power_off(struct machine *m)
+{
+    vcpu_set_destroy(&m->vcpus, &m->kvm);
+    kvm_vm_destroy(&m->kvm);
+}
+
+static int wire_devices(struct machine *m, struct error *err)
+{
+    if (arch_platform_wire(m, err) < 0)
+        return -1;
+    for (unsigned i = 0; i < m->virtio_count; i++) {
+        if (virtio_mmio_wire(m->virtio[i], &m->kvm, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int power_on(struct machine *m, struct error *err)
+{
+    struct arch_entry entry;
+
+    if (kvm_vm_create(&m->kvm, &m->memory, err) < 0 || arch_vm_setup(m, err) < 0 ||
+        wire_devices(m, err) < 0 || vcpu_set_create(&m->vcpus, &m->kvm, err) < 0 ||
+        arch_boot_load(m, &entry, err) < 0)
+        return -1;
+    for (unsigned i = 0; i < m->vcpus.count; i++) {
+        if (arch_vcpu_setup(&m->vcpus.vcpus[i], &entry, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- running and standing still ---- */
+
+static void halt(struct machine *m)
+{
+    vcpu_set_close_gate(&m->vcpus);
+    vcpu_set_wait_closed(&m->vcpus);
+    for (unsigned i = 0; i < m->virtio_count; i++)
+        virtio_device_pause(virtio_mmio_device(m->virtio[i]));
+}
+
+static bool request_pending(const struct machine *m)
+{
+    return __atomic_load_n(&m->requested_reset, __ATOMIC_ACQUIRE) != CAUSE_NONE ||
+           __atomic_load_n(&m->requested_shutdown, __ATOMIC_ACQUIRE) != CAUSE_NONE;
+}
+
+static void go(struct machine *m)
+{
+    /* A request closed the gate for good reason; carrying it out opens it again, or not. */
+    if (request_pending(m))
+        return;
+    for (unsigned i = 0; i < m->virtio_count; i++)
+        virtio_device_resume(virtio_mmio_device(m->virtio[i]));
+    vcpu_set_open_gate(&m->vcpus);
+}
+
+static void tell(const struct machine *m, enum machine_event_kind kind, enum machine_cause cause)
+{
+    struct machine_event ev = {.kind = kind, .cause = cause};
+
+    if (m->listener)
+        m->listener(m->listener_opaque, &ev);
+}
+
+int machine_cont(struct machine *m, struct error *err)
+{
+    if (m->state == MACHINE_SHUTDOWN)
+        return error_set(err, "the machine is shut down");
+    if (m->state == MACHINE_RUNNING)
+        return 0;
+    m->state = MACHINE_RUNNING;
+    go(m);
+    tell(m, MACHINE_EVENT_RESUME, CAUSE_NONE);
+    return 0;
+}
+
+int machine_stop(struct machine *m, struct error *err)
+{
+    if (m->state == MACHINE_SHUTDOWN)
+        return error_set(err, "the machine is shut down");
+    if (m->state != MACHINE_RUNNING)
+        return 0;
+    halt(m);
+    m->state = MACHINE_PAUSED;
+    tell(m, MACHINE_EVENT_STOP, CAUSE_NONE);
+    return 0;
+}
+
+void machine_quit(struct machine *m, enum machine_cause cause)
+{
+    if (m->state == MACHINE_SHUTDOWN)
+        return;
+    halt(m);
+    m->state = MACHINE_SHUTDOWN;
+    m->exit_cause = cause;
+    tell(m, MACHINE_EVENT_SHUTDOWN, cause);
+    loop_quit(m->loop);
+}
+
+int machine_reset(struct machine *m, enum machine_cause cause, struct error *err)
+{
+    if (m->state == MACHINE_SHUTDOWN)
+        return error_set(err, "the machine is shut down");
+    if (m->config->on_reboot == ON_REBOOT_EXIT) {
+        machine_quit(m, cause);
+        return 0;
+    }
+
+    halt(m);
+    power_off(m);
+    for (unsigned i = 0; i < m->virtio_count; i++)
+        virtio_mmio_reset(m->virtio[i]);
+    arch_platform_reset(m);
+    memory_discard(&m->memory);
+    __atomic_store_n(&m->requested_reset, CAUSE_NONE, __ATOMIC_RELEASE);
+    if (power_on(m, err) < 0) {
+        machine_quit(m, CAUSE_HOST_ERROR);
+        return -1;
+    }
+    tell(m, MACHINE_EVENT_RESET, cause);
+    if (m->state == MACHINE_RUNNING)
+        go(m);
+    return 0;
+}
+
+int machine_powerdown(struct machine *m, struct error *err)
+{
+    if (m->state == MACHINE_SHUTDOWN)
+        return error_set(err, "the machine is shut down");
+    arch_power_button(m);
+    tell(m, MACHINE_EVENT_POWERDOWN, CAUSE_NONE);
+    return 0;
+}
+
+/* ---- wishes of other threads ---- */
+
+void machine_request(struct machine *m, enum machine_request request, enum machine_cause cause)
+{
+    int *slot = request == MACHINE_REQUEST_RESET ? &m->requested_reset : &m->requested_shutdown;
+    int expected = CAUSE_NONE;
+
+    __atomic_compare_exchange_n(slot, &expected, (int)cause, false, __ATOMIC_ACQ_REL,
+                                __ATOMIC_ACQUIRE);
+    vcpu_set_close_gate(&m->vcpus);
+    (void)eventfd_write(m->request_fd, 1);
+}
+
+static void on_request(void *opaque, uint32_t events)
+{
+    struct machine *m = opaque;
+    struct error err;
+    eventfd_t count;
+    int cause;
+
+    (void)events;
+    (void)eventfd_read(m->request_fd, &count);
+    if (m->state == MACHINE_SHUTDOWN)
+        return;
+    cause = __atomic_load_n(&m->requested_shutdown, __ATOMIC_ACQUIRE);
+    if (cause != CAUSE_NONE) {
+        machine_quit(m, (enum machine_cause)cause);
+        return;
+    }
+    cause = __atomic_load_n(&m->requested_reset, __ATOMIC_ACQUIRE);
+    if (cause != CAUSE_NONE && machine_reset(m, (enum machine_cause)cause, &err) < 0)
+        log_warn("reset: %s", err.msg);
+}
+
+static int watch_requests(struct machine *m, struct error *err)
+{
+    m->request_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (m->request_fd < 0)
+        return error_set_errno(err, errno, "make an eventfd");
+    return loop_add(m->loop, &m->request_watch, m->request_fd, EPOLLIN, on_request, m, err);
+}
+
+/* ---- life ---- */
+
+static int build(struct machine *m, struct error *err)
+{
+    struct memory_region regions[MEMORY_MAX_REGIONS];
+    unsigned region_count = arch_memory_layout(m->config->memory, regions);
+
+    if (watch_requests(m, err) < 0 || open_boot_files(m, err) < 0 || kvm_open(&m->kvm, err) < 0 ||
+        memory_init(&m->memory, regions, region_count, err) < 0 || open_serial(m, err) < 0 ||
+        arch_platform_new(m, err) < 0)
+        return -1;
+    if (!m->config->flat && add_devices(m, err) < 0)
+        return -1;
+    if (vcpu_set_init(&m->vcpus, m, m->config->cpus, err) < 0)
+        return -1;
+    return power_on(m, err);
+}
+
+struct machine *machine_new(const struct config *config, struct loop *main_loop, struct error *err)
+{
+    struct machine *m = xcalloc(1, sizeof(*m));
+
+    m->config = config;
+    m->loop = main_loop;
+    m->kvm = (struct kvm){.fd = -1, .vm = -1};
+    m->kernel_fd = m->initrd_fd = m->request_fd = m->request_watch.fd = -1;
+    for (unsigned i = 0; i < CONFIG_MAX_NETS; i++)
+        m->taps[i].fd = -1;
+    m->state = MACHINE_CREATED;
+    if (build(m, err) < 0) {
+        machine_free(m);
+        return NULL;
+    }
+    return m;
+}
+
+static void close_if_open(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+void machine_free(struct machine *m)
+{
+    if (!m)
+        return;
+    if (m->vcpus.vcpus) {
+        vcpu_set_close_gate(&m->vcpus);
+        vcpu_set_wait_closed(&m->vcpus);
+        power_off(m);
+    }
+    for (unsigned i = 0; i < m->virtio_count; i++)
+        virtio_mmio_free(m->virtio[i]);
+    arch_platform_free(m);
+    for (unsigned i = 0; i < CONFIG_MAX_DISKS; i++)
+        disk_close(m->disks[i]);
+    for (unsigned i = 0; i < CONFIG_MAX_NETS; i++)
+        tap_close(&m->taps[i]);
+    /* The consoles' chardevs live in the I/O thread: it ends first. */
+    if (m->io_loop)
+        loop_thread_stop(m->io_loop);
+    for (unsigned i = 0; i < m->chardev_count; i++)
+        chardev_close(m->chardevs[i]);
+    vcpu_set_release(&m->vcpus);
+    kvm_close(&m->kvm);
+    memory_release(&m->memory);
+    loop_remove(m->loop, &m->request_watch);
+    close_if_open(m->request_fd);
+    close_if_open(m->kernel_fd);
+    close_if_open(m->initrd_fd);
+    free(m);
+}
+
+/* ---- questions ---- */
+
+void machine_listen(struct machine *m, void (*event)(void *opaque, const struct machine_event *ev),
+                    void *opaque)
+{
+    m->listener = event;
+    m->listener_opaque = opaque;
+}
+
+enum machine_state machine_state(const struct machine *m)
+{
+    return m->state;
+}
+
+const struct config *machine_config(const struct machine *m)
+{
+    return m->config;
+}
+
+enum vole_exit machine_exit_status(const struct machine *m)
+{
+    return causes[m->exit_cause].status;
+}
+
+pid_t machine_vcpu_tid(const struct machine *m, unsigned index)
+{
+    return index < m->vcpus.count ? m->vcpus.vcpus[index].tid : 0;
+}
+
+struct chardev *machine_chardev(const struct machine *m, unsigned index)
+{
+    return index < m->chardev_count ? m->chardevs[index] : NULL;
+}
+
+uint64_t machine_disk_size(const struct machine *m, unsigned index)
+{
+    return index < CONFIG_MAX_DISKS && m->disks[index] ? disk_size(m->disks[index]) : 0;
+}

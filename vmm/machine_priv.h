@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a machine is made of; for machine.c, vcpu.c and arch/. Everybody else uses machine.h. */
+#ifndef VOLE_MACHINE_PRIV_H
+#define VOLE_MACHINE_PRIV_H
+
+#include "vmm/arch/arch.h"
+#include "vmm/backend/chardev.h"
+#include "vmm/backend/tap.h"
+#include "vmm/bus.h"
+#include "vmm/kvm.h"
+#include "vmm/loop.h"
+#include "vmm/machine.h"
+#include "vmm/memory.h"
+#include "vmm/vcpu.h"
+#include "vmm/virtio/mmio.h"
+
+#define MACHINE_MAX_VIRTIO (CONFIG_MAX_DISKS + CONFIG_MAX_NETS + CONFIG_MAX_CONSOLES + 1 /* rng \
+                                                                                          */)
+#define MACHINE_MAX_CHARDEVS (1 + CONFIG_MAX_CONSOLES)
+
+struct arch_platform;
+
+struct machine {
+    const struct config *config;
+    struct loop *loop;    /* the main loop, somebody else's */
+    struct loop *io_loop; /* a thread for the devices that move little; NULL when there is none */
+
+    struct memory memory;
+    struct kvm kvm;
+    struct vcpu_set vcpus;
+    struct bus mmio;
+    struct bus pio; /* port I/O; empty where the architecture has none */
+    struct arch_platform *platform;
+
+    struct chardev *chardevs[MACHINE_MAX_CHARDEVS];
+    unsigned chardev_count;
+    struct chardev *serial; /* one of the above, or NULL */
+
+    struct virtio_mmio *virtio[MACHINE_MAX_VIRTIO];
+    unsigned virtio_count;
+    struct disk *disks[CONFIG_MAX_DISKS]; /* in the order of config->disks */
+    struct tap taps[CONFIG_MAX_NETS];     /* and of config->nets */
+
+    /* Open from the start to the end, because a reset loads them again. -1 when not given. */
+    int kernel_fd; /* or the flat binary's */
+    int initrd_fd;
+
+    enum machine_state state;
+    enum machine_cause exit_cause;
+
+    void (*listener)(void *opaque, const struct machine_event *ev);
+    void *listener_opaque;
+
+    /* machine_request(): set from any thread, carried out by the main loop. */
+    struct loop_watch request_watch;
+    int request_fd;         /* eventfd */
+    int requested_reset;    /* enum machine_cause; atomic */
+    int requested_shutdown; /* enum machine_cause; atomic, first one wins */
+};
+
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vole: one process, one microVM. main() is the boot order; run() has a line for each stage. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/signalfd.h>
+
+#include "vmm/backend/chardev.h"
+#include "vmm/config.h"
+#include "vmm/loop.h"
+#include "vmm/machine.h"
+#include "vmm/qmp/qmp.h"
+
+/* Everything of one run, for the one way out. */
+struct run {
+    struct config config;
+    struct loop *loop;
+    struct machine *machine;
+    struct qmp *qmp;
+    struct loop_watch signal_watch;
+    int signal_fd;
+};
+
+static void on_signal(void *opaque, uint32_t events)
+{
+    struct run *run = opaque;
+    struct signalfd_siginfo info;
+
+    (void)events;
+    if (read(run->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+        machine_quit(run->machine, CAUSE_HOST_SIGNAL);
+}
+
+/*
+ * Signals that ask us to end become events of the main loop. They are blocked before any thread is
+ * made, so that no other thread takes them.
+ */
+static int watch_signals(struct run *run, struct error *err)
+{
+    sigset_t set;
+
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    run->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (run->signal_fd < 0)
+        return error_set_errno(err, errno, "watch signals");
+    return loop_add(run->loop, &run->signal_watch, run->signal_fd, EPOLLIN, on_signal, run, err);
+}
+
+static void on_fatal_signal(int sig)
+{
+    /* The handler was reset when it was called: the second time the signal does its work. */
+    chardev_restore_terminals();
+    raise(sig);
+}
+
+/* However we end, the terminal is not left in raw mode. */
+static void guard_terminals(void)
+{
+    static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGQUIT};
+    struct sigaction action = {.sa_handler = on_fatal_signal, .sa_flags = (int)SA_RESETHAND};
+
+    atexit(chardev_restore_terminals);
+    for (size_t i = 0; i < ARRAY_SIZE(fatal); i++)
+        sigaction(fatal[i], &action, NULL);
+}
+
+static void on_machine_event(void *opaque, const struct machine_event *ev)
+{
+    struct run *run = opaque;
+
+    if (run->qmp)
+        qmp_machine_event(run->qmp, ev);
+}
+
+static int start(struct run *run, int argc, char **argv, struct error *err)
+{
+    const struct config *config = &run->config;
+
+    if (config_parse_args(&run->config, argc, argv, err) < 0 ||
+        config_validate(&run->config, err) < 0)
+        return -1;
+    run->loop = loop_new(err);
+    if (!run->loop || watch_signals(run, err) < 0)
+        return -1;
+    guard_terminals();
+    run->machine = machine_new(config, run->loop, err);
+    if (!run->machine)
+        return -1;
+    run->qmp = qmp_new(run->machine, run->loop, config->qmp, config->qmp_count, err);
+    if (!run->qmp)
+        return -1;
+    machine_listen(run->machine, on_machine_event, run);
+    return config->paused ? 0 : machine_cont(run->machine, err);
+}
+
+static void finish(struct run *run)
+{
+    qmp_free(run->qmp);
+    machine_free(run->machine);
+    if (run->loop) {
+        loop_remove(run->loop, &run->signal_watch);
+        loop_free(run->loop);
+    }
+    if (run->signal_fd >= 0)
+        close(run->signal_fd);
+    config_clear(&run->config);
+}
+
+static int run_command(int argc, char **argv)
+{
+    struct run run = {.signal_fd = -1, .signal_watch.fd = -1};
+    struct error err;
+    int status = EXIT_ERROR;
+
+    config_init(&run.config);
+    if (start(&run, argc, argv, &err) < 0) {
+        log_warn("%s", err.msg);
+    } else {
+        loop_run(run.loop);
+        status = machine_exit_status(run.machine);
+    }
+    finish(&run);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    const char *command = argc > 1 ? argv[1] : "";
+
+    if (strcmp(command, "run") == 0)
+        return run_command(argc - 2, argv + 2);
+    if (strcmp(command, "--version") == 0) {
+        printf("vole %s\n", VOLE_VERSION);
+        return EXIT_OK;
+    }
+    if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0) {
+        config_print_help(stdout);
+        return EXIT_OK;
+    }
+    config_print_help(stderr);
+    return EXIT_USAGE;
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * virtio-blk (virtio 1.2, section 5.2). A request is a chain: a 16-byte header to read, data one
+ * way or the other, and one status byte to write, the very last writable byte. The driver may cut
+ * it into buffers anywhere, so header and status are found by offset, not by descriptor.
+ */
+#include <linux/virtio_blk.h>
+#include <linux/virtio_ids.h>
+
+#include "vmm/backend/disk.h"
+#include "vmm/virtio/device.h"
+#include "vmm/virtio/devices.h"
+
+#define QUEUE_SIZE 256
+#define SEG_MAX    126 /* with header and status half of what a chain may have */
+
+struct virtio_blk;
+
+struct blk_request {
+    struct disk_request disk;
+    struct virtio_blk *blk;
+    struct virtq_chain chain;
+    uint32_t data_written; /* bytes of the chain's writable part, the status byte apart */
+    struct iovec data[VIRTQ_MAX_SEGMENTS];
+};
+
+struct virtio_blk {
+    struct virtio_device dev;
+    struct disk *disk;
+    char serial[VIRTIO_BLK_ID_BYTES];
+    struct blk_request req; /* the disk finishes one before it returns */
+};
+
+static void finish(struct blk_request *req, uint8_t status)
+{
+    struct virtio_device *dev = &req->blk->dev;
+    const struct virtq_chain *chain = &req->chain;
+    uint32_t written = status == VIRTIO_BLK_S_OK ? req->data_written : 0;
+
+    iov_write(chain->iov + chain->readable, chain->writable, chain->writable_len - 1, &status, 1);
+    virtq_push(&dev->queues[0], chain->head, written + 1);
+}
+
+static void on_disk_done(struct disk_request *disk_req, int result)
+{
+    struct blk_request *req = container_of(disk_req, struct blk_request, disk);
+
+    if (result < 0)
+        log_warn("disk `%s`: %s at byte %llu: %s", req->blk->dev.id,
+                 disk_req->op == DISK_READ    ? "read"
+                 : disk_req->op == DISK_WRITE ? "write"
+                                              : "flush",
+                 (unsigned long long)disk_req->offset, strerror(-result));
+    finish(req, result < 0 ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK);
+}
+
+/* Reads and writes: what is left of the chain without header and status is data. */
+static void do_transfer(struct blk_request *req, enum disk_op op, uint64_t sector)
+{
+    const struct virtq_chain *chain = &req->chain;
+    const size_t header = sizeof(struct virtio_blk_outhdr);
+    uint64_t size = disk_size(req->blk->disk);
+    bool is_read = op == DISK_READ;
+    size_t len = is_read ? chain->writable_len - 1 : chain->readable_len - header;
+
+    if (len == 0 || len % DISK_SECTOR != 0 || len > size || sector > (size - len) / DISK_SECTOR ||
+        (!is_read && disk_readonly(req->blk->disk))) {
+        finish(req, VIRTIO_BLK_S_IOERR);
+        return;
+    }
+    req->disk.op = op;
+    req->disk.offset = sector * DISK_SECTOR;
+    req->disk.iov = req->data;
+    req->disk.iov_count =
+        is_read ? iov_slice(chain->iov + chain->readable, chain->writable, 0, len, req->data)
+                : iov_slice(chain->iov, chain->readable, header, len, req->data);
+    req->data_written = is_read ? (uint32_t)len : 0;
+    disk_submit(req->blk->disk, &req->disk);
+}
+
+static void do_get_id(struct blk_request *req)
+{
+    const struct virtq_chain *chain = &req->chain;
+    size_t len = MIN(chain->writable_len - 1, (size_t)VIRTIO_BLK_ID_BYTES);
+
+    req->data_written = (uint32_t)iov_write(chain->iov + chain->readable, chain->writable, 0,
+                                            req->blk->serial, len);
+    finish(req, VIRTIO_BLK_S_OK);
+}
+
+static void handle_request(struct blk_request *req)
+{
+    const struct virtq_chain *chain = &req->chain;
+    struct virtio_blk_outhdr header;
+
+    req->data_written = 0;
+    if (chain->writable_len == 0 ||
+        iov_read(chain->iov, chain->readable, 0, &header, sizeof(header)) < sizeof(header)) {
+        virtio_device_fail(&req->blk->dev, "a request without header or status");
+        return;
+    }
+    switch (header.type) {
+    case VIRTIO_BLK_T_IN:
+        do_transfer(req, DISK_READ, header.sector);
+        break;
+    case VIRTIO_BLK_T_OUT:
+        do_transfer(req, DISK_WRITE, header.sector);
+        break;
+    case VIRTIO_BLK_T_FLUSH:
+        req->disk.op = DISK_FLUSH;
+        req->disk.offset = 0;
+        disk_submit(req->blk->disk, &req->disk);
+        break;
+    case VIRTIO_BLK_T_GET_ID:
+        do_get_id(req);
+        break;
+    default:
+        finish(req, VIRTIO_BLK_S_UNSUPP);
+    }
+}
+
+static void blk_kick(struct virtio_device *dev, unsigned queue)
+{
+    struct virtio_blk *blk = container_of(dev, struct virtio_blk, dev);
+    struct virtqueue *vq = &dev->queues[queue];
+
+    do {
+        virtq_disable_kicks(vq);
+        while (virtio_pop(dev, queue, &blk->req.chain))
+            handle_request(&blk->req);
+        if (!dev->started)
+            return;
+        virtio_notify(dev, queue);
+    } while (virtq_enable_kicks(vq));
+}
+
+static void blk_start(struct virtio_device *dev)
+{
+    /* What was put there before the doorbell was wired, or while the machine was paused. */
+    if (dev->queues[0].ready)
+        blk_kick(dev, 0);
+}
+
+static void blk_free(struct virtio_device *dev)
+{
+    virtio_device_release(dev);
+    free(container_of(dev, struct virtio_blk, dev));
+}
+
+static const struct virtio_type blk_type = {
+    .name = "virtio-blk",
+    .id = VIRTIO_ID_BLOCK,
+    .queues = 1,
+    .queue_size = QUEUE_SIZE,
+    .own_thread = true,
+    .start = blk_start,
+    .kick = blk_kick,
+    .free = blk_free,
+};
+
+struct virtio_device *virtio_blk_new(const char *id, const struct memory *mem, struct disk *disk,
+                                     const char *serial, struct error *err)
+{
+    struct virtio_blk *blk = xcalloc(1, sizeof(*blk));
+    struct virtio_blk_config config = {
+        .capacity = disk_size(disk) / DISK_SECTOR,
+        .seg_max = SEG_MAX,
+        .blk_size = (uint32_t)DISK_SECTOR,
+    };
+    uint64_t features = VIRTIO_FEATURE(VIRTIO_BLK_F_SEG_MAX) |
+                        VIRTIO_FEATURE(VIRTIO_BLK_F_BLK_SIZE) | VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH);
+
+    if (disk_readonly(disk))
+        features |= VIRTIO_FEATURE(VIRTIO_BLK_F_RO);
+    if (virtio_device_init(&blk->dev, &blk_type, id, mem, NULL, features, err) < 0) {
+        free(blk);
+        return NULL;
+    }
+    blk->disk = disk;
+    blk->req.blk = blk;
+    blk->req.disk.done = on_disk_done;
+    if (serial)
+        memcpy(blk->serial, serial, MIN(strlen(serial), sizeof(blk->serial)));
+    memcpy(blk->dev.config, &config, MIN(sizeof(config), (size_t)VIRTIO_MAX_CONFIG));
+    blk->dev.config_size = offsetof(struct virtio_blk_config, wce);
+    return &blk->dev;
+}
