@@ -12,6 +12,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "vmm/util.h"
 
@@ -20,6 +21,9 @@
 #define CONFIG_MAX_NETS     16
 #define CONFIG_MAX_CONSOLES 4
 #define CONFIG_MAX_QMP      4
+#define CONFIG_RNG_SOURCE                                                  \
+    "/dev/urandom" /* when a source of randomness is wanted, but not named \
+                    */
 
 enum on_reboot {
     ON_REBOOT_RESTART, /* in place: same process, same descriptors */
@@ -36,8 +40,8 @@ struct config_disk {
 struct config_net {
     char *id;
     char *tap;      /* an interface's name, or "fd:N" for a tap that is open already */
-    uint8_t mac[6]; /* all zero: made from the machine's uuid, so that it stays the same */
-    bool has_mac;
+    uint8_t mac[6]; /* made from the machine's uuid (or name) when not given */
+    bool has_mac;   /* it was given */
 };
 
 struct config_console {
@@ -63,7 +67,7 @@ struct config {
     struct config_console consoles[CONFIG_MAX_CONSOLES];
     unsigned console_count;
     char *serial;     /* chardev; "stdio" from flags when not given, "none" from a document */
-    char *rng_source; /* "/dev/urandom"; NULL: no such device */
+    char *rng_source; /* NULL: no such device */
 
     char *qmp[CONFIG_MAX_QMP]; /* "unix:PATH" or "fd:N" */
     unsigned qmp_count;
@@ -78,9 +82,12 @@ void config_clear(struct config *config);
 
 /*
  * Fills `config` from the words after `vole run`. A --config document is read first, wherever it
- * stands, so that flags add to it and override it. 0, or -1 with `err` naming the word.
+ * stands, so that flags add to it and override it. 0; 1 when the words ask for help, and nothing
+ * else was looked at; or -1 with `err` naming the word, or the document and the place in it.
  */
 int config_parse_args(struct config *config, int argc, char **argv, struct error *err);
+/* The options of `vole run`, with examples. */
+void config_print_help(FILE *out);
 /* From a machine document's text. An unknown key is refused by its name and place. */
 int config_parse_json(struct config *config, const char *text, size_t len, struct error *err);
 /* What no single option can tell: that there is something to boot, that ids are unique. */

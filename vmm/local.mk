@@ -9,7 +9,7 @@ vmm_libvmm_a_SOURCES = \
 	vmm/backend/disk.c vmm/backend/disk.h \
 	vmm/backend/tap.c vmm/backend/tap.h \
 	vmm/bus.c vmm/bus.h \
-	vmm/config.c vmm/config.h \
+	vmm/config.c vmm/config.h vmm/config_priv.h vmm/config_args.c vmm/config_json.c \
 	vmm/devices/debug_port.c vmm/devices/debug_port.h \
 	vmm/devices/i8042.c vmm/devices/i8042.h \
 	vmm/devices/power.c vmm/devices/power.h \

@@ -7,13 +7,24 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+/* Names come from outside (a JSON key may hold a newline): a message stays one line of text. */
+static void blank_control_characters(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            *text = '?';
+}
+
 int error_set(struct error *err, const char *fmt, ...)
 {
+    char text[sizeof(err->msg)]; /* the arguments may point into `err` */
     va_list ap;
 
     va_start(ap, fmt);
-    vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
+    vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
+    blank_control_characters(text);
+    memcpy(err->msg, text, sizeof(text));
     return -1;
 }
 
@@ -25,27 +36,20 @@ int error_set_errno(struct error *err, int errnum, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(what, sizeof(what), fmt, ap);
     va_end(ap);
-    /* The arguments may point into `err` itself, hence the copy; %m is thread safe, and cut off
-     * rather than the reason when the name is long. */
+    /* A name that is too long is cut off, not the reason behind it. */
     errno = errnum;
-    snprintf(err->msg, sizeof(err->msg), "%.*s: %m", (int)sizeof(err->msg) - 80, what);
-    return -1;
+    return error_set(err, "%.*s: %m", (int)sizeof(err->msg) - 80, what);
 }
 
 int error_prefix(struct error *err, const char *fmt, ...)
 {
-    char whole[2 * sizeof(err->msg) + 2];
+    char context[sizeof(err->msg)];
     va_list ap;
-    size_t n;
 
     va_start(ap, fmt);
-    vsnprintf(whole, sizeof(err->msg), fmt, ap);
+    vsnprintf(context, sizeof(context), fmt, ap);
     va_end(ap);
-    n = strlen(whole);
-    snprintf(whole + n, sizeof(whole) - n, ": %s", err->msg);
-    memcpy(err->msg, whole, sizeof(err->msg) - 1);
-    err->msg[sizeof(err->msg) - 1] = '\0';
-    return -1;
+    return error_set(err, "%s: %s", context, err->msg);
 }
 
 void log_warn(const char *fmt, ...)
@@ -141,7 +145,9 @@ int inherit_fd(const char *spec, struct error *err)
     uint64_t number;
     int flags;
 
-    if (!spec_is_fd(spec) || parse_number(spec + 3, INT32_MAX, &number) < 0)
+    /* One spelling for each descriptor, so that equal ones are seen to be equal. */
+    if (!spec_is_fd(spec) || parse_number(spec + 3, INT32_MAX, &number) < 0 ||
+        (spec[3] == '0' && spec[4]))
         return error_set(err, "\"%s\" is not fd:N, the number of a descriptor", spec);
     flags = fcntl((int)number, F_GETFD);
     if (flags < 0)
@@ -176,6 +182,8 @@ int open_path_or_fd(const char *spec, int flags, struct error *err)
             return -1;
         return fd;
     }
+    if (spec[0] == '\0')
+        return error_set(err, "the path is empty");
     do
         fd = open(spec, flags | O_CLOEXEC, 0600);
     while (fd < 0 && errno == EINTR);

@@ -35,7 +35,8 @@ struct error {
     char msg[512];
 };
 
-/* Fills `err` and returns -1, so that `return error_set(err, ...)` is one statement. */
+/* Fills `err` (control characters become '?') and returns -1, so that `return error_set(err, ...)`
+ * is one statement. */
 int error_set(struct error *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* The same, with ": " and the text of `errnum` behind it. */
 int error_set_errno(struct error *err, int errnum, const char *fmt, ...) PRINTF_LIKE(3, 4);
