@@ -48,7 +48,7 @@ vole_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 vole_LDADD = vmm/libvmm.a $(JANSSON_LIBS) -pthread
 dist_man_MANS += docs/man/vole.1
 
-# Unit tests of the host's side: each is tests/unit/NAME.c.
+# Unit tests: each is tests/unit/NAME.c.
 vmm_test_ldadd = vmm/libvmm.a $(JANSSON_LIBS) -pthread
 vmm_tests =
 
@@ -63,6 +63,27 @@ tests_unit_test_bus_LDADD = $(vmm_test_ldadd)
 vmm_tests += tests/unit/test-loop
 tests_unit_test_loop_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_loop_LDADD = $(vmm_test_ldadd)
+
+vmm_tests += tests/unit/test-memory
+tests_unit_test_memory_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_memory_LDADD = $(vmm_test_ldadd)
+
+vmm_tests += tests/unit/test-queue
+tests_unit_test_queue_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_queue_LDADD = $(vmm_test_ldadd)
+
+vmm_tests += tests/unit/test-virtio-mmio
+tests_unit_test_virtio_mmio_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_virtio_mmio_LDADD = $(vmm_test_ldadd)
+
+if ARCH_X86_64
+vmm_tests += tests/unit/test-acpi
+tests_unit_test_acpi_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_acpi_LDADD = $(vmm_test_ldadd)
+vmm_tests += tests/unit/test-loader
+tests_unit_test_loader_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_loader_LDADD = $(vmm_test_ldadd)
+endif
 
 check_PROGRAMS += $(vmm_tests)
 TESTS += $(vmm_tests)

@@ -194,12 +194,10 @@ void virtq_push(struct virtqueue *vq, uint16_t head, uint32_t written)
 bool virtq_should_interrupt(struct virtqueue *vq)
 {
     uint16_t old = vq->signaled_used;
-    bool known = vq->signaled_valid;
 
-    if (vq->next_used == old && known)
+    if (vq->next_used == old)
         return false;
     vq->signaled_used = vq->next_used;
-    vq->signaled_valid = true;
     /*
      * Our used->idx has to be visible before we look at what the driver wants: it does the opposite
      * (says what it wants, then looks at used->idx), so one of us sees the other.
@@ -207,7 +205,7 @@ bool virtq_should_interrupt(struct virtqueue *vq)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     if (!vq->event_idx)
         return !(load16(&vq->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT);
-    return !known || vring_need_event(load16(used_event(vq)), vq->next_used, old);
+    return vring_need_event(load16(used_event(vq)), vq->next_used, old);
 }
 
 void virtq_disable_kicks(struct virtqueue *vq)

@@ -50,7 +50,6 @@ struct virtqueue {
     uint16_t seen_avail;    /* avail->idx as the last virtq_pop() saw it */
     uint16_t next_used;     /* free running, as the driver sees it after virtq_push() */
     uint16_t signaled_used; /* next_used when we last decided on an interrupt */
-    bool signaled_valid;
 };
 
 /* One request of the driver's: first the buffers to read, then those to write. */

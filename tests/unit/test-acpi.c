@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The ACPI tables: every pointer and checksum followed as a kernel would, and the AML taken apart
+ * and put together again by ACPICA's own compiler, without an error or a warning.
+ */
+#include "tests/unit/tap.h"
+#include "vmm/arch/x86_64/acpi.h"
+#include "vmm/arch/x86_64/layout.h"
+#include "vmm/machine_priv.h"
+#include "vmm/virtio/devices.h"
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define RAM (2 * MiB)
+
+struct table_header {
+    char signature[4];
+    uint32_t length;
+} __attribute__((packed));
+
+static struct config config;
+static struct machine machine;
+
+static void set_up(unsigned cpus, unsigned devices)
+{
+    struct memory_region region = {.gpa = 0, .size = RAM};
+    struct error err;
+
+    memset(&machine, 0, sizeof(machine));
+    config_init(&config);
+    config.cpus = cpus;
+    machine.config = &config;
+    /* Only whether there is one matters here. */
+    machine.serial = (struct chardev *)(void *)&machine;
+    check(memory_init(&machine.memory, &region, 1, &err) == 0);
+    machine.io_loop = loop_thread_start("test", &err);
+    for (unsigned i = 0; i < devices; i++) {
+        struct arch_virtio_slot slot;
+        struct virtio_device *dev =
+            virtio_rng_new("rng", &machine.memory, machine.io_loop, dup(0), &err);
+
+        check(arch_virtio_slot(i, &slot, &err) == 0);
+        machine.virtio[machine.virtio_count++] = virtio_mmio_new(dev, &slot, &err);
+    }
+}
+
+static void tear_down(void)
+{
+    for (unsigned i = 0; i < machine.virtio_count; i++)
+        virtio_mmio_free(machine.virtio[i]);
+    loop_thread_stop(machine.io_loop);
+    memory_release(&machine.memory);
+    config_clear(&config);
+}
+
+static bool sums_to_zero(const uint8_t *data, size_t len)
+{
+    uint8_t sum = 0;
+
+    for (size_t i = 0; i < len; i++)
+        sum = (uint8_t)(sum + data[i]);
+    return sum == 0;
+}
+
+/* A table that lies wholly in the tables' area and whose checksum is right, or NULL. */
+static const uint8_t *table_at(uint64_t gpa, const char *signature)
+{
+    struct table_header head;
+    const uint8_t *p = memory_ptr(&machine.memory, gpa, sizeof(head));
+
+    if (!check(p && gpa >= X86_ACPI && gpa < X86_ACPI_END))
+        return NULL;
+    memcpy(&head, p, sizeof(head));
+    if (!check(memcmp(head.signature, signature, 4) == 0) ||
+        !check(head.length <= X86_ACPI_END - gpa) || !check(sums_to_zero(p, head.length)))
+        return NULL;
+    return p;
+}
+
+static uint64_t get64(const uint8_t *p)
+{
+    uint64_t v;
+
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+static uint32_t get32(const uint8_t *p)
+{
+    uint32_t v;
+
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+static void write_table(const char *dir, const char *name, const uint8_t *table)
+{
+    char path[256];
+    FILE *f;
+
+    snprintf(path, sizeof(path), "%s/%s.dat", dir, name);
+    f = fopen(path, "w");
+    if (check(f != NULL)) {
+        check(fwrite(table, 1, get32(table + 4), f) == get32(table + 4));
+        fclose(f);
+    }
+}
+
+/* Finds the tables by following the pointers from the RSDP, and writes them to `dir` if given. */
+static void walk_tables(unsigned cpus, const char *dir)
+{
+    struct error err;
+    uint64_t rsdp;
+    const uint8_t *p;
+    const uint8_t *xsdt;
+    const uint8_t *fadt;
+    const uint8_t *madt;
+    const uint8_t *dsdt;
+    unsigned found = 0;
+
+    if (!check(acpi_write_tables(&machine, &rsdp, &err) == 0))
+        return;
+    p = memory_ptr(&machine.memory, rsdp, 36);
+    check(memcmp(p, "RSD PTR ", 8) == 0 && sums_to_zero(p, 20) && sums_to_zero(p, 36));
+    xsdt = table_at(get64(p + 24), "XSDT");
+    if (!xsdt)
+        return;
+    fadt = table_at(get64(xsdt + 36), "FACP");
+    madt = table_at(get64(xsdt + 44), "APIC");
+    if (!fadt || !madt)
+        return;
+    check_int(get32(fadt + 4), 276);
+    dsdt = table_at(get64(fadt + 140), "DSDT");
+    if (!dsdt)
+        return;
+
+    for (const uint8_t *e = madt + 44; e < madt + get32(madt + 4); e += e[1]) {
+        if (!check(e[1] >= 2))
+            return;
+        found += e[0] == 0;
+    }
+    check_int(found, cpus);
+    if (dir) {
+        write_table(dir, "facp", fadt);
+        write_table(dir, "apic", madt);
+        write_table(dir, "dsdt", dsdt);
+        write_table(dir, "xsdt", xsdt);
+    }
+}
+
+static void test_small_machine(void)
+{
+    set_up(1, 0);
+    walk_tables(1, NULL);
+    tear_down();
+}
+
+static void test_largest_machine(void)
+{
+    set_up(CONFIG_MAX_CPUS, 18);
+    walk_tables(CONFIG_MAX_CPUS, NULL);
+    tear_down();
+}
+
+/* Whether `needle` stands in the output of a shell command that ends well. */
+static bool output_has(const char *command, const char *needle)
+{
+    char line[512];
+    bool found = false;
+    FILE *f = popen(command, "r");
+
+    if (!check(f != NULL))
+        return false;
+    while (fgets(line, sizeof(line), f)) {
+        if (strstr(line, needle))
+            found = true;
+    }
+    return check(pclose(f) == 0) && found;
+}
+
+static void test_acpica_accepts_them(void)
+{
+    static const char *const tables[] = {"facp", "apic", "dsdt", "xsdt"};
+    char dir[] = "/tmp/vole-acpi-XXXXXX";
+    char command[512];
+
+    if (system("iasl -v >/dev/null 2>&1") != 0) {
+        tap_skip("iasl (Debian: acpica-tools) is not here");
+        return;
+    }
+    if (!check(mkdtemp(dir) != NULL))
+        return;
+    set_up(4, 6);
+    walk_tables(4, dir);
+    for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
+        snprintf(command, sizeof(command),
+                 "cd %s && iasl -d %s.dat >/dev/null 2>%s.err && iasl -vs "
+                 "%s.dsl 2>&1",
+                 dir, tables[i], tables[i], tables[i]);
+        if (!check(output_has(command, "0 Errors, 0 Warnings")))
+            printf("# table %s\n", tables[i]);
+    }
+    tear_down();
+    snprintf(command, sizeof(command), "rm -r %s", dir);
+    check_int(system(command), 0);
+}
+
+int main(void)
+{
+    return tap_run((struct tap_test[]){
+        TAP(test_small_machine),
+        TAP(test_largest_machine),
+        TAP(test_acpica_accepts_them),
+        {0},
+    });
+}
