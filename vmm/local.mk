@@ -5,7 +5,8 @@
 noinst_LIBRARIES += vmm/libvmm.a
 vmm_libvmm_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) -pthread
 vmm_libvmm_a_SOURCES = \
-	vmm/backend/chardev.c vmm/backend/chardev.h \
+	vmm/backend/chardev.c vmm/backend/chardev.h vmm/backend/chardev_priv.h \
+	vmm/backend/chardev_file.c vmm/backend/chardev_socket.c vmm/backend/chardev_tty.c \
 	vmm/backend/disk.c vmm/backend/disk.h \
 	vmm/backend/tap.c vmm/backend/tap.h \
 	vmm/bus.c vmm/bus.h \
@@ -22,6 +23,7 @@ vmm_libvmm_a_SOURCES = \
 	vmm/machine.c vmm/machine.h vmm/machine_priv.h \
 	vmm/memory.c vmm/memory.h \
 	vmm/qmp/qmp.c vmm/qmp/qmp.h vmm/qmp/commands.c vmm/qmp/commands.h \
+	vmm/socket.c vmm/socket.h \
 	vmm/util.c vmm/util.h \
 	vmm/vcpu.c vmm/vcpu.h \
 	vmm/virtio/blk.c vmm/virtio/console.c vmm/virtio/net.c vmm/virtio/rng.c \

@@ -177,8 +177,11 @@ int loop_add(struct loop *loop, struct loop_watch *watch, int fd, uint32_t event
     /* Before the kernel knows it: the callback may run in the loop's thread at once. */
     *watch = (struct loop_watch){.fd = fd, .ready = ready, .opaque = opaque};
     if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+        int errnum = errno;
+
         watch->fd = -1;
-        return error_set_errno(err, errno, "cannot wait for descriptor %d", fd);
+        error_set_errno(err, errnum, "cannot wait for descriptor %d", fd);
+        return -errnum;
     }
     return 0;
 }

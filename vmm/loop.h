@@ -38,7 +38,8 @@ void loop_quit(struct loop *loop);
 
 /*
  * Calls `ready(opaque, events)` in the loop's thread whenever `fd` shows one of `events` (EPOLLIN,
- * EPOLLOUT, EPOLLET, ...; EPOLLERR and EPOLLHUP are always reported). 0, or -1 with `err` set.
+ * EPOLLOUT, EPOLLET, ...; EPOLLERR and EPOLLHUP are always reported). 0, or a negative errno with
+ * `err` set: -EPERM is a file, which is always ready and cannot be waited for.
  */
 int loop_add(struct loop *loop, struct loop_watch *watch, int fd, uint32_t events,
              void (*ready)(void *opaque, uint32_t events), void *opaque, struct error *err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "vmm/loop.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -140,7 +141,7 @@ static void test_add_refuses(void)
     struct loop *loop = loop_new(&err);
     struct loop_watch watch;
 
-    check_int(loop_add(loop, &watch, 9999, EPOLLIN, source_ready, NULL, &err), -1);
+    check_int(loop_add(loop, &watch, 9999, EPOLLIN, source_ready, NULL, &err), -EBADF);
     check_str(err.msg, "cannot wait for descriptor 9999: Bad file descriptor");
     check_int(watch.fd, -1);
     loop_free(loop);

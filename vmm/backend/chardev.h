@@ -6,12 +6,15 @@
  *
  * Kinds (the text of --serial and of the machine document):
  *   stdio        the terminal vole was started from, in raw mode while the machine runs and put
- *                back on every way out; Ctrl-A x ends vole, Ctrl-A Ctrl-A sends Ctrl-A
+ *                back on every way out; Ctrl-A x ends vole (as SIGTERM does), Ctrl-A Ctrl-A sends
+ *                Ctrl-A. Where standard input is no terminal it is read as it is, and its end
+ *                means only that no more input comes
  *   pty          a new pseudo-terminal; its path is told by chardev_path()
- *   unix:PATH    a listening socket, one client at a time; a further one replaces none, it waits
+ *   unix:PATH    a listening socket, mode 0600, one client at a time; a further one replaces none,
+ *                it waits
  *   file:PATH    output only, created with mode 0600, appended to
  *   fd:N         an inherited descriptor: a pty's master, a listening or connected stream socket,
- *                a pipe or a file; which of them it is, is found out
+ *                a terminal, a pipe or a file; which of them it is, is found out
  *   null, none   output vanishes, input never comes ("none": the port itself is left out where
  *                the machine can do without; the device sees no difference)
  *
@@ -45,19 +48,29 @@ struct chardev_events {
     void (*connected)(void *opaque, bool is_connected);
 };
 
+/* Whether `spec` is written as one of the above; nothing is opened. 0, or -1 with `err` set. */
+int chardev_check_spec(const char *spec, struct error *err);
+
 /* `spec` as above; `label` names it in errors and in query-chardev ("serial0"). */
 struct chardev *chardev_open(const char *spec, const char *label, struct loop *loop,
                              struct error *err);
-/* Flushes what the host takes at once, restores the terminal, closes. NULL is harmless. */
+/* Detaches, flushes what the host takes at once, restores the terminal, closes. NULL is harmless.
+ */
 void chardev_close(struct chardev *chr);
 
-/* One front end; before the machine runs. */
+/*
+ * One front end; before the machine runs. From here on `events` are called. With NULL the front end
+ * is taken away again: when this returns none of its callbacks runs or will run, and the loop is
+ * not needed any more. So detach before the front end is freed and before the loop ends, and hold
+ * no lock that a callback takes.
+ */
 void chardev_attach(struct chardev *chr, const struct chardev_events *events, void *opaque);
 
 /* Takes up to `len` bytes and returns how many: fewer than `len` when the buffer is full, in which
  * case `writable` will be called. From any thread; never blocks. */
 size_t chardev_write(struct chardev *chr, const void *data, size_t len);
-/* True when chardev_write() would take a byte. From any thread. */
+/* True when chardev_write() would take a byte; if not, `writable` will be called. From any thread.
+ */
 bool chardev_can_write(struct chardev *chr);
 
 /* The front end has room again: offers what was held back. From any thread. */
