@@ -130,6 +130,7 @@ static void console_reset(struct virtio_device *dev)
 
 static void console_free(struct virtio_device *dev)
 {
+    chardev_attach(to_console(dev)->chr, NULL, NULL);
     virtio_device_release(dev);
     free(to_console(dev));
 }
