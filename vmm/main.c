@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/signalfd.h>
 
+#include "config.h"
 #include "vmm/backend/chardev.h"
 #include "vmm/config.h"
 #include "vmm/loop.h"
@@ -77,12 +78,11 @@ static void on_machine_event(void *opaque, const struct machine_event *ev)
         qmp_machine_event(run->qmp, ev);
 }
 
-static int start(struct run *run, int argc, char **argv, struct error *err)
+static int start(struct run *run, struct error *err)
 {
     const struct config *config = &run->config;
 
-    if (config_parse_args(&run->config, argc, argv, err) < 0 ||
-        config_validate(&run->config, err) < 0)
+    if (config_validate(&run->config, err) < 0)
         return -1;
     run->loop = loop_new(err);
     if (!run->loop || watch_signals(run, err) < 0)
@@ -116,9 +116,14 @@ static int run_command(int argc, char **argv)
     struct run run = {.signal_fd = -1, .signal_watch.fd = -1};
     struct error err;
     int status = EXIT_ERROR;
+    int parsed;
 
     config_init(&run.config);
-    if (start(&run, argc, argv, &err) < 0) {
+    parsed = config_parse_args(&run.config, argc, argv, &err);
+    if (parsed > 0) {
+        config_print_help(stdout);
+        status = EXIT_OK;
+    } else if (parsed < 0 || start(&run, &err) < 0) {
         log_warn("%s", err.msg);
     } else {
         loop_run(run.loop);
@@ -135,7 +140,7 @@ int main(int argc, char **argv)
     if (strcmp(command, "run") == 0)
         return run_command(argc - 2, argv + 2);
     if (strcmp(command, "--version") == 0) {
-        printf("vole %s\n", VOLE_VERSION);
+        printf("vole %s\n", PACKAGE_VERSION);
         return EXIT_OK;
     }
     if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0) {

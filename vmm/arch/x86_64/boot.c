@@ -9,6 +9,7 @@
 #include "vmm/arch/arch.h"
 #include "vmm/arch/x86_64/acpi.h"
 #include "vmm/arch/x86_64/layout.h"
+#include "vmm/devices/power.h"
 #include "vmm/loader/bzimage.h"
 #include "vmm/loader/loader.h"
 #include "vmm/machine_priv.h"
@@ -35,7 +36,7 @@ static unsigned memory_map(const struct machine *m, struct map_entry *map)
 
     map[n++] = (struct map_entry){0, X86_LOW_RAM_END, E820_RAM};
     map[n++] = (struct map_entry){X86_LOW_RAM_END, 0xa0000 - X86_LOW_RAM_END, E820_RESERVED};
-    map[n++] = (struct map_entry){X86_ACPI, X86_ACPI_END - X86_ACPI, E820_ACPI};
+    map[n++] = (struct map_entry){X86_ACPI, X86_HIGH_RAM - X86_ACPI, E820_ACPI};
     map[n++] = (struct map_entry){X86_HIGH_RAM, m->memory.regions[0].size - X86_HIGH_RAM, E820_RAM};
     if (m->memory.count > 1)
         map[n++] =
@@ -50,6 +51,30 @@ struct boot_files {
     uint64_t initrd_size;
     uint64_t rsdp;
 };
+
+/*
+ * Linux on a hardware-reduced platform without EFI restarts by going back to real mode and jumping
+ * to the reset vector, before it thinks of ACPI's reset register. So there is something to jump to:
+ * it writes that register.
+ */
+static int write_reset_vector(const struct machine *m, struct error *err)
+{
+    static const uint8_t code[] = {
+        0xba,
+        (X86_PORT_POWER + POWER_RESET) & 0xff,
+        (X86_PORT_POWER + POWER_RESET) >> 8, /* mov dx, port */
+        0xb0,
+        POWER_RESET_VALUE, /* mov al, value */
+        0xee,              /* out dx, al */
+        0xf4,              /* hlt */
+        0xeb,
+        0xfd, /* jmp to the hlt */
+    };
+
+    return memory_write(&m->memory, X86_RESET_VECTOR, code, sizeof(code)) < 0
+               ? error_set(err, "too little memory for the reset vector")
+               : 0;
+}
 
 static int load_cmdline(const struct machine *m, uint64_t max, struct error *err)
 {
@@ -213,7 +238,7 @@ int arch_boot_load(struct machine *m, struct arch_entry *entry, struct error *er
         return error_set(err, "too little memory: a kernel needs more than %llu MiB",
                          (unsigned long long)(m->memory.regions[0].size / MiB));
     if (image_open(&image, m->kernel_fd, m->config->kernel, err) < 0 ||
-        acpi_write_tables(m, &files.rsdp, err) < 0)
+        acpi_write_tables(m, &files.rsdp, err) < 0 || write_reset_vector(m, err) < 0)
         return -1;
     if (bzimage_probe(&image))
         return start_bzimage(m, &image, &files, entry, err);
