@@ -47,11 +47,11 @@ endif
 bin_PROGRAMS += vole
 vole_SOURCES = vmm/main.c
 vole_CFLAGS = $(vmm_libvmm_a_CFLAGS)
-vole_LDADD = vmm/libvmm.a $(JANSSON_LIBS) -pthread
+vole_LDADD = vmm/libvmm.a $(JANSSON_LIBS)
 dist_man_MANS += docs/man/vole.1
 
 # Unit tests: each is tests/unit/NAME.c.
-vmm_test_ldadd = vmm/libvmm.a $(JANSSON_LIBS) -pthread
+vmm_test_ldadd = vmm/libvmm.a $(JANSSON_LIBS)
 vmm_tests =
 
 vmm_tests += tests/unit/test-util
