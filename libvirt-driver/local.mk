@@ -1,1 +1,70 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# The daemon: everything but main.c is a library, so that unit tests and fuzz targets link the same
+# objects as the program.
+
+# What rpcgen writes is compiled apart: it is not held to the project's warnings.
+noinst_LIBRARIES += libvirt-driver/librpc.a
+libvirt_driver_librpc_a_CPPFLAGS = $(AM_CPPFLAGS) $(TIRPC_CFLAGS)
+libvirt_driver_librpc_a_CFLAGS = -std=gnu11 $(HARDEN_CFLAGS) -w
+nodist_libvirt_driver_librpc_a_SOURCES = \
+	libvirt-driver/rpc/protocol.h libvirt-driver/rpc/protocol_xdr.c
+BUILT_SOURCES += libvirt-driver/rpc/protocol.h
+CLEANFILES += libvirt-driver/rpc/protocol.h libvirt-driver/rpc/protocol_xdr.c
+EXTRA_DIST += libvirt-driver/rpc/protocol.x
+
+# rpcgen includes the header by the name it was given for the source: it has to run beside it.
+libvirt-driver/rpc/protocol.h: libvirt-driver/rpc/protocol.x
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && (cd $(srcdir)/libvirt-driver/rpc && \
+	  $(RPCGEN) -h protocol.x) > $@.tmp && mv $@.tmp $@
+libvirt-driver/rpc/protocol_xdr.c: libvirt-driver/rpc/protocol.x
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && (cd $(srcdir)/libvirt-driver/rpc && \
+	  $(RPCGEN) -c protocol.x) > $@.tmp && mv $@.tmp $@
+
+driver_cflags = $(GLIB_CFLAGS) $(LIBVIRT_CFLAGS) $(LIBXML_CFLAGS) $(JANSSON_CFLAGS) $(TIRPC_CFLAGS)
+driver_libs = libvirt-driver/libdriver.a libvirt-driver/librpc.a xml/libxmldomain.a \
+	$(GLIB_LIBS) $(LIBXML_LIBS) $(JANSSON_LIBS) $(TIRPC_LIBS)
+
+noinst_LIBRARIES += libvirt-driver/libdriver.a
+libvirt_driver_libdriver_a_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cflags) -DVOLE_BINDIR='"$(bindir)"' \
+	-DG_LOG_DOMAIN='"virtvoled"'
+libvirt_driver_libdriver_a_SOURCES = \
+	libvirt-driver/api/api.h libvirt-driver/api/common.c \
+	libvirt-driver/api/connect.c \
+	libvirt-driver/api/console.c libvirt-driver/api/console.h \
+	libvirt-driver/api/definition.c \
+	libvirt-driver/api/events.c libvirt-driver/api/events.h \
+	libvirt-driver/api/info.c \
+	libvirt-driver/api/lifecycle.c \
+	libvirt-driver/api/list.c \
+	libvirt-driver/api/node.c \
+	libvirt-driver/api/secondary.c \
+	libvirt-driver/client.c libvirt-driver/client.h \
+	libvirt-driver/daemon.h \
+	libvirt-driver/domain/domain.c libvirt-driver/domain/domain.h \
+	libvirt-driver/domain/list.c libvirt-driver/domain/list.h \
+	libvirt-driver/domain/process.c libvirt-driver/domain/process.h \
+	libvirt-driver/domain/restore.c libvirt-driver/domain/restore.h \
+	libvirt-driver/domain/store.c libvirt-driver/domain/store.h \
+	libvirt-driver/host.c libvirt-driver/host.h \
+	libvirt-driver/paths.c libvirt-driver/paths.h \
+	libvirt-driver/rpc/dispatch.c libvirt-driver/rpc/dispatch.h \
+	libvirt-driver/rpc/error.c libvirt-driver/rpc/error.h \
+	libvirt-driver/rpc/packet.c libvirt-driver/rpc/packet.h \
+	libvirt-driver/rpc/procedures.def \
+	libvirt-driver/rpc/shapes.c libvirt-driver/rpc/shapes.h \
+	libvirt-driver/rpc/stream.c libvirt-driver/rpc/stream.h \
+	libvirt-driver/server.c libvirt-driver/server.h \
+	libvirt-driver/settings.c libvirt-driver/settings.h \
+	libvirt-driver/sockets.c libvirt-driver/sockets.h \
+	libvirt-driver/util.c libvirt-driver/util.h \
+	libvirt-driver/vmm/image.c libvirt-driver/vmm/image.h \
+	libvirt-driver/vmm/inherit.c libvirt-driver/vmm/inherit.h \
+	libvirt-driver/vmm/launch.c libvirt-driver/vmm/launch.h \
+	libvirt-driver/vmm/monitor.c libvirt-driver/vmm/monitor.h \
+	libvirt-driver/vmm/tap.c libvirt-driver/vmm/tap.h \
+	libvirt-driver/vmm/vmm.c libvirt-driver/vmm/vmm.h
+
+sbin_PROGRAMS += virtvoled
+virtvoled_SOURCES = libvirt-driver/main.c
+virtvoled_CPPFLAGS = $(libvirt_driver_libdriver_a_CPPFLAGS)
+virtvoled_LDADD = $(driver_libs)

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The handlers of all procedures, declared from the one table: each has the exact types of its
+ * arguments and result, so that a line in procedures.def that does not fit its handler does not
+ * compile. The contract is rpc_handler's (rpc/dispatch.h).
+ */
+#ifndef VOLE_API_API_H
+#define VOLE_API_API_H
+
+#include "libvirt-driver/domain/domain.h"
+#include "libvirt-driver/rpc/dispatch.h"
+#include "libvirt-driver/rpc/shapes.h"
+#include "xml/error.h"
+
+#define PROCEDURE(number, NAME, args, ret, handler, access, phase, pool) \
+    bool api_##handler(struct call *call, const wire_##args *in, wire_##ret *out, GError **error);
+#include "libvirt-driver/rpc/procedures.def"
+#undef PROCEDURE
+
+/* What handlers share. */
+
+/* Refuses flags that a call does not know, as libvirt words it. */
+bool api_check_flags(struct call *call, unsigned flags, unsigned known, GError **error);
+/* The domain that a client means, locked; NULL with VIR_ERR_NO_DOMAIN. */
+locked_domain *api_domain(struct call *call, const wire_domain *dom, GError **error);
+/* The same for changing it: with its job, which domain_end_job() ends. */
+locked_domain *api_domain_with_job(struct call *call, const wire_domain *dom, GError **error);
+/* What goes over the wire; the name is a copy. */
+void api_fill_domain(wire_domain *wire, const struct domain *domain);
+/* The definition that virDomainModificationImpact flags (AFFECT_LIVE, AFFECT_CONFIG) mean. */
+const domain_def *api_def(const struct domain *domain, unsigned flags, GError **error);
+/* Whether a domain is one of those that virConnectListAllDomainsFlags ask for. It is locked. */
+bool api_domain_matches(const struct domain *domain, unsigned flags);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "libvirt-driver/api/api.h"
+#include "libvirt-driver/domain/list.h"
+
+bool api_check_flags(struct call *call, unsigned flags, unsigned known, GError **error)
+{
+    const struct rpc_procedure *procedure = rpc_procedure_find(call->header.procedure);
+    g_autofree char *function = NULL;
+
+    if (!(flags & ~known))
+        return true;
+    function = rpc_procedure_function(procedure);
+    libvirt_error_set(error, VIR_ERR_INVALID_ARG, "unsupported flags (0x%x) in function %s",
+                      flags & ~known, function);
+    return false;
+}
+
+locked_domain *api_domain(struct call *call, const wire_domain *dom, GError **error)
+{
+    const uint8_t *uuid = (const uint8_t *)dom->uuid;
+    struct domain *domain = domain_list_by_uuid(call->daemon->domains, uuid);
+    char text[DOMAIN_UUID_TEXT];
+
+    if (domain) {
+        domain_lock(domain);
+        if (!domain_is_void(domain))
+            return domain;
+        domain_release(domain);
+    }
+    domain_uuid_format(uuid, text);
+    libvirt_error_set(error, VIR_ERR_NO_DOMAIN, "no domain with matching uuid '%s' (%s)", text,
+                      dom->name);
+    return NULL;
+}
+
+locked_domain *api_domain_with_job(struct call *call, const wire_domain *dom, GError **error)
+{
+    locked_domain *domain = api_domain(call, dom, error);
+    const struct rpc_procedure *procedure = rpc_procedure_find(call->header.procedure);
+
+    if (domain && !domain_begin_job(domain, procedure->name, error)) {
+        domain_release(domain);
+        return NULL;
+    }
+    return domain;
+}
+
+void api_fill_domain(wire_domain *wire, const struct domain *domain)
+{
+    wire->name = g_strdup(domain->name);
+    memcpy(wire->uuid, domain->uuid, sizeof(wire->uuid));
+    wire->id = g_atomic_int_get(&domain->id);
+}
+
+const domain_def *api_def(const struct domain *domain, unsigned flags, GError **error)
+{
+    bool live = flags & VIR_DOMAIN_AFFECT_LIVE;
+    bool config = flags & VIR_DOMAIN_AFFECT_CONFIG;
+
+    if (live && config) {
+        libvirt_error_set(error, VIR_ERR_INVALID_ARG,
+                          "flags 'VIR_DOMAIN_AFFECT_LIVE' and 'VIR_DOMAIN_AFFECT_CONFIG' are "
+                          "mutually exclusive");
+        return NULL;
+    }
+    if (live && !domain_check_runs(domain, error))
+        return NULL;
+    if (config && !domain->config) {
+        libvirt_error_set(error, VIR_ERR_OPERATION_INVALID,
+                          "transient domains do not have any persistent config");
+        return NULL;
+    }
+    return config ? domain->config : domain_current_def(domain);
+}
+
+static bool is_active(const struct domain *domain)
+{
+    return domain_runs(domain);
+}
+
+static bool is_persistent(const struct domain *domain)
+{
+    return domain->config != NULL;
+}
+
+static bool is_autostart(const struct domain *domain)
+{
+    return domain->autostart;
+}
+
+static bool never(const struct domain *domain)
+{
+    return false;
+}
+
+/* The states of a listing are one group: any one of those that were asked for is enough. */
+static bool state_matches(const struct domain *domain, unsigned flags)
+{
+    const unsigned all = VIR_CONNECT_LIST_DOMAINS_RUNNING | VIR_CONNECT_LIST_DOMAINS_PAUSED |
+                         VIR_CONNECT_LIST_DOMAINS_SHUTOFF | VIR_CONNECT_LIST_DOMAINS_OTHER;
+
+    if (!(flags & all))
+        return true;
+    switch (domain->state) {
+    case VIR_DOMAIN_RUNNING:
+        return flags & VIR_CONNECT_LIST_DOMAINS_RUNNING;
+    case VIR_DOMAIN_PAUSED:
+        return flags & VIR_CONNECT_LIST_DOMAINS_PAUSED;
+    case VIR_DOMAIN_SHUTOFF:
+        return flags & VIR_CONNECT_LIST_DOMAINS_SHUTOFF;
+    default:
+        return flags & VIR_CONNECT_LIST_DOMAINS_OTHER;
+    }
+}
+
+bool api_domain_matches(const struct domain *domain, unsigned flags)
+{
+    static const struct {
+        unsigned yes;
+        unsigned no;
+        bool (*property)(const struct domain *domain);
+    } groups[] = {
+        {VIR_CONNECT_LIST_DOMAINS_ACTIVE, VIR_CONNECT_LIST_DOMAINS_INACTIVE, is_active},
+        {VIR_CONNECT_LIST_DOMAINS_PERSISTENT, VIR_CONNECT_LIST_DOMAINS_TRANSIENT, is_persistent},
+        {VIR_CONNECT_LIST_DOMAINS_AUTOSTART, VIR_CONNECT_LIST_DOMAINS_NO_AUTOSTART, is_autostart},
+        {VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE, VIR_CONNECT_LIST_DOMAINS_NO_MANAGEDSAVE, never},
+        {VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT, VIR_CONNECT_LIST_DOMAINS_NO_SNAPSHOT, never},
+        {VIR_CONNECT_LIST_DOMAINS_HAS_CHECKPOINT, VIR_CONNECT_LIST_DOMAINS_NO_CHECKPOINT, never},
+    };
+
+    if (domain_is_void(domain) || !state_matches(domain, flags))
+        return false;
+    for (gsize i = 0; i < G_N_ELEMENTS(groups); i++) {
+        bool yes = flags & groups[i].yes;
+        bool no = flags & groups[i].no;
+
+        if (yes != no && groups[i].property(domain) != yes)
+            return false;
+    }
+    return true;
+}

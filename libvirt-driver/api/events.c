@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "libvirt-driver/api/events.h"
+
+#include <string.h>
+
+#include "libvirt-driver/api/api.h"
+
+/* Kinds that libvirt knows; those that nothing here causes can be registered for all the same. */
+#define EVENT_KINDS 27
+/* What one client may register. */
+#define REGISTRATIONS_MAX 1000
+
+/* Message numbers, with the registration's id in front, and for who registered without ids. */
+enum message {
+    MESSAGE_LIFECYCLE = 318,
+    MESSAGE_REBOOT = 319,
+    MESSAGE_OLD_LIFECYCLE = 107,
+    MESSAGE_OLD_REBOOT = 169,
+};
+
+struct registration {
+    struct client *client;
+    int id;    /* -1: registered the old way */
+    int event; /* virDomainEventID */
+    bool one_domain;
+    uint8_t uuid[DOMAIN_UUID_BYTES];
+};
+
+struct events {
+    GMutex lock;
+    GArray *registrations; /* of struct registration */
+    int last_id;
+};
+
+struct events *events_new(void)
+{
+    struct events *events = g_new0(struct events, 1);
+
+    g_mutex_init(&events->lock);
+    events->registrations = g_array_new(FALSE, TRUE, sizeof(struct registration));
+    return events;
+}
+
+void events_free(struct events *events)
+{
+    g_array_unref(events->registrations);
+    g_mutex_clear(&events->lock);
+    g_free(events);
+}
+
+static struct registration *at(const struct events *events, guint i)
+{
+    return &g_array_index(events->registrations, struct registration, i);
+}
+
+void events_forget_client(struct events *events, struct client *client)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&events->lock);
+
+    for (guint i = events->registrations->len; i > 0; i--) {
+        if (at(events, i - 1)->client == client)
+            g_array_remove_index(events->registrations, i - 1);
+    }
+}
+
+/* The lock is held. */
+static bool wants(const struct registration *reg, int event, const struct domain *domain)
+{
+    return reg->event == event &&
+           (!reg->one_domain || memcmp(reg->uuid, domain->uuid, DOMAIN_UUID_BYTES) == 0);
+}
+
+void events_lifecycle(struct events *events, struct domain *domain, int type, int detail)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&events->lock);
+    wire_callback_lifecycle_event message = {.msg = {.event = type, .detail = detail}};
+
+    api_fill_domain(&message.msg.dom, domain);
+    for (guint i = 0; i < events->registrations->len; i++) {
+        const struct registration *reg = at(events, i);
+
+        if (!wants(reg, VIR_DOMAIN_EVENT_ID_LIFECYCLE, domain))
+            continue;
+        message.callback = reg->id;
+        if (reg->id >= 0)
+            rpc_send_message(reg->client, MESSAGE_LIFECYCLE, &rpc_shape_callback_lifecycle_event,
+                             &message);
+        else
+            rpc_send_message(reg->client, MESSAGE_OLD_LIFECYCLE, &rpc_shape_lifecycle_event,
+                             &message.msg);
+    }
+    rpc_value_clear(&rpc_shape_callback_lifecycle_event, &message);
+}
+
+void events_reboot(struct events *events, struct domain *domain)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&events->lock);
+    wire_callback_dom message = {0};
+
+    api_fill_domain(&message.dom, domain);
+    for (guint i = 0; i < events->registrations->len; i++) {
+        const struct registration *reg = at(events, i);
+
+        if (!wants(reg, VIR_DOMAIN_EVENT_ID_REBOOT, domain))
+            continue;
+        message.callback = reg->id;
+        if (reg->id >= 0)
+            rpc_send_message(reg->client, MESSAGE_REBOOT, &rpc_shape_callback_dom, &message);
+        else
+            rpc_send_message(reg->client, MESSAGE_OLD_REBOOT, &rpc_shape_dom, &message.dom);
+    }
+    rpc_value_clear(&rpc_shape_callback_dom, &message);
+}
+
+/* How many the client has, and where the one that matches is (or the array's length). */
+static guint find(const struct events *events, const struct client *client, int id, int event,
+                  guint *found)
+{
+    guint count = 0;
+
+    *found = events->registrations->len;
+    for (guint i = 0; i < events->registrations->len; i++) {
+        const struct registration *reg = at(events, i);
+
+        if (reg->client != client)
+            continue;
+        count++;
+        if (reg->id == id && (id >= 0 || reg->event == event))
+            *found = i;
+    }
+    return count;
+}
+
+/* `by_id`: gives it an id, which is returned in `*id`. */
+static bool add(struct call *call, int event, const wire_domain *dom, bool by_id, int *id,
+                GError **error)
+{
+    struct events *events = call->daemon->events;
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&events->lock);
+    struct registration reg = {.client = call->client, .id = -1, .event = event};
+    guint found;
+    guint count = find(events, call->client, -1, event, &found);
+
+    if (event < 0 || event >= EVENT_KINDS) {
+        libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR, "unsupported event ID %d", event);
+        return false;
+    }
+    if (!by_id && found < events->registrations->len) {
+        libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR, "domain event %d already registered",
+                          event);
+        return false;
+    }
+    if (count >= REGISTRATIONS_MAX) {
+        libvirt_error_set(error, VIR_ERR_OPERATION_FAILED, "too many event registrations");
+        return false;
+    }
+    /* A client that has gone meanwhile is forgotten already, or will be after this. */
+    if (client_is_gone(call->client))
+        return true;
+    if (dom) {
+        reg.one_domain = true;
+        memcpy(reg.uuid, dom->uuid, DOMAIN_UUID_BYTES);
+    }
+    if (by_id) {
+        events->last_id = events->last_id == G_MAXINT ? 0 : events->last_id + 1;
+        reg.id = events->last_id;
+        *id = reg.id;
+    }
+    g_array_append_val(events->registrations, reg);
+    return true;
+}
+
+static bool take_away(struct call *call, int id, int event, GError **error)
+{
+    struct events *events = call->daemon->events;
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&events->lock);
+    guint found;
+
+    find(events, call->client, id, event, &found);
+    if (found < events->registrations->len) {
+        g_array_remove_index(events->registrations, found);
+        return true;
+    }
+    if (id >= 0)
+        libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR, "domain event callback %d not registered",
+                          id);
+    else
+        libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR, "domain event %d not registered", event);
+    return false;
+}
+
+bool api_connect_domain_event_callback_register_any(struct call *call,
+                                                    const wire_event_register_args *in,
+                                                    wire_int *out, GError **error)
+{
+    return add(call, in->event, in->dom, true, &out->value, error);
+}
+
+bool api_connect_domain_event_callback_deregister_any(struct call *call, const wire_int *in,
+                                                      wire_none *out, GError **error)
+{
+    if (in->value >= 0)
+        return take_away(call, in->value, -1, error);
+    libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR, "domain event callback %d not registered",
+                      in->value);
+    return false;
+}
+
+bool api_connect_domain_event_register_any(struct call *call, const wire_int *in, wire_none *out,
+                                           GError **error)
+{
+    return add(call, in->value, NULL, false, NULL, error);
+}
+
+bool api_connect_domain_event_deregister_any(struct call *call, const wire_int *in, wire_none *out,
+                                             GError **error)
+{
+    return take_away(call, -1, in->value, error);
+}
+
+bool api_connect_domain_event_register(struct call *call, const wire_none *in, wire_int *out,
+                                       GError **error)
+{
+    out->value = 1;
+    return add(call, VIR_DOMAIN_EVENT_ID_LIFECYCLE, NULL, false, NULL, error);
+}
+
+bool api_connect_domain_event_deregister(struct call *call, const wire_none *in, wire_int *out,
+                                         GError **error)
+{
+    out->value = 0;
+    return take_away(call, -1, VIR_DOMAIN_EVENT_ID_LIFECYCLE, error);
+}

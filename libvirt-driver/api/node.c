@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The host: what it has, and what domains may have of it. */
+#include <string.h>
+
+#include "libvirt-driver/api/api.h"
+#include "libvirt-driver/host.h"
+
+bool api_node_get_info(struct call *call, const wire_none *in, wire_node_info *out, GError **error)
+{
+    const struct host *host = call->daemon->host;
+    const struct host_caps *caps = &host->caps;
+
+    for (gsize i = 0; caps->arch[i] && i < G_N_ELEMENTS(out->model) - 1; i++)
+        out->model[i] = caps->arch[i];
+    out->memory = host->memory_kib;
+    out->cpus = (int)host->online_cpus;
+    out->mhz = (int)host->mhz;
+    out->nodes = (int)caps->cell_count;
+    out->sockets = (int)(caps->sockets * caps->dies);
+    out->cores = (int)caps->cores;
+    out->threads = (int)caps->threads;
+    return true;
+}
+
+/* /dev/kvm may come and go: a module is loaded, rights change. */
+static struct host_caps current_caps(struct call *call)
+{
+    struct host_caps caps = call->daemon->host->caps;
+
+    caps.kvm_usable = host_kvm_usable();
+    return caps;
+}
+
+bool api_connect_get_capabilities(struct call *call, const wire_none *in, wire_str *out,
+                                  GError **error)
+{
+    struct host_caps caps = current_caps(call);
+
+    out->value = caps_format(&caps);
+    return true;
+}
+
+static const char *optional(wire_opt_string string)
+{
+    return string ? *string : NULL;
+}
+
+bool api_connect_get_domain_capabilities(struct call *call, const wire_domcaps_args *in,
+                                         wire_str *out, GError **error)
+{
+    struct host_caps caps = current_caps(call);
+
+    if (!api_check_flags(call, in->flags, 0, error))
+        return false;
+    out->value = domain_caps_format(&caps, optional(in->emulator), optional(in->arch),
+                                    optional(in->machine), optional(in->virttype), error);
+    return out->value != NULL;
+}
+
+bool api_node_get_free_memory(struct call *call, const wire_none *in, wire_ulong *out,
+                              GError **error)
+{
+    out->value = host_free_memory(-1);
+    return true;
+}
+
+bool api_node_get_cells_free_memory(struct call *call, const wire_cells_args *in, wire_cells *out,
+                                    GError **error)
+{
+    const struct host_caps *caps = &call->daemon->host->caps;
+    guint first = (guint)in->first;
+    guint count;
+
+    if (in->first < 0 || first >= caps->cell_count) {
+        libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR, "start cell %d out of range (0-%u)",
+                          in->first, caps->cell_count - 1);
+        return false;
+    }
+    if (in->max < 0 || in->max > WIRE_CELLS_MAX) {
+        libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR, "maxCells too large");
+        return false;
+    }
+    count = MIN(caps->cell_count - first, (guint)in->max);
+    out->free.free_val = g_new0(u_quad_t, count + 1);
+    out->free.free_len = count;
+    for (guint i = 0; i < count; i++)
+        out->free.free_val[i] = host_free_memory((int)caps->cells[first + i].id);
+    return true;
+}
+
+/* No security driver: domains are not confined by labels. */
+bool api_node_get_security_model(struct call *call, const wire_none *in, wire_security_model *out,
+                                 GError **error)
+{
+    static const char model[] = "none";
+    static const char doi[] = "0";
+
+    out->model.model_len = sizeof(model);
+    out->model.model_val = g_new(int, sizeof(model));
+    for (gsize i = 0; i < sizeof(model); i++)
+        out->model.model_val[i] = model[i];
+    out->doi.doi_len = sizeof(doi);
+    out->doi.doi_val = g_new(int, sizeof(doi));
+    for (gsize i = 0; i < sizeof(doi); i++)
+        out->doi.doi_val[i] = doi[i];
+    return true;
+}
+
+bool api_node_get_cpu_map(struct call *call, const wire_cpu_map_args *in, wire_cpu_map *out,
+                          GError **error)
+{
+    const struct host *host = call->daemon->host;
+    guint highest = 0;
+    guint bytes;
+
+    if (!api_check_flags(call, in->flags, 0, error))
+        return false;
+    for (guint i = 0; i < host->cpus->len; i++)
+        highest = MAX(highest, g_array_index(host->cpus, struct host_cpu, i).id);
+    bytes = highest / 8 + 1;
+    if (in->need_map && bytes <= WIRE_CPUMAP_MAX) {
+        out->map.map_val = g_malloc0(bytes);
+        out->map.map_len = bytes;
+        for (guint i = 0; i < host->cpus->len; i++) {
+            guint id = g_array_index(host->cpus, struct host_cpu, i).id;
+
+            out->map.map_val[id / 8] |= (char)(1 << (id % 8));
+        }
+    }
+    out->online = in->need_online ? host->online_cpus : 0;
+    out->count = (int)highest + 1;
+    return true;
+}

@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "libvirt-driver/client.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "libvirt-driver/api/events.h"
+#include "libvirt-driver/domain/process.h"
+#include "libvirt-driver/rpc/dispatch.h"
+#include "libvirt-driver/rpc/stream.h"
+#include "libvirt-driver/server.h"
+#include "libvirt-driver/util.h"
+
+#define READ_CHUNK 65536
+/* Nothing is read from a client that leaves this many bytes of replies lying. */
+#define BACKLOG_STOP_READING (1024 * 1024)
+/* A client with this many unread bytes gets no further event. */
+#define BACKLOG_DROP (16 * 1024 * 1024)
+/* Consoles pause at this many bytes, so that one busy guest does not delay replies. */
+#define BACKLOG_STOP_STREAMS (2 * RPC_STREAM_DATA_MAX)
+
+struct client_source {
+    GSource source;
+    gpointer tag;
+    struct client *client;
+};
+
+struct client {
+    gatomicrefcount refs;
+    struct daemon *daemon;
+    struct client_peer peer;
+
+    /* The main thread's. */
+    int fd;
+    struct client_source *source;
+    struct rpc_reader reader;
+    bool reader_full;    /* a packet may be waiting in the reader */
+    GHashTable *streams; /* by serial */
+    GSource *keepalive_timer;
+    gint64 last_heard; /* monotonic microseconds */
+    guint pings_unanswered;
+
+    GMutex lock; /* for what follows */
+    bool gone;
+    const char *drop_reason;
+    bool open;
+    bool readonly;
+    char *uri;
+    bool close_callback;
+    guint calls; /* under way */
+    GQueue tx;   /* of GBytes */
+    gsize tx_offset;
+    gsize tx_bytes;
+};
+
+static void client_io(struct client *client);
+
+/* The source is dispatched for I/O on its socket, and when client_wake() set its ready time. */
+static gboolean source_dispatch(GSource *source, GSourceFunc callback, gpointer data)
+{
+    g_autoptr(client) client = client_ref(((struct client_source *)source)->client);
+
+    g_source_set_ready_time(source, -1);
+    client_io(client);
+    return G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs source_funcs = {.dispatch = source_dispatch};
+
+static void client_wake(struct client *client)
+{
+    if (!client->gone)
+        g_source_set_ready_time(&client->source->source, 0);
+}
+
+struct client *client_new(struct daemon *daemon, int fd, const struct client_peer *peer,
+                          bool readonly)
+{
+    struct client *client = g_new0(struct client, 1);
+
+    g_atomic_ref_count_init(&client->refs);
+    client->daemon = daemon;
+    client->peer = *peer;
+    client->fd = fd;
+    client->readonly = readonly;
+    client->streams = g_hash_table_new(NULL, NULL);
+    g_mutex_init(&client->lock);
+    g_queue_init(&client->tx);
+    client->source =
+        (struct client_source *)g_source_new(&source_funcs, sizeof(struct client_source));
+    client->source->client = client;
+    client->source->tag = g_source_add_unix_fd(&client->source->source, fd, G_IO_IN);
+    g_source_attach(&client->source->source, NULL);
+    return client;
+}
+
+struct client *client_ref(struct client *client)
+{
+    g_atomic_ref_count_inc(&client->refs);
+    return client;
+}
+
+void client_unref(struct client *client)
+{
+    if (!g_atomic_ref_count_dec(&client->refs))
+        return;
+    g_source_unref(&client->source->source);
+    g_queue_clear_full(&client->tx, (GDestroyNotify)g_bytes_unref);
+    g_mutex_clear(&client->lock);
+    g_free(client->uri);
+    g_free(client);
+}
+
+void client_send(struct client *client, GBytes *packet)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
+
+    if (client->gone) {
+        g_bytes_unref(packet);
+        return;
+    }
+    g_queue_push_tail(&client->tx, packet);
+    client->tx_bytes += g_bytes_get_size(packet);
+    client_wake(client);
+}
+
+void client_send_event(struct client *client, GBytes *packet)
+{
+    bool full;
+
+    g_mutex_lock(&client->lock);
+    full = client->tx_bytes > BACKLOG_DROP;
+    g_mutex_unlock(&client->lock);
+    if (full) {
+        g_bytes_unref(packet);
+        client_drop(client, "it does not read its events");
+        return;
+    }
+    client_send(client, packet);
+}
+
+void client_drop(struct client *client, const char *why)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
+
+    if (client->gone || client->drop_reason)
+        return;
+    client->drop_reason = why;
+    client_wake(client);
+}
+
+bool client_is_gone(struct client *client)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
+
+    return client->gone;
+}
+
+void client_close(struct client *client)
+{
+    GHashTableIter iter;
+    gpointer stream;
+
+    g_mutex_lock(&client->lock);
+    if (client->gone) {
+        g_mutex_unlock(&client->lock);
+        return;
+    }
+    client->gone = true;
+    g_mutex_unlock(&client->lock);
+
+    g_source_destroy(&client->source->source);
+    close(client->fd);
+    client->fd = -1;
+    if (client->keepalive_timer) {
+        g_source_destroy(client->keepalive_timer);
+        g_clear_pointer(&client->keepalive_timer, g_source_unref);
+    }
+    g_hash_table_iter_init(&iter, client->streams);
+    while (g_hash_table_iter_next(&iter, NULL, &stream)) {
+        g_hash_table_iter_remove(&iter);
+        stream_close(stream);
+    }
+    g_clear_pointer(&client->streams, g_hash_table_unref);
+    rpc_reader_clear(&client->reader);
+    events_forget_client(client->daemon->events, client);
+    domain_autodestroy(client->daemon, client);
+    server_remove_client(client->daemon->server, client);
+}
+
+/* Writes what waits; false when the connection is broken. */
+static bool client_flush(struct client *client)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
+
+    while (!g_queue_is_empty(&client->tx)) {
+        GBytes *packet = g_queue_peek_head(&client->tx);
+        gsize len;
+        const guint8 *data = g_bytes_get_data(packet, &len);
+        ssize_t n = send(client->fd, data + client->tx_offset, len - client->tx_offset,
+                         MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (n < 0)
+            return errno == EAGAIN || errno == EINTR;
+        client->tx_offset += (gsize)n;
+        client->tx_bytes -= (gsize)n;
+        if (client->tx_offset == len) {
+            client->tx_offset = 0;
+            g_bytes_unref(g_queue_pop_head(&client->tx));
+        }
+    }
+    return true;
+}
+
+/* Reads what the socket holds, at most one chunk; false when the connection has ended. */
+static bool client_fill(struct client *client)
+{
+    guint8 chunk[READ_CHUNK];
+    ssize_t n = recv(client->fd, chunk, sizeof(chunk), MSG_DONTWAIT);
+
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR;
+    if (n == 0)
+        return false;
+    rpc_reader_add(&client->reader, chunk, (gsize)n);
+    client->reader_full = true;
+    client->last_heard = g_get_monotonic_time();
+    client->pings_unanswered = 0;
+    return true;
+}
+
+static bool client_is_busy(struct client *client)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
+
+    return client->calls >= client->daemon->settings.max_client_requests ||
+           client->tx_bytes > BACKLOG_STOP_READING;
+}
+
+static void keepalive_packet(struct client *client, const struct rpc_header *header)
+{
+    struct rpc_header pong = *header;
+
+    if (header->procedure != RPC_PING)
+        return; /* a pong; that the client was heard is noted already */
+    pong.procedure = RPC_PONG;
+    client_send(client, rpc_packet_new_raw(&pong, NULL, 0));
+}
+
+static void begin_call(struct client *client, const struct rpc_header *header, GBytes *packet)
+{
+    g_mutex_lock(&client->lock);
+    client->calls++;
+    g_mutex_unlock(&client->lock);
+    rpc_dispatch(client->daemon, client, header, packet);
+}
+
+static bool client_packet(struct client *client, GBytes *packet)
+{
+    struct rpc_header header;
+    struct stream *stream;
+
+    rpc_header_decode(packet, &header);
+    if (header.program == RPC_PROGRAM_KEEPALIVE && header.version == RPC_PROGRAM_VERSION &&
+        header.type == RPC_MESSAGE) {
+        keepalive_packet(client, &header);
+        return true;
+    }
+    switch (header.type) {
+    case RPC_CALL:
+        begin_call(client, &header, packet);
+        return true;
+    case RPC_STREAM:
+    case RPC_STREAM_HOLE:
+        stream = g_hash_table_lookup(client->streams, GUINT_TO_POINTER(header.serial));
+        /* A packet for a stream that ended here while it was on its way is no error. */
+        if (stream)
+            stream_packet(stream, &header, packet);
+        return true;
+    default:
+        /* Descriptors cannot come: the feature that allows them is never granted. */
+        g_info("client %d sent a packet of type %d", (int)client->peer.pid, header.type);
+        return false;
+    }
+}
+
+/* Handles the packets that are complete; false when the connection has to end. */
+static bool client_packets(struct client *client)
+{
+    while (client->reader_full && !client_is_busy(client)) {
+        g_autoptr(GBytes) packet = NULL;
+
+        switch (rpc_reader_next(&client->reader, &packet)) {
+        case 1:
+            if (!client_packet(client, packet))
+                return false;
+            break;
+        case 0:
+            client->reader_full = false;
+            break;
+        default:
+            g_info("client %d sent a packet of an impossible length", (int)client->peer.pid);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void update_streams(struct client *client)
+{
+    GHashTableIter iter;
+    gpointer stream;
+
+    g_hash_table_iter_init(&iter, client->streams);
+    while (g_hash_table_iter_next(&iter, NULL, &stream))
+        stream_update(stream);
+}
+
+static void client_io(struct client *client)
+{
+    GSource *source = &client->source->source;
+    GIOCondition had = g_source_query_unix_fd(source, client->source->tag);
+    GIOCondition want = 0;
+    const char *drop_reason;
+
+    if (client->fd < 0)
+        return;
+    g_mutex_lock(&client->lock);
+    drop_reason = client->drop_reason;
+    g_mutex_unlock(&client->lock);
+    if (drop_reason) {
+        g_warning("dropping client %d: %s", (int)client->peer.pid, drop_reason);
+        client_close(client);
+        return;
+    }
+    /* A connection that is gone stays readable: it must not wake us while we do not read. */
+    if ((had & (G_IO_HUP | G_IO_ERR)) && client_is_busy(client)) {
+        client_close(client);
+        return;
+    }
+    if (!client_flush(client) || !client_packets(client) ||
+        ((had & (G_IO_IN | G_IO_HUP | G_IO_ERR)) && !client->reader_full &&
+         (!client_fill(client) || !client_packets(client))) ||
+        !client_flush(client)) {
+        client_close(client);
+        return;
+    }
+    update_streams(client);
+
+    g_mutex_lock(&client->lock);
+    if (client->tx_bytes)
+        want |= G_IO_OUT;
+    g_mutex_unlock(&client->lock);
+    if (!client->reader_full && !client_is_busy(client))
+        want |= G_IO_IN;
+    g_source_modify_unix_fd(source, client->source->tag, want);
+}
+
+void client_call_done(struct client *client)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
+
+    client->calls--;
+    client_wake(client);
+}
+
+bool client_open(struct client *client, const char *uri, bool readonly)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
+
+    if (client->open)
+        return false;
+    client->open = true;
+    client->uri = g_strdup(uri);
+    client->readonly |= readonly;
+    return true;
+}
+
+bool client_is_open(struct client *client)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
+
+    return client->open;
+}
+
+bool client_is_readonly(struct client *client)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
+
+    return client->readonly;
+}
+
+char *client_uri(struct client *client)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
+
+    return g_strdup(client->uri);
+}
+
+const struct client_peer *client_peer(const struct client *client)
+{
+    return &client->peer;
+}
+
+bool client_set_close_callback(struct client *client, bool registered)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
+
+    if (client->close_callback == registered)
+        return false;
+    client->close_callback = registered;
+    return true;
+}
+
+/* Asks a silent client whether it is still there; drops one that does not answer in time. */
+static gboolean keepalive_tick(gpointer data)
+{
+    static const struct rpc_header ping = {
+        .program = RPC_PROGRAM_KEEPALIVE,
+        .version = RPC_PROGRAM_VERSION,
+        .procedure = RPC_PING,
+        .type = RPC_MESSAGE,
+        .status = RPC_OK,
+    };
+    struct client *client = data;
+    const struct settings *settings = &client->daemon->settings;
+    gint64 silent = g_get_monotonic_time() - client->last_heard;
+
+    /* Who is not read from cannot be heard: a client with many calls under way is not silent. */
+    if (silent < (gint64)settings->keepalive_interval * G_USEC_PER_SEC || client_is_busy(client))
+        return G_SOURCE_CONTINUE;
+    if (client->pings_unanswered++ >= settings->keepalive_count)
+        client_drop(client, "it does not answer keepalive messages");
+    else
+        client_send(client, rpc_packet_new_raw(&ping, NULL, 0));
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean enable_keepalive(gpointer data)
+{
+    struct client *client = data;
+
+    if (client->fd >= 0 && !client->keepalive_timer) {
+        client->keepalive_timer =
+            g_timeout_source_new_seconds(client->daemon->settings.keepalive_interval);
+        g_source_set_callback(client->keepalive_timer, keepalive_tick, client, NULL);
+        g_source_attach(client->keepalive_timer, NULL);
+    }
+    return G_SOURCE_REMOVE;
+}
+
+void client_enable_keepalive(struct client *client)
+{
+    if (client->daemon->settings.keepalive_interval > 0) {
+        main_invoke(enable_keepalive, client_ref(client), (GDestroyNotify)client_unref);
+    }
+}
+
+struct stream_start {
+    struct client *client;
+    struct stream *stream;
+    GBytes *reply;
+};
+
+/* In the main thread, so that the reply is queued before the stream's first bytes. */
+static gboolean start_stream(gpointer data)
+{
+    struct stream_start *start = data;
+    struct client *client = start->client;
+
+    client_send(client, start->reply);
+    if (client->fd < 0) {
+        stream_close(start->stream);
+    } else {
+        g_hash_table_insert(client->streams, GUINT_TO_POINTER(stream_serial(start->stream)),
+                            start->stream);
+        stream_start(start->stream);
+    }
+    client_unref(client);
+    g_free(start);
+    return G_SOURCE_REMOVE;
+}
+
+void client_start_stream(struct client *client, struct stream *stream, GBytes *reply)
+{
+    struct stream_start *start = g_new(struct stream_start, 1);
+
+    *start = (struct stream_start){client_ref(client), stream, reply};
+    main_invoke(start_stream, start, NULL);
+}
+
+void client_forget_stream(struct client *client, struct stream *stream)
+{
+    if (client->streams)
+        g_hash_table_remove(client->streams, GUINT_TO_POINTER(stream_serial(stream)));
+}
+
+bool client_wants_stream_data(struct client *client)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
+
+    return client->tx_bytes < BACKLOG_STOP_STREAMS;
+}

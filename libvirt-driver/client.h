@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One connection. Its socket is read and written in the main thread only; other threads queue
+ * packets with client_send(). A client may have max_client_requests calls under way; while it has,
+ * or while it does not take its replies, nothing more is read from it.
+ *
+ * Reference counted: a call that is still running keeps the struct of a client that is gone.
+ */
+#ifndef VOLE_CLIENT_H
+#define VOLE_CLIENT_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "libvirt-driver/daemon.h"
+#include "libvirt-driver/rpc/packet.h"
+
+struct client;
+struct stream;
+
+/* Who is at the other end of the socket. */
+struct client_peer {
+    pid_t pid;
+    uid_t uid;
+    gid_t gid;
+};
+
+/* Takes over `fd`. Main thread. */
+struct client *client_new(struct daemon *daemon, int fd, const struct client_peer *peer,
+                          bool readonly);
+struct client *client_ref(struct client *client);
+void client_unref(struct client *client);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(client, client_unref)
+
+/* Any thread. Takes over `packet`; thrown away when the client is gone. */
+void client_send(struct client *client, GBytes *packet);
+/* The same for what the client did not just ask for: one that lets events pile up is dropped. */
+void client_send_event(struct client *client, GBytes *packet);
+/* Any thread: ends the connection soon. */
+void client_drop(struct client *client, const char *why);
+/* Main thread: ends it now. */
+void client_close(struct client *client);
+/* Any thread. */
+bool client_is_gone(struct client *client);
+
+/* The call that was handed to a worker is answered. Any thread. */
+void client_call_done(struct client *client);
+
+/* CONNECT_OPEN: false when it is open already. `readonly` can only take rights away. */
+bool client_open(struct client *client, const char *uri, bool readonly);
+bool client_is_open(struct client *client);
+bool client_is_readonly(struct client *client);
+/* The URI it was opened with, to be freed. */
+char *client_uri(struct client *client);
+const struct client_peer *client_peer(const struct client *client);
+/* It said that it answers pings. */
+void client_enable_keepalive(struct client *client);
+/* False when it was registered (or not registered) already. */
+bool client_set_close_callback(struct client *client, bool registered);
+
+/* Sends the reply that opens a stream, and starts it. Any thread; takes over both. */
+void client_start_stream(struct client *client, struct stream *stream, GBytes *reply);
+/* Main thread: the stream has ended. */
+void client_forget_stream(struct client *client, struct stream *stream);
+/* Main thread: false while enough waits to be sent already. */
+bool client_wants_stream_data(struct client *client);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The daemon: the one struct that holds everything else, passed to whoever needs it.
+ *
+ * Threads. The main thread runs the GLib main loop and does all I/O on sockets, consoles and VMM
+ * monitors; it never waits for anything else. Calls from clients, and what has to wait (starting a
+ * VMM, finding one again, cleaning up after one), run in the server's worker threads. Locks are
+ * taken in this order and held only for short, non-blocking work:
+ *
+ *     a domain's lock > the domain list's lock > the event registry's lock > a client's lock
+ */
+#ifndef VOLE_DAEMON_H
+#define VOLE_DAEMON_H
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "libvirt-driver/paths.h"
+#include "libvirt-driver/settings.h"
+
+struct server;
+struct domain_list;
+struct events;
+struct consoles;
+struct host;
+
+struct daemon {
+    struct paths paths;
+    struct settings settings;
+    GMainLoop *loop;
+    struct server *server;
+    struct domain_list *domains;
+    struct events *events;
+    struct consoles *consoles;
+    struct host *host;
+};
+
+#endif

@@ -1,0 +1,544 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "libvirt-driver/domain/process.h"
+
+#include <signal.h>
+#include <string.h>
+
+#include "libvirt-driver/api/events.h"
+#include "libvirt-driver/domain/list.h"
+#include "libvirt-driver/domain/store.h"
+#include "libvirt-driver/server.h"
+#include "libvirt-driver/vmm/launch.h"
+#include "libvirt-driver/vmm/vmm.h"
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(json_t, json_decref)
+
+static const struct vmm_callbacks callbacks;
+
+static void emit(struct domain *domain, int event, int detail)
+{
+    events_lifecycle(domain->daemon->events, domain, event, detail);
+}
+
+static void set_state(struct domain *domain, virDomainState state, int reason)
+{
+    domain->state = state;
+    domain->reason = reason;
+}
+
+bool domain_save_status(struct domain *domain, GError **error)
+{
+    struct status status = {
+        .state = domain->state,
+        .reason = domain->reason,
+        .pid = vmm_pid(domain->vmm),
+        .start_time = vmm_start_time(domain->vmm),
+        .monitor_path = (char *)(uintptr_t)vmm_monitor_path(domain->vmm),
+        .reboot_asked = domain->reboot_asked,
+        .live = domain->live,
+    };
+
+    return store_save_status(&domain->daemon->paths, &status, error);
+}
+
+/* What changes while it runs is worth a try: the old state would be corrected at the next start of
+ * the daemon, which asks the VMM. */
+static void update_status(struct domain *domain)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (domain->vmm && !domain_save_status(domain, &error))
+        g_warning("domain '%s': %s", domain->name, error->message);
+}
+
+/* The process is gone, or never came: nothing of it stays. */
+static void forget_process(struct domain *domain)
+{
+    if (domain->vmm) {
+        unlink(vmm_monitor_path(domain->vmm));
+        vmm_detach(domain->vmm);
+        g_clear_pointer(&domain->vmm, vmm_unref);
+    }
+    store_remove_status(&domain->daemon->paths, domain->name);
+    terminals_close(&domain->terminals);
+    g_clear_pointer(&domain->live, domain_def_free);
+    g_clear_pointer(&domain->shutdown_cause, g_free);
+    g_atomic_int_set(&domain->id, -1);
+    g_array_set_size(domain->vcpu_threads, 0);
+    domain->autodestroy = NULL;
+    domain->reboot_asked = false;
+    domain->destroying = false;
+    domain->updated = false;
+    server_activity_changed(domain->daemon->server);
+}
+
+/* The domain has stopped running: `detail` is for the event, -1 for none. */
+static void stopped(struct domain *domain, virDomainShutoffReason reason, int detail)
+{
+    if (detail >= 0)
+        emit(domain, VIR_DOMAIN_EVENT_STOPPED, detail);
+    forget_process(domain);
+    set_state(domain, VIR_DOMAIN_SHUTOFF, reason);
+    domain_list_remove_void(domain->daemon->domains, domain);
+}
+
+bool domain_command(struct domain *domain, const char *command, json_t *arguments, json_t **ret,
+                    GError **error)
+{
+    g_autoptr(vmm) vmm = vmm_ref(domain->vmm);
+    bool ok;
+
+    domain_unlock(domain);
+    ok = vmm_execute(vmm, command, arguments, ret, error);
+    domain_lock(domain);
+    if (!ok || domain->vmm == vmm)
+        return ok;
+    libvirt_error_set(error, VIR_ERR_OPERATION_FAILED, "domain is no longer running");
+    if (ret)
+        g_clear_pointer(ret, json_decref);
+    return false;
+}
+
+bool domain_pause(struct domain *domain, int reason, GError **error)
+{
+    if (domain->state == VIR_DOMAIN_PAUSED)
+        return true;
+    domain->pause_reason = reason;
+    /* The state changes when the VMM says STOP, which it does before it replies. */
+    return domain_command(domain, "stop", NULL, NULL, error);
+}
+
+bool domain_unpause(struct domain *domain, int reason, GError **error)
+{
+    if (domain->state == VIR_DOMAIN_RUNNING)
+        return true;
+    domain->run_reason = reason;
+    return domain_command(domain, "cont", NULL, NULL, error);
+}
+
+/* A process that ended before it could be talked to says why in its log. */
+static void explain_failed_start(struct domain *domain, const struct launched *launched,
+                                 GError **error)
+{
+    g_autofree char *words = NULL;
+
+    if (!vmm_wait_end(domain->vmm, 0))
+        return;
+    words = launch_last_words(launched);
+    g_clear_error(error);
+    libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR,
+                      "process exited while connecting to monitor: %s",
+                      words ? words : "it said nothing");
+}
+
+/* Kills what did not come up, and waits for it, so that its taps and locks are free again. */
+static void give_up_start(struct domain *domain)
+{
+    g_autoptr(vmm) vmm = vmm_ref(domain->vmm);
+
+    vmm_signal(vmm, SIGKILL);
+    domain_unlock(domain);
+    vmm_wait_end(vmm, domain->daemon->settings.stop_timeout * 1000);
+    domain_lock(domain);
+}
+
+/* For what clients ask often: which thread each vCPU is does not change while the VMM lives. */
+static void learn_vcpu_threads(struct domain *domain)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(json_t) cpus = NULL;
+    json_t *cpu;
+    size_t i;
+
+    g_array_set_size(domain->vcpu_threads, 0);
+    if (!domain_command(domain, "query-cpus-fast", NULL, &cpus, &error)) {
+        g_warning("domain '%s': %s", domain->name, error->message);
+        return;
+    }
+    json_array_foreach(cpus, i, cpu)
+    {
+        pid_t thread = (pid_t)json_integer_value(json_object_get(cpu, "thread-id"));
+
+        g_array_append_val(domain->vcpu_threads, thread);
+    }
+}
+
+/* Waits for the monitor, and lets the guest run. */
+static bool bring_up(struct domain *domain, bool paused, GError **error)
+{
+    g_autoptr(vmm) vmm = vmm_ref(domain->vmm);
+    guint timeout_ms = domain->daemon->settings.start_timeout * 1000;
+    bool ready;
+
+    domain_unlock(domain);
+    ready = vmm_wait_ready(vmm, timeout_ms, error);
+    domain_lock(domain);
+    if (!ready)
+        return false;
+    learn_vcpu_threads(domain);
+    if (!paused)
+        return domain_command(domain, "cont", NULL, NULL, error);
+    set_state(domain, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_USER);
+    update_status(domain);
+    return true;
+}
+
+/*
+ * Starts a VMM and makes it the domain's. Takes over the definition, which has its id already.
+ * False with `error` set: whatever came up is gone again, and forget_process() is to follow.
+ */
+static bool launch(struct domain *domain, domain_def *def, bool paused, GError **error)
+{
+    struct launched launched;
+    struct vmm *vmm = NULL;
+    bool ok;
+
+    domain_unlock(domain);
+    if (launch_vmm(&domain->daemon->paths, def, &domain->terminals, &launched, error)) {
+        vmm = vmm_attach(launched.pid, 0, launched.monitor_path, &callbacks, domain_ref(domain),
+                         error);
+        if (!vmm)
+            unlink(launched.monitor_path);
+    }
+    domain_lock(domain);
+    if (!vmm) {
+        launched_clear(&launched);
+        domain_def_free(def);
+        return false;
+    }
+    if (domain->vmm)
+        vmm_detach(domain->vmm);
+    g_clear_pointer(&domain->vmm, vmm_unref);
+    g_clear_pointer(&domain->live, domain_def_free);
+    domain->vmm = vmm;
+    domain->live = def;
+    g_atomic_int_set(&domain->id, def->id);
+    ok = domain_save_status(domain, error) && bring_up(domain, paused, error);
+    if (!ok) {
+        explain_failed_start(domain, &launched, error);
+        give_up_start(domain);
+    }
+    launched_clear(&launched);
+    return ok;
+}
+
+bool domain_start(struct domain *domain, domain_def *def, bool paused, GError **error)
+{
+    def->id = domain_list_next_id(domain->daemon->domains);
+    set_state(domain, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_STARTING_UP);
+    domain->run_reason = VIR_DOMAIN_RUNNING_BOOTED;
+    if (!launch(domain, def, paused, error)) {
+        forget_process(domain);
+        set_state(domain, VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_FAILED);
+        return false;
+    }
+    emit(domain, VIR_DOMAIN_EVENT_STARTED, VIR_DOMAIN_EVENT_STARTED_BOOTED);
+    if (paused)
+        emit(domain, VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
+    server_activity_changed(domain->daemon->server);
+    return true;
+}
+
+/* The second half of a reboot: a new VMM in the place of the one that has ended. */
+static void start_again(struct domain *domain, int run_reason)
+{
+    g_autoptr(GError) error = NULL;
+
+    unlink(vmm_monitor_path(domain->vmm));
+    domain->reboot_asked = false;
+    g_clear_pointer(&domain->shutdown_cause, g_free);
+    set_state(domain, VIR_DOMAIN_RUNNING, run_reason);
+    events_reboot(domain->daemon->events, domain);
+    if (launch(domain, domain_def_copy(domain->live), false, &error))
+        return;
+    g_warning("domain '%s' did not come back from its reboot: %s", domain->name, error->message);
+    stopped(domain, VIR_DOMAIN_SHUTOFF_FAILED, VIR_DOMAIN_EVENT_STOPPED_FAILED);
+}
+
+/* Sends the signals; false when the process is there still. Releases the lock meanwhile. */
+static bool kill_process(struct domain *domain, struct vmm *vmm, bool graceful, GError **error)
+{
+    guint timeout_ms = domain->daemon->settings.stop_timeout * 1000;
+    bool ended;
+
+    domain->destroying = true;
+    domain_unlock(domain);
+    vmm_signal(vmm, SIGTERM);
+    ended = vmm_wait_end(vmm, timeout_ms);
+    if (!ended && !graceful) {
+        vmm_signal(vmm, SIGKILL);
+        ended = vmm_wait_end(vmm, timeout_ms);
+    }
+    domain_lock(domain);
+    if (!ended) {
+        domain->destroying = false;
+        libvirt_error_set(error, VIR_ERR_SYSTEM_ERROR,
+                          "Failed to terminate process %d with SIG%s: Device or resource busy",
+                          (int)vmm_pid(vmm), graceful ? "TERM" : "KILL");
+    }
+    return ended;
+}
+
+bool domain_end(struct domain *domain, bool graceful, GError **error)
+{
+    g_autoptr(vmm) vmm = NULL;
+
+    if (!domain->vmm) {
+        /* It does not run, or is about to be found again: the job tells. */
+        if (!domain_begin_job(domain, "destroy", error))
+            return false;
+        domain_end_job(domain);
+    }
+    if (!domain_check_runs(domain, error))
+        return false;
+    vmm = vmm_ref(domain->vmm);
+    /* Whoever has the job and waits for this VMM stops waiting when it is dead. */
+    if (!kill_process(domain, vmm, graceful, error) || !domain_begin_job(domain, "destroy", error))
+        return false;
+    if (domain_runs(domain) && domain->vmm != vmm) {
+        /* A reboot put another one in its place. */
+        g_autoptr(vmm) other = vmm_ref(domain->vmm);
+
+        if (!kill_process(domain, other, graceful, error)) {
+            domain_end_job(domain);
+            return false;
+        }
+    }
+    if (domain_runs(domain))
+        stopped(domain, VIR_DOMAIN_SHUTOFF_DESTROYED, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
+    domain->destroying = false;
+    domain_end_job(domain);
+    return true;
+}
+
+static bool is_cause(const struct domain *domain, const char *cause)
+{
+    return g_strcmp0(domain->shutdown_cause, cause) == 0;
+}
+
+static bool has_crashed(const struct domain *domain, const struct vmm_end *end)
+{
+    if (domain->shutdown_cause)
+        return is_cause(domain, "guest-panic") || is_cause(domain, "guest-triple-fault") ||
+               is_cause(domain, "host-error");
+    return !end->known || end->signalled || end->code != 0;
+}
+
+/* Whether what has ended is to come back. */
+static bool is_to_restart(const struct domain *domain, bool crashed)
+{
+    if (domain->destroying)
+        return false;
+    if (crashed)
+        return domain->shutdown_cause && domain->live->on_crash == DOMAIN_ACTION_RESTART;
+    return is_cause(domain, "guest-shutdown") &&
+           (domain->reboot_asked || domain->live->on_poweroff == DOMAIN_ACTION_RESTART);
+}
+
+struct ended {
+    struct domain *domain;
+    struct vmm *vmm;
+};
+
+/* A worker: the process is gone, and everybody has to learn what that means. */
+static void process_ended(gpointer data, struct daemon *daemon)
+{
+    g_autofree struct ended *ended = data;
+    struct domain *domain = ended->domain;
+
+    domain_lock(domain);
+    if (domain_begin_job_patiently(domain, "end of process")) {
+        /* Otherwise whoever had the job has cleaned up. */
+        if (domain->vmm == ended->vmm) {
+            struct vmm_end end = vmm_end(ended->vmm);
+            bool crashed = has_crashed(domain, &end);
+
+            if (is_to_restart(domain, crashed))
+                start_again(domain,
+                            crashed ? VIR_DOMAIN_RUNNING_CRASHED : VIR_DOMAIN_RUNNING_BOOTED);
+            else if (crashed)
+                stopped(domain, VIR_DOMAIN_SHUTOFF_CRASHED,
+                        domain->shutdown_cause ? VIR_DOMAIN_EVENT_STOPPED_CRASHED
+                                               : VIR_DOMAIN_EVENT_STOPPED_FAILED);
+            else
+                stopped(domain, VIR_DOMAIN_SHUTOFF_SHUTDOWN, VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN);
+        }
+        domain_end_job(domain);
+    }
+    domain_unlock(domain);
+    vmm_unref(ended->vmm);
+    domain_unref(domain);
+}
+
+static void on_ended(struct vmm *vmm, gpointer opaque)
+{
+    struct domain *domain = opaque;
+    struct ended *ended = g_new(struct ended, 1);
+
+    *ended = (struct ended){domain_ref(domain), vmm_ref(vmm)};
+    server_run(domain->daemon->server, process_ended, ended, false);
+}
+
+static void on_stop(struct domain *domain, json_t *data)
+{
+    if (domain->state != VIR_DOMAIN_RUNNING)
+        return;
+    set_state(domain, VIR_DOMAIN_PAUSED, domain->pause_reason);
+    domain->pause_reason = VIR_DOMAIN_PAUSED_UNKNOWN;
+    emit(domain, VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
+}
+
+static void on_resume(struct domain *domain, json_t *data)
+{
+    if (domain->state == VIR_DOMAIN_RUNNING)
+        return;
+    set_state(domain, VIR_DOMAIN_RUNNING, domain->run_reason);
+    domain->run_reason = VIR_DOMAIN_RUNNING_UNPAUSED;
+    emit(domain, VIR_DOMAIN_EVENT_RESUMED, VIR_DOMAIN_EVENT_RESUMED_UNPAUSED);
+}
+
+static void on_reset(struct domain *domain, json_t *data)
+{
+    domain->reboot_asked = false;
+    events_reboot(domain->daemon->events, domain);
+}
+
+static void on_shutdown(struct domain *domain, json_t *data)
+{
+    const char *cause = json_string_value(json_object_get(data, "reason"));
+    const json_t *guest = json_object_get(data, "guest");
+    int detail = VIR_DOMAIN_EVENT_SHUTDOWN_FINISHED;
+
+    g_free(domain->shutdown_cause);
+    domain->shutdown_cause = g_strdup(cause ? cause : "unknown");
+    if (domain->destroying || domain->state == VIR_DOMAIN_SHUTDOWN ||
+        is_to_restart(domain, has_crashed(domain, &(struct vmm_end){0})))
+        return;
+    if (json_is_boolean(guest))
+        detail =
+            json_is_true(guest) ? VIR_DOMAIN_EVENT_SHUTDOWN_GUEST : VIR_DOMAIN_EVENT_SHUTDOWN_HOST;
+    set_state(domain, VIR_DOMAIN_SHUTDOWN, VIR_DOMAIN_SHUTDOWN_UNKNOWN);
+    emit(domain, VIR_DOMAIN_EVENT_SHUTDOWN, detail);
+}
+
+static const struct {
+    const char *name;
+    void (*fn)(struct domain *domain, json_t *data);
+} vmm_events[] = {
+    {"STOP", on_stop},
+    {"RESUME", on_resume},
+    {"RESET", on_reset},
+    {"SHUTDOWN", on_shutdown},
+};
+
+static void on_event(struct vmm *vmm, gpointer opaque, const char *event, json_t *data)
+{
+    struct domain *domain = opaque;
+
+    domain_lock(domain);
+    for (gsize i = 0; i < G_N_ELEMENTS(vmm_events) && domain->vmm == vmm; i++) {
+        if (strcmp(vmm_events[i].name, event) == 0) {
+            vmm_events[i].fn(domain, data);
+            update_status(domain);
+        }
+    }
+    domain_unlock(domain);
+}
+
+static const struct vmm_callbacks callbacks = {
+    .event = on_event,
+    .ended = on_ended,
+    .destroy = (GDestroyNotify)domain_unref,
+};
+
+/* What the VMM says it does, for a daemon that did not see it come to that. */
+static bool refresh_state(struct domain *domain, int state, int reason, GError **error)
+{
+    g_autoptr(json_t) status = NULL;
+    const char *word;
+
+    if (!domain_command(domain, "query-status", NULL, &status, error))
+        return false;
+    word = json_string_value(json_object_get(status, "status"));
+    if (g_strcmp0(word, "running") == 0)
+        set_state(domain, VIR_DOMAIN_RUNNING,
+                  state == VIR_DOMAIN_RUNNING ? reason : VIR_DOMAIN_RUNNING_UNKNOWN);
+    else if (g_strcmp0(word, "shutdown") == 0)
+        set_state(domain, VIR_DOMAIN_SHUTDOWN, VIR_DOMAIN_SHUTDOWN_UNKNOWN);
+    else
+        set_state(domain, VIR_DOMAIN_PAUSED,
+                  state == VIR_DOMAIN_PAUSED ? reason : VIR_DOMAIN_PAUSED_UNKNOWN);
+    return true;
+}
+
+bool domain_rejoin(struct domain *domain, pid_t pid, guint64 start_time, const char *monitor_path)
+{
+    g_autoptr(GError) error = NULL;
+    int state = domain->state;
+    int reason = domain->reason;
+    guint timeout_ms = domain->daemon->settings.start_timeout * 1000;
+    bool starting = state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_STARTING_UP;
+    bool ready;
+
+    domain->vmm = vmm_attach(pid, start_time, monitor_path, &callbacks, domain_ref(domain), &error);
+    if (!domain->vmm) {
+        unlink(monitor_path);
+        reason = VIR_DOMAIN_SHUTOFF_UNKNOWN;
+        goto gone;
+    }
+    {
+        g_autoptr(vmm) vmm = vmm_ref(domain->vmm);
+
+        domain_unlock(domain);
+        ready = vmm_wait_ready(vmm, timeout_ms, &error);
+        domain_lock(domain);
+    }
+    /* Nobody was ever told that it runs. */
+    if (ready && starting)
+        libvirt_error_set(&error, VIR_ERR_OPERATION_FAILED, "it had not finished starting");
+    if (ready && !starting && refresh_state(domain, state, reason, &error)) {
+        learn_vcpu_threads(domain);
+        update_status(domain);
+        return true;
+    }
+    give_up_start(domain);
+    reason = VIR_DOMAIN_SHUTOFF_DAEMON; /* it could not be left running unwatched */
+gone:
+    g_warning("domain '%s' is gone: %s", domain->name, error->message);
+    stopped(domain, reason, starting ? -1 : VIR_DOMAIN_EVENT_STOPPED_FAILED);
+    return false;
+}
+
+static void end_quietly(gpointer data, struct daemon *daemon)
+{
+    g_autoptr(GError) error = NULL;
+    struct domain *domain = data;
+
+    domain_lock(domain);
+    if (!domain_end(domain, false, &error))
+        g_warning("domain '%s' should have ended with its client: %s", domain->name,
+                  error->message);
+    domain_unlock(domain);
+    domain_unref(domain);
+}
+
+void domain_end_detached(struct domain *domain)
+{
+    server_run(domain->daemon->server, end_quietly, domain_ref(domain), false);
+}
+
+void domain_autodestroy(struct daemon *daemon, struct client *client)
+{
+    g_autoptr(GPtrArray) all = domain_list_all(daemon->domains);
+
+    for (guint i = 0; i < all->len; i++) {
+        struct domain *domain = g_ptr_array_index(all, i);
+        bool ends;
+
+        domain_lock(domain);
+        ends = domain->autodestroy == client;
+        domain_unlock(domain);
+        if (ends)
+            domain_end_detached(domain);
+    }
+}

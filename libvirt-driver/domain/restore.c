@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "libvirt-driver/domain/restore.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "libvirt-driver/domain/domain.h"
+#include "libvirt-driver/domain/list.h"
+#include "libvirt-driver/domain/process.h"
+#include "libvirt-driver/domain/store.h"
+#include "libvirt-driver/server.h"
+#include "libvirt-driver/vmm/monitor.h"
+
+#define STRAY_TIMEOUT_MS 5000
+
+/* One start of the daemon: autostart waits until every old domain is known to run or not. */
+struct restore {
+    gatomicrefcount refs;
+    struct daemon *daemon;
+    GHashTable *monitors; /* paths that belong to a known domain */
+};
+
+struct rejoin {
+    struct restore *restore;
+    struct domain *domain;
+    struct status status;
+};
+
+static void found_config(gpointer opaque, domain_def *def, bool autostart)
+{
+    struct daemon *daemon = opaque;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(locked_domain) domain = domain_list_add(daemon, def, &error);
+
+    if (!domain) {
+        g_warning("%s", error->message);
+        domain_def_free(def);
+        return;
+    }
+    if (domain->config) {
+        domain_def_free(def); /* known already */
+        return;
+    }
+    domain->config = def;
+    domain->autostart = autostart;
+}
+
+static void start_automatically(gpointer data, struct daemon *daemon)
+{
+    struct domain *domain = data;
+    g_autoptr(GError) error = NULL;
+
+    domain_lock(domain);
+    if (domain_begin_job(domain, "autostart", &error)) {
+        if (domain->config && !domain_runs(domain))
+            domain_start(domain, domain_def_copy(domain->config), false, &error);
+        domain_end_job(domain);
+    }
+    if (error)
+        g_warning("Failed to autostart VM '%s': %s", domain->name, error->message);
+    domain_unlock(domain);
+    domain_unref(domain);
+}
+
+static void autostart_domains(struct daemon *daemon)
+{
+    g_autoptr(GPtrArray) all = domain_list_all(daemon->domains);
+
+    if (!store_is_first_start(&daemon->paths))
+        return;
+    for (guint i = 0; i < all->len; i++) {
+        struct domain *domain = g_ptr_array_index(all, i);
+        bool autostart;
+
+        domain_lock(domain);
+        autostart = domain->autostart && !domain_runs(domain);
+        domain_unlock(domain);
+        if (autostart)
+            server_run(daemon->server, start_automatically, domain_ref(domain), false);
+    }
+}
+
+static void restore_unref(struct restore *restore)
+{
+    if (!g_atomic_ref_count_dec(&restore->refs))
+        return;
+    autostart_domains(restore->daemon);
+    g_hash_table_unref(restore->monitors);
+    g_free(restore);
+}
+
+static void rejoin(gpointer data, struct daemon *daemon)
+{
+    struct rejoin *rejoin = data;
+    struct domain *domain = rejoin->domain;
+
+    domain_lock(domain);
+    domain_rejoin(domain, rejoin->status.pid, rejoin->status.start_time,
+                  rejoin->status.monitor_path);
+    domain_end_job(domain);
+    domain_unlock(domain);
+    domain_unref(domain);
+    status_clear(&rejoin->status);
+    restore_unref(rejoin->restore);
+    g_free(rejoin);
+}
+
+static void found_status(gpointer opaque, struct status *status)
+{
+    struct restore *restore = opaque;
+    struct daemon *daemon = restore->daemon;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(locked_domain) domain = domain_list_add(daemon, status->live, &error);
+    struct rejoin *task;
+
+    g_hash_table_add(restore->monitors, g_strdup(status->monitor_path));
+    if (!domain || domain_runs(domain)) {
+        g_warning("%s", error ? error->message : "the same domain runs twice");
+        status_clear(status);
+        return;
+    }
+    domain->live = g_steal_pointer(&status->live);
+    g_atomic_int_set(&domain->id, domain->live->id);
+    domain_list_reserve_id(daemon->domains, domain->live->id);
+    domain->state = status->state;
+    domain->reason = status->reason;
+    domain->reboot_asked = status->reboot_asked;
+    domain->job = "reconnect"; /* there is nobody yet who could have it */
+    task = g_new(struct rejoin, 1);
+    *task = (struct rejoin){restore, domain_ref(domain), *status};
+    g_atomic_ref_count_inc(&restore->refs);
+    server_run(daemon->server, rejoin, task, false);
+}
+
+/* A monitor's owner: the worker that uses it, and the main thread that reads from it. */
+struct stray {
+    gatomicrefcount refs;
+    struct monitor *monitor;
+};
+
+static void stray_unref(gpointer data)
+{
+    struct stray *stray = data;
+
+    if (!g_atomic_ref_count_dec(&stray->refs))
+        return;
+    g_clear_pointer(&stray->monitor, monitor_free);
+    g_free(stray);
+}
+
+static void ignore_event(gpointer opaque, const char *event, json_t *data)
+{
+}
+
+/* A daemon that was killed between starting a VMM and writing that down left one that no domain
+ * knows: it has not run yet, and never will. */
+static void end_stray(gpointer data, struct daemon *daemon)
+{
+    g_autofree char *path = data;
+    g_autoptr(GError) error = NULL;
+    struct stray *stray = g_new0(struct stray, 1);
+
+    g_atomic_ref_count_init(&stray->refs);
+    g_atomic_ref_count_inc(&stray->refs);
+    stray->monitor = monitor_connect(path, ignore_event, stray, stray_unref, &error);
+    if (stray->monitor) {
+        g_message("ending a VMM without a domain, found at '%s'", path);
+        if (!monitor_wait_ready(stray->monitor, STRAY_TIMEOUT_MS, &error) ||
+            !monitor_execute(stray->monitor, "quit", NULL, STRAY_TIMEOUT_MS, NULL, &error))
+            g_warning("'%s': %s", path, error->message);
+        monitor_close(stray->monitor);
+    } else {
+        stray_unref(stray); /* the main thread's part */
+    }
+    unlink(path);
+    stray_unref(stray);
+}
+
+static void end_strays(struct restore *restore)
+{
+    const char *run = restore->daemon->paths.run;
+    g_autoptr(GDir) dir = g_dir_open(run, 0, NULL);
+    const char *name;
+
+    while (dir && (name = g_dir_read_name(dir))) {
+        char *path = g_build_filename(run, name, NULL);
+
+        if (g_str_has_suffix(name, ".qmp") && !g_hash_table_contains(restore->monitors, path))
+            server_run(restore->daemon->server, end_stray, path, false);
+        else
+            g_free(path);
+    }
+}
+
+void restore_domains(struct daemon *daemon)
+{
+    struct restore *restore = g_new0(struct restore, 1);
+
+    g_atomic_ref_count_init(&restore->refs);
+    restore->daemon = daemon;
+    restore->monitors = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    store_load_configs(&daemon->paths, found_config, daemon);
+    store_load_statuses(&daemon->paths, found_status, restore);
+    end_strays(restore);
+    restore_unref(restore);
+}
+
+void restore_new_configs(struct daemon *daemon)
+{
+    store_load_configs(&daemon->paths, found_config, daemon);
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "libvirt-driver/rpc/dispatch.h"
+
+#include <string.h>
+
+#include "libvirt-driver/api/api.h"
+#include "libvirt-driver/rpc/error.h"
+#include "libvirt-driver/rpc/stream.h"
+#include "libvirt-driver/server.h"
+
+/* Handlers are declared with their own types (api/api.h); the table's are the general ones. */
+#define PROCEDURE(number, NAME, args, ret, handler, access, phase, pool)                  \
+    static bool call_##NAME(struct call *call, const void *in, void *out, GError **error) \
+    {                                                                                     \
+        return api_##handler(call, in, out, error);                                       \
+    }
+#include "libvirt-driver/rpc/procedures.def"
+#undef PROCEDURE
+
+static const struct rpc_procedure procedures[] = {
+#define PROCEDURE(num, NAME, in, out, fn, access, phase, pool) \
+    [num] = {                                                  \
+        .number = num,                                         \
+        .name = #NAME,                                         \
+        .args = &rpc_shape_##in,                               \
+        .ret = &rpc_shape_##out,                               \
+        .handler = call_##NAME,                                \
+        .needs_write = access,                                 \
+        .needs_open = phase,                                   \
+        .quick = pool,                                         \
+    },
+#include "libvirt-driver/rpc/procedures.def"
+#undef PROCEDURE
+};
+
+const struct rpc_procedure *rpc_procedures(gsize *count)
+{
+    *count = G_N_ELEMENTS(procedures);
+    return procedures;
+}
+
+const struct rpc_procedure *rpc_procedure_find(int number)
+{
+    if (number < 0 || (gsize)number >= G_N_ELEMENTS(procedures) || !procedures[number].name)
+        return NULL;
+    return &procedures[number];
+}
+
+char *rpc_procedure_function(const struct rpc_procedure *procedure)
+{
+    g_auto(GStrv) words = g_strsplit(procedure->name, "_", -1);
+    GString *name = g_string_new("vir");
+
+    for (guint i = 0; words[i]; i++) {
+        bool acronym = strcmp(words[i], "XML") == 0 || strcmp(words[i], "URI") == 0;
+
+        g_string_append_c(name, words[i][0]);
+        if (acronym) {
+            g_string_append(name, words[i] + 1);
+        } else {
+            g_autofree char *rest = g_ascii_strdown(words[i] + 1, -1);
+
+            g_string_append(name, rest);
+        }
+    }
+    return g_string_free(name, FALSE);
+}
+
+struct job {
+    const struct rpc_procedure *procedure;
+    struct call call;
+    GBytes *packet;
+};
+
+static void reply_error(struct call *call, const GError *error)
+{
+    struct rpc_header header = rpc_reply_header(&call->header, RPC_ERROR);
+
+    client_send(call->client, rpc_error_packet(&header, error));
+}
+
+/* What the table can tell about whether this client may make this call now. */
+static bool call_allowed(const struct call *call, const struct rpc_procedure *procedure,
+                         GError **error)
+{
+    if (procedure->needs_open && !client_is_open(call->client)) {
+        libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR, "hypervisor connection not open");
+        return false;
+    }
+    if (procedure->needs_write && client_is_readonly(call->client)) {
+        g_autofree char *function = rpc_procedure_function(procedure);
+
+        libvirt_error_set(error, VIR_ERR_OPERATION_DENIED, "read only access prevents %s",
+                          function);
+        return false;
+    }
+    return true;
+}
+
+static void reply_value(struct call *call, const struct rpc_shape *shape, const void *value)
+{
+    struct rpc_header header = rpc_reply_header(&call->header, RPC_OK);
+    GBytes *reply = rpc_packet_new(&header, shape, value);
+
+    if (!reply) {
+        g_autoptr(GError) error = NULL;
+
+        libvirt_error_set(&error, VIR_ERR_RPC, "Unable to encode message payload");
+        reply_error(call, error);
+        g_clear_pointer(&call->stream, stream_close);
+    } else if (call->stream) {
+        client_start_stream(call->client, g_steal_pointer(&call->stream), reply);
+    } else {
+        client_send(call->client, reply);
+    }
+}
+
+static void run_handler(struct call *call, const struct rpc_procedure *procedure, GBytes *packet)
+{
+    g_autofree void *args = g_malloc0(MAX(procedure->args->size, 1));
+    g_autofree void *ret = g_malloc0(MAX(procedure->ret->size, 1));
+    g_autoptr(GError) error = NULL;
+
+    if (!rpc_payload_decode(packet, procedure->args, args)) {
+        libvirt_error_set(&error, VIR_ERR_RPC, "Unable to decode message payload");
+        reply_error(call, error);
+        return;
+    }
+    if (procedure->handler(call, args, ret, &error))
+        reply_value(call, procedure->ret, ret);
+    else
+        reply_error(call, error);
+    rpc_value_clear(procedure->args, args);
+    rpc_value_clear(procedure->ret, ret);
+}
+
+static void run_job(gpointer data, struct daemon *daemon)
+{
+    struct job *job = data;
+    g_autoptr(GError) error = NULL;
+
+    if (call_allowed(&job->call, job->procedure, &error))
+        run_handler(&job->call, job->procedure, job->packet);
+    else
+        reply_error(&job->call, error);
+    client_call_done(job->call.client);
+    client_unref(job->call.client);
+    g_bytes_unref(job->packet);
+    g_free(job);
+}
+
+static const struct rpc_procedure *check_header(const struct rpc_header *header, GError **error)
+{
+    const struct rpc_procedure *procedure;
+
+    if (header->program != RPC_PROGRAM_REMOTE || header->version != RPC_PROGRAM_VERSION) {
+        libvirt_error_set(error, VIR_ERR_RPC, "Cannot find program %u version %u", header->program,
+                          header->version);
+        return NULL;
+    }
+    if (header->status != RPC_OK) {
+        libvirt_error_set(error, VIR_ERR_RPC, "Unexpected message status %d", header->status);
+        return NULL;
+    }
+    procedure = rpc_procedure_find(header->procedure);
+    if (!procedure) {
+        /* Clients look for these very words and tell "not supported" then. */
+        libvirt_error_set(error, VIR_ERR_RPC, "unknown procedure: %d", header->procedure);
+    }
+    return procedure;
+}
+
+void rpc_dispatch(struct daemon *daemon, struct client *client, const struct rpc_header *header,
+                  GBytes *packet)
+{
+    struct call call = {.daemon = daemon, .client = client, .header = *header};
+    g_autoptr(GError) error = NULL;
+    const struct rpc_procedure *procedure = check_header(header, &error);
+    struct job *job;
+
+    if (!procedure) {
+        reply_error(&call, error);
+        client_call_done(client);
+        return;
+    }
+    job = g_new(struct job, 1);
+    *job = (struct job){.procedure = procedure, .call = call, .packet = g_bytes_ref(packet)};
+    client_ref(client);
+    server_run(daemon->server, run_job, job, procedure->quick);
+}
+
+void rpc_send_message(struct client *client, int procedure, const struct rpc_shape *shape,
+                      const void *value)
+{
+    struct rpc_header header = {
+        .program = RPC_PROGRAM_REMOTE,
+        .version = RPC_PROGRAM_VERSION,
+        .procedure = procedure,
+        .type = RPC_MESSAGE,
+        .serial = 1, /* as libvirt's daemons have it */
+        .status = RPC_OK,
+    };
+    GBytes *packet = rpc_packet_new(&header, shape, value);
+
+    if (packet)
+        client_send_event(client, packet);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From a call's packet to its handler and back to a reply.
+ *
+ * The dispatch table (rpc/procedures.def) says for each procedure what it takes and gives, who may
+ * call it and when. Everything that can be said from that is done here, once: unknown procedures,
+ * rights, decoding, errors, replies. A handler gets values and gives values.
+ */
+#ifndef VOLE_RPC_DISPATCH_H
+#define VOLE_RPC_DISPATCH_H
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "libvirt-driver/client.h"
+#include "libvirt-driver/rpc/packet.h"
+
+/* What a handler learns of the call beside its arguments. */
+struct call {
+    struct daemon *daemon;
+    struct client *client;
+    struct rpc_header header;
+    struct stream *stream; /* set by a handler that opens one */
+};
+
+/*
+ * Fills `*ret`, which comes zeroed, and returns true; or returns false with `error` set. What
+ * `*ret` points to is freed by the dispatcher (free() and g_free() are the same), as are the
+ * arguments. Runs in a worker thread.
+ */
+typedef bool (*rpc_handler)(struct call *call, const void *args, void *ret, GError **error);
+
+struct rpc_procedure {
+    int number;
+    const char *name;
+    const struct rpc_shape *args;
+    const struct rpc_shape *ret;
+    rpc_handler handler;
+    bool needs_write;
+    bool needs_open;
+    bool quick;
+};
+
+/* NULL when it is not served. */
+const struct rpc_procedure *rpc_procedure_find(int number);
+/* All of them, for tests: one more than the largest number; entries without a name are not served.
+ */
+const struct rpc_procedure *rpc_procedures(gsize *count);
+
+/* Main thread: checks the call and gives it to a worker, or answers it with an error. Ends in
+ * client_call_done() either way. */
+void rpc_dispatch(struct daemon *daemon, struct client *client, const struct rpc_header *header,
+                  GBytes *packet);
+
+/* "virDomainDestroy" for DOMAIN_DESTROY; to be freed. */
+char *rpc_procedure_function(const struct rpc_procedure *procedure);
+
+/* Sends a message that no call asked for. */
+void rpc_send_message(struct client *client, int procedure, const struct rpc_shape *shape,
+                      const void *value);
+
+#endif

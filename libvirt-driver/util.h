@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What several of the daemon's files use: descriptors that close themselves, work for the main
+ * thread, and writing a file so that it is never seen half written.
+ */
+#ifndef VOLE_DRIVER_UTIL_H
+#define VOLE_DRIVER_UTIL_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+static inline void close_fdp(const int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+}
+/* Hand the descriptor over with steal_fd(). */
+#define auto_close __attribute__((cleanup(close_fdp)))
+
+static inline int steal_fd(int *fd)
+{
+    int out = *fd;
+
+    *fd = -1;
+    return out;
+}
+
+/* Runs fn(data) in the main thread, later and in the order of the calls; then destroy(data). */
+void main_invoke(GSourceFunc fn, gpointer data, GDestroyNotify destroy);
+
+/*
+ * Writes beside the file and renames over it, so that nobody sees half of it. `durable`: it
+ * survives a power failure from the moment of return, which takes waiting for the disk. False with
+ * `error` set; the file is then as it was.
+ */
+bool write_file_atomically(const char *path, const char *text, bool durable, GError **error);
+
+#endif

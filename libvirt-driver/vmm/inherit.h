@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Descriptors for a child, and the child: each that is added gets a number there, and its name
+ * "fd:N" as the machine document has it.
+ */
+#ifndef VOLE_DRIVER_VMM_INHERIT_H
+#define VOLE_DRIVER_VMM_INHERIT_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct inherit;
+
+struct inherit *inherit_new(void);
+/* Closes this process's copies. */
+void inherit_free(struct inherit *inherit);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(inherit, inherit_free)
+
+/* Takes over `fd`. The name is valid as long as `inherit`. */
+const char *inherit_add(struct inherit *inherit, int fd);
+
+/*
+ * Runs `argv` with the descriptors, `output` as both of its standard outputs, in a new session, in
+ * the root directory, with nothing else inherited. The pid, or -1 with `error` set.
+ */
+pid_t inherit_spawn(const struct inherit *inherit, const char *const *argv, int output,
+                    GError **error);
+
+#endif

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "libvirt-driver/vmm/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <termios.h>
+
+#include "libvirt-driver/util.h"
+#include "libvirt-driver/vmm/image.h"
+#include "libvirt-driver/vmm/inherit.h"
+#include "libvirt-driver/vmm/tap.h"
+#include "xml/launch.h"
+
+#define EMULATOR_NAME "vole"
+/* How much of a name goes into the monitor's path, which has little room. */
+#define MONITOR_NAME_CHARS 20
+#define LAST_WORDS_BYTES   2048
+
+/* What the VMM gets: descriptors, and the document's names for them. */
+struct outfit {
+    struct inherit *inherit;
+    const char *disks[DOMAIN_MAX_DISKS];
+    const char *nets[DOMAIN_MAX_NETS];
+    const char *consoles[DOMAIN_MAX_CONSOLES];
+    const char *qmp[2];
+    struct launch_sources sources;
+};
+
+void terminals_init(struct terminals *terminals)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(terminals->masters); i++)
+        terminals->masters[i] = -1;
+}
+
+void terminals_close(struct terminals *terminals)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(terminals->masters); i++)
+        close_fdp(&terminals->masters[i]);
+    terminals_init(terminals);
+}
+
+void launched_clear(struct launched *launched)
+{
+    g_clear_pointer(&launched->monitor_path, g_free);
+    g_clear_pointer(&launched->log_path, g_free);
+}
+
+/* Gives the child a copy of nothing: the descriptor becomes the outfit's. NULL when there is none
+ * (an error is set already). */
+static const char *hand_over(struct outfit *outfit, int fd)
+{
+    return fd < 0 ? NULL : inherit_add(outfit->inherit, fd);
+}
+
+static int make_terminal(GError **error)
+{
+    auto_close int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    auto_close int slave = -1;
+    struct termios raw;
+    char path[64];
+
+    if (master < 0 || grantpt(master) < 0 || unlockpt(master) < 0 ||
+        ptsname_r(master, path, sizeof(path)) != 0) {
+        libvirt_error_set_errno(error, errno, "cannot make a pseudo-terminal");
+        return -1;
+    }
+    /* Opening the far end once, and closing it, is also what tells the VMM that nobody is there:
+     * until then the terminal would take the guest's first 4 KiB and then block it. */
+    slave = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (slave < 0 || tcgetattr(slave, &raw) < 0) {
+        libvirt_error_set_errno(error, errno, "cannot open '%s'", path);
+        return -1;
+    }
+    cfmakeraw(&raw);
+    if (tcsetattr(slave, TCSANOW, &raw) < 0) {
+        libvirt_error_set_errno(error, errno, "cannot set up '%s'", path);
+        return -1;
+    }
+    return steal_fd(&master);
+}
+
+static int open_terminal(struct domain_chardev *chardev, int *kept, GError **error)
+{
+    char path[64];
+
+    if (*kept < 0)
+        *kept = make_terminal(error);
+    if (*kept < 0)
+        return -1;
+    if (ptsname_r(*kept, path, sizeof(path)) == 0) {
+        g_free(chardev->path);
+        chardev->path = g_strdup(path);
+    }
+    return fcntl(*kept, F_DUPFD_CLOEXEC, 0);
+}
+
+static int open_output_file(const struct domain_chardev *chardev, GError **error)
+{
+    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY |
+                (chardev->append == DOMAIN_SWITCH_ON ? O_APPEND : O_TRUNC);
+    int fd = open(chardev->path, flags, 0600);
+
+    if (fd < 0)
+        libvirt_error_set_errno(error, errno, "cannot open '%s'", chardev->path);
+    return fd;
+}
+
+static int listen_on(const char *path, GError **error)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct stat st;
+
+    if (g_strlcpy(address.sun_path, path, sizeof(address.sun_path)) >= sizeof(address.sun_path)) {
+        libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "UNIX socket path '%s' is too long",
+                          path);
+        return -1;
+    }
+    /* A socket that an earlier start left behind; anything else is not ours to remove. */
+    if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+        unlink(path);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 4) < 0) {
+        libvirt_error_set_errno(error, errno, "cannot listen on '%s'", path);
+        return -1;
+    }
+    return steal_fd(&fd);
+}
+
+/* True and *name NULL for a device that needs no descriptor. */
+static bool add_chardev(struct outfit *outfit, struct domain_chardev *chardev, int *terminal,
+                        const char **name, GError **error)
+{
+    int fd = -1;
+
+    *name = NULL;
+    switch (chardev->type) {
+    case DOMAIN_CHARDEV_NULL:
+        return true;
+    case DOMAIN_CHARDEV_PTY:
+        fd = open_terminal(chardev, terminal, error);
+        break;
+    case DOMAIN_CHARDEV_FILE:
+        fd = open_output_file(chardev, error);
+        break;
+    case DOMAIN_CHARDEV_UNIX:
+        fd = listen_on(chardev->path, error);
+        break;
+    }
+    *name = hand_over(outfit, fd);
+    return *name != NULL;
+}
+
+static bool add_boot(struct outfit *outfit, const domain_def *def, GError **error)
+{
+    outfit->sources.kernel = hand_over(outfit, image_open_plain(def->os.kernel, "kernel", error));
+    if (!outfit->sources.kernel)
+        return false;
+    if (!def->os.initrd)
+        return true;
+    outfit->sources.initrd = hand_over(outfit, image_open_plain(def->os.initrd, "initrd", error));
+    return outfit->sources.initrd != NULL;
+}
+
+static bool add_devices(struct outfit *outfit, domain_def *live, struct terminals *terminals,
+                        GError **error)
+{
+    for (guint i = 0; i < live->disks->len; i++) {
+        outfit->disks[i] = hand_over(outfit, image_open_disk(domain_disk_at(live, i), error));
+        if (!outfit->disks[i])
+            return false;
+    }
+    for (guint i = 0; i < live->nets->len; i++) {
+        outfit->nets[i] = hand_over(outfit, tap_open(domain_net_at(live, i), error));
+        if (!outfit->nets[i])
+            return false;
+    }
+    for (guint i = 0; i < live->serials->len; i++) {
+        if (!add_chardev(outfit, &domain_serial_at(live, i)->source, &terminals->masters[0],
+                         &outfit->sources.serial, error))
+            return false;
+    }
+    for (guint i = 0; i < live->consoles->len; i++) {
+        if (!add_chardev(outfit, &domain_console_at(live, i)->source, &terminals->masters[1 + i],
+                         &outfit->consoles[i], error))
+            return false;
+    }
+    if (live->rngs->len) {
+        int fd = open(domain_rng_at(live, 0)->source, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+        if (fd < 0) {
+            libvirt_error_set_errno(error, errno, "cannot open '%s'",
+                                    domain_rng_at(live, 0)->source);
+            return false;
+        }
+        outfit->sources.rng = hand_over(outfit, fd);
+    }
+    outfit->sources.disks = outfit->disks;
+    outfit->sources.nets = outfit->nets;
+    outfit->sources.consoles = outfit->consoles;
+    return true;
+}
+
+/* The socket is made here and listens already when the VMM starts, so that connecting to it needs
+ * no waiting; and it can be found by name after a restart of the daemon. */
+static bool add_monitor(struct outfit *outfit, const struct paths *paths, const domain_def *def,
+                        struct launched *launched, GError **error)
+{
+    g_autofree char *name = g_strndup(def->name, MONITOR_NAME_CHARS);
+    g_autofree char *valid = g_utf8_make_valid(name, -1);
+
+    launched->monitor_path = g_strdup_printf("%s/%d-%s.qmp", paths->run, def->id, valid);
+    outfit->qmp[0] = hand_over(outfit, listen_on(launched->monitor_path, error));
+    outfit->sources.qmp = outfit->qmp;
+    return outfit->qmp[0] != NULL;
+}
+
+static int make_document(const domain_def *def, const struct outfit *outfit, GError **error)
+{
+    g_autofree char *document = launch_document(def, &outfit->sources, LAUNCH_PAUSED, error);
+    auto_close int fd = -1;
+    gsize len;
+
+    if (!document)
+        return -1;
+    len = strlen(document);
+    fd = memfd_create("vole-machine", MFD_CLOEXEC);
+    if (fd < 0 || write(fd, document, len) != (ssize_t)len || lseek(fd, 0, SEEK_SET) < 0) {
+        libvirt_error_set_errno(error, errno, "cannot write the machine document");
+        return -1;
+    }
+    return steal_fd(&fd);
+}
+
+static int open_log(const struct paths *paths, const domain_def *def, struct launched *launched,
+                    GError **error)
+{
+    int fd;
+
+    launched->log_path = paths_file(paths->log, def->name, ".log");
+    fd = open(launched->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        libvirt_error_set_errno(error, errno, "cannot open '%s'", launched->log_path);
+    return fd;
+}
+
+static void log_start(int fd, const char *emulator, const domain_def *def,
+                      struct launched *launched)
+{
+    g_autoptr(GDateTime) now = g_date_time_new_now_utc();
+    g_autofree char *time = g_date_time_format_iso8601(now);
+
+    if (dprintf(fd, "%s: starting %s as domain %d, '%s'\n", time, emulator, def->id, def->name) < 0)
+        g_warning("cannot write '%s'", launched->log_path);
+    launched->log_start = lseek(fd, 0, SEEK_END);
+}
+
+/* In the build tree both programs lie side by side; installed, the VMM is in bindir. */
+char *launch_emulator(const domain_def *def, GError **error)
+{
+    g_autofree char *self = NULL;
+    g_autofree char *dir = NULL;
+    g_autofree char *beside = NULL;
+
+    if (def && def->emulator) {
+        if (g_file_test(def->emulator, G_FILE_TEST_IS_EXECUTABLE))
+            return g_strdup(def->emulator);
+        libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                          "emulator '%s' is not there or is no program", def->emulator);
+        return NULL;
+    }
+    self = g_file_read_link("/proc/self/exe", NULL);
+    dir = g_path_get_dirname(self ? self : "/");
+    beside = g_build_filename(dir, EMULATOR_NAME, NULL);
+    if (g_file_test(beside, G_FILE_TEST_IS_EXECUTABLE))
+        return g_steal_pointer(&beside);
+    if (g_file_test(VOLE_BINDIR "/" EMULATOR_NAME, G_FILE_TEST_IS_EXECUTABLE))
+        return g_strdup(VOLE_BINDIR "/" EMULATOR_NAME);
+    libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR, "cannot find the program '%s' in %s",
+                      EMULATOR_NAME, VOLE_BINDIR);
+    return NULL;
+}
+
+static bool outfit_fill(struct outfit *outfit, const struct paths *paths, domain_def *live,
+                        struct terminals *terminals, struct launched *launched, GError **error)
+{
+    return add_boot(outfit, live, error) && add_devices(outfit, live, terminals, error) &&
+           add_monitor(outfit, paths, live, launched, error);
+}
+
+bool launch_vmm(const struct paths *paths, domain_def *live, struct terminals *terminals,
+                struct launched *launched, GError **error)
+{
+    g_autoptr(inherit) inherit = inherit_new();
+    g_autofree char *emulator = launch_emulator(live, error);
+    struct outfit outfit = {.inherit = inherit};
+    auto_close int log = -1;
+    int document;
+
+    *launched = (struct launched){.pid = -1};
+    domain_def_assign_aliases(live);
+    if (!emulator || !outfit_fill(&outfit, paths, live, terminals, launched, error))
+        goto failed;
+    document = make_document(live, &outfit, error);
+    if (document < 0)
+        goto failed;
+    log = open_log(paths, live, launched, error);
+    if (log < 0) {
+        close(document);
+        goto failed;
+    }
+    log_start(log, emulator, live, launched);
+    {
+        const char *config = inherit_add(inherit, document);
+        const char *const argv[] = {emulator,   "run",  "--name", live->name,
+                                    "--config", config, NULL};
+
+        launched->pid = inherit_spawn(inherit, argv, log, error);
+    }
+    if (launched->pid >= 0)
+        return true;
+failed:
+    if (launched->monitor_path)
+        unlink(launched->monitor_path);
+    launched_clear(launched);
+    return false;
+}
+
+char *launch_last_words(const struct launched *launched)
+{
+    auto_close int fd = open(launched->log_path, O_RDONLY | O_CLOEXEC);
+    char text[LAST_WORDS_BYTES + 1];
+    off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+    off_t start = MAX(launched->log_start, end - LAST_WORDS_BYTES);
+    ssize_t n = end < 0 ? -1 : pread(fd, text, LAST_WORDS_BYTES, start);
+    char *line;
+
+    if (n <= 0)
+        return NULL;
+    text[n] = '\0';
+    g_strchomp(text);
+    line = strrchr(text, '\n');
+    return *text ? g_utf8_make_valid(line ? line + 1 : text, -1) : NULL;
+}

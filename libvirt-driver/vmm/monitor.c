@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "libvirt-driver/vmm/monitor.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "libvirt-driver/util.h"
+#include "xml/error.h"
+
+/* A longer line is no VMM of ours. */
+#define LINE_MAX_BYTES (4 * 1024 * 1024)
+#define READ_CHUNK     65536
+
+/* The id of qmp_capabilities; commands count from 1. */
+#define GREETING_ID 0
+
+struct monitor_source {
+    GSource source;
+    struct monitor *monitor;
+    gpointer owner; /* held as long as the main thread may come to the monitor */
+    GDestroyNotify release_owner;
+};
+
+/* A command that somebody waits for. Lives on the waiting thread's stack. */
+struct pending {
+    json_t *reply;
+};
+
+struct monitor {
+    int fd;
+    GSource *source;
+    monitor_event_fn event;
+    gpointer opaque;
+    GByteArray *line; /* the main thread's */
+
+    GMutex lock; /* for what follows */
+    GCond changed;
+    bool ready;
+    bool closed;
+    gint64 last_id;
+    GHashTable *pending; /* id -> struct pending */
+};
+
+void monitor_free(struct monitor *monitor)
+{
+    close(monitor->fd);
+    g_byte_array_unref(monitor->line);
+    g_hash_table_unref(monitor->pending);
+    g_mutex_clear(&monitor->lock);
+    g_cond_clear(&monitor->changed);
+    g_free(monitor);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(json_t, json_decref)
+
+/* Sends one object; the monitor is locked. A control message is far smaller than the socket's
+ * buffer, so what does not fit at once tells of a VMM that has stopped reading. */
+static bool send_locked(struct monitor *monitor, const json_t *message)
+{
+    g_autofree char *text = json_dumps(message, JSON_COMPACT);
+    g_autofree char *line = g_strconcat(text, "\n", NULL);
+    gsize len = strlen(line);
+
+    return !monitor->closed &&
+           send(monitor->fd, line, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
+}
+
+static json_t *make_command(const char *command, json_t *arguments, gint64 id)
+{
+    json_t *message = json_pack("{s:s, s:I}", "execute", command, "id", (json_int_t)id);
+
+    if (arguments)
+        json_object_set_new(message, "arguments", arguments);
+    return message;
+}
+
+void monitor_close(struct monitor *monitor)
+{
+    bool first;
+
+    g_mutex_lock(&monitor->lock);
+    first = !monitor->closed;
+    monitor->closed = true;
+    g_cond_broadcast(&monitor->changed);
+    g_mutex_unlock(&monitor->lock);
+    /* Until it is destroyed the main context keeps the source alive; afterwards nobody does. */
+    if (first)
+        g_source_destroy(monitor->source);
+}
+
+static void handle_reply(struct monitor *monitor, json_t *message)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&monitor->lock);
+    gint64 id = json_integer_value(json_object_get(message, "id"));
+    struct pending *pending;
+
+    if (!json_is_integer(json_object_get(message, "id")))
+        return;
+    if (id == GREETING_ID) {
+        monitor->ready = json_object_get(message, "return") != NULL;
+    } else {
+        pending = g_hash_table_lookup(monitor->pending, &id);
+        if (pending && !pending->reply)
+            pending->reply = json_incref(message);
+        /* Without one: whoever asked has given up waiting. */
+    }
+    g_cond_broadcast(&monitor->changed);
+}
+
+static void handle_greeting(struct monitor *monitor)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&monitor->lock);
+    g_autoptr(json_t) command = make_command("qmp_capabilities", NULL, GREETING_ID);
+
+    if (!send_locked(monitor, command))
+        g_warning("a VMM's monitor takes no commands");
+}
+
+/* False when the line is not what a VMM says. */
+static bool handle_line(struct monitor *monitor, const guint8 *line, gsize len)
+{
+    g_autoptr(json_t) message = json_loadb((const char *)line, len, JSON_REJECT_DUPLICATES, NULL);
+    const char *event = json_string_value(json_object_get(message, "event"));
+
+    if (!json_is_object(message))
+        return false;
+    if (event)
+        monitor->event(monitor->opaque, event, json_object_get(message, "data"));
+    else if (json_object_get(message, "QMP"))
+        handle_greeting(monitor);
+    else
+        handle_reply(monitor, message);
+    return true;
+}
+
+/* Handles the lines that are complete; false when what came makes no sense. */
+static bool handle_lines(struct monitor *monitor)
+{
+    gsize done = 0;
+
+    for (;;) {
+        const guint8 *line = monitor->line->data + done;
+        gsize left = monitor->line->len - done;
+        const guint8 *end = left ? memchr(line, '\n', left) : NULL;
+        gsize len;
+
+        if (!end)
+            break;
+        len = (gsize)(end - line);
+        done += len + 1;
+        if (len && line[len - 1] == '\r')
+            len--;
+        if (len && !handle_line(monitor, line, len))
+            return false;
+    }
+    g_byte_array_remove_range(monitor->line, 0, (guint)done);
+    return monitor->line->len <= LINE_MAX_BYTES;
+}
+
+/* 1 when something came, 0 when there is nothing yet, -1 when there will be nothing more. */
+static int monitor_read(struct monitor *monitor)
+{
+    guint8 chunk[READ_CHUNK];
+    ssize_t n = recv(monitor->fd, chunk, sizeof(chunk), MSG_DONTWAIT);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (n <= 0)
+        return -1;
+    g_byte_array_append(monitor->line, chunk, (guint)n);
+    if (!handle_lines(monitor)) {
+        g_warning("a VMM's monitor said something that is no QMP; closing it");
+        return -1;
+    }
+    return 1;
+}
+
+static bool monitor_is_closed(struct monitor *monitor)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&monitor->lock);
+
+    return monitor->closed;
+}
+
+void monitor_drain(struct monitor *monitor)
+{
+    while (!monitor_is_closed(monitor) && monitor_read(monitor) > 0)
+        ;
+    monitor_close(monitor);
+}
+
+static gboolean source_dispatch(GSource *source, GSourceFunc callback, gpointer data)
+{
+    struct monitor *monitor = ((struct monitor_source *)source)->monitor;
+
+    if (monitor_read(monitor) >= 0)
+        return G_SOURCE_CONTINUE;
+    monitor_close(monitor);
+    return G_SOURCE_REMOVE;
+}
+
+static void source_finalize(GSource *source)
+{
+    struct monitor_source *monitor_source = (struct monitor_source *)source;
+
+    monitor_source->release_owner(monitor_source->owner);
+}
+
+static GSourceFuncs source_funcs = {.dispatch = source_dispatch, .finalize = source_finalize};
+
+struct monitor *monitor_connect(const char *path, monitor_event_fn event, gpointer opaque,
+                                GDestroyNotify release, GError **error)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct monitor_source *monitor_source;
+    struct monitor *monitor;
+
+    if (g_strlcpy(address.sun_path, path, sizeof(address.sun_path)) >= sizeof(address.sun_path)) {
+        libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR, "the monitor's path '%s' is too long",
+                          path);
+        return NULL;
+    }
+    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+        libvirt_error_set_errno(error, errno, "failed to connect to monitor socket '%s'", path);
+        return NULL;
+    }
+    monitor = g_new0(struct monitor, 1);
+    monitor->fd = steal_fd(&fd);
+    monitor->event = event;
+    monitor->opaque = opaque;
+    monitor->line = g_byte_array_new();
+    monitor->pending = g_hash_table_new(g_int64_hash, g_int64_equal);
+    g_mutex_init(&monitor->lock);
+    g_cond_init(&monitor->changed);
+    monitor->source = g_source_new(&source_funcs, sizeof(struct monitor_source));
+    monitor_source = (struct monitor_source *)monitor->source;
+    monitor_source->monitor = monitor;
+    monitor_source->owner = opaque;
+    monitor_source->release_owner = release;
+    g_source_add_unix_fd(monitor->source, monitor->fd, G_IO_IN);
+    g_source_attach(monitor->source, NULL);
+    g_source_unref(monitor->source); /* the main context holds it; see monitor_close() */
+    return monitor;
+}
+
+static gint64 deadline_in(guint timeout_ms)
+{
+    return g_get_monotonic_time() + (gint64)timeout_ms * 1000;
+}
+
+static void set_gone(GError **error)
+{
+    libvirt_error_set(error, VIR_ERR_OPERATION_FAILED, "the domain's VMM has ended");
+}
+
+bool monitor_wait_ready(struct monitor *monitor, guint timeout_ms, GError **error)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&monitor->lock);
+    gint64 deadline = deadline_in(timeout_ms);
+
+    while (!monitor->ready && !monitor->closed) {
+        if (!g_cond_wait_until(&monitor->changed, &monitor->lock, deadline)) {
+            libvirt_error_set(error, VIR_ERR_OPERATION_TIMEOUT,
+                              "the domain's VMM does not answer on its monitor");
+            return false;
+        }
+    }
+    if (monitor->closed)
+        set_gone(error);
+    return !monitor->closed;
+}
+
+/* The reply's "return", or the error it holds. */
+static bool take_reply(const char *command, json_t *reply, json_t **ret, GError **error)
+{
+    json_t *value = json_object_get(reply, "return");
+    const char *desc = json_string_value(json_object_get(json_object_get(reply, "error"), "desc"));
+
+    if (!value) {
+        libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR, "unable to execute command '%s': %s",
+                          command, desc ? desc : "the VMM sent no reason");
+        return false;
+    }
+    if (ret)
+        *ret = json_incref(value);
+    return true;
+}
+
+bool monitor_execute(struct monitor *monitor, const char *command, json_t *arguments,
+                     guint timeout_ms, json_t **ret, GError **error)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&monitor->lock);
+    gint64 deadline = deadline_in(timeout_ms);
+    gint64 id = ++monitor->last_id;
+    g_autoptr(json_t) message = make_command(command, arguments, id);
+    g_autoptr(json_t) reply = NULL;
+    struct pending pending = {NULL};
+    bool in_time = true;
+
+    if (!send_locked(monitor, message)) {
+        set_gone(error);
+        return false;
+    }
+    g_hash_table_insert(monitor->pending, &id, &pending);
+    while (!pending.reply && !monitor->closed && in_time)
+        in_time = g_cond_wait_until(&monitor->changed, &monitor->lock, deadline);
+    g_hash_table_remove(monitor->pending, &id);
+
+    reply = pending.reply;
+    if (reply)
+        return take_reply(command, reply, ret, error);
+    if (monitor->closed) {
+        set_gone(error);
+    } else {
+        libvirt_error_set(error, VIR_ERR_OPERATION_TIMEOUT, "command '%s' was not answered in time",
+                          command);
+    }
+    return false;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "libvirt-driver/vmm/tap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "libvirt-driver/util.h"
+
+#define TUN_DEVICE "/dev/net/tun"
+/* The kernel puts a number in its place. */
+#define NAME_PATTERN "vnet%d"
+
+static bool set_name(struct ifreq *ifr, const char *name, GError **error)
+{
+    memset(ifr, 0, sizeof(*ifr));
+    if (g_strlcpy(ifr->ifr_name, name, sizeof(ifr->ifr_name)) < sizeof(ifr->ifr_name))
+        return true;
+    libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "network interface name '%s' is too long",
+                      name);
+    return false;
+}
+
+static bool fail(GError **error, const char *doing, const char *name)
+{
+    libvirt_error_set_errno(error, errno, "cannot %s network interface '%s'", doing, name);
+    return false;
+}
+
+/* A bridge takes the lowest MAC address of its ports for its own: with 0xfe in front, no guest's
+ * tap can become that. */
+static bool set_mac(int sock, const char *name, const uint8_t mac[6], GError **error)
+{
+    struct ifreq ifr;
+
+    if (!set_name(&ifr, name, error))
+        return false;
+    ifr.ifr_hwaddr.sa_family = ARPHRD_ETHER;
+    memcpy(ifr.ifr_hwaddr.sa_data, mac, 6);
+    ifr.ifr_hwaddr.sa_data[0] = (char)0xfe;
+    return ioctl(sock, SIOCSIFHWADDR, &ifr) == 0 || fail(error, "set the MAC address of", name);
+}
+
+static bool set_up(int sock, const char *name, GError **error)
+{
+    struct ifreq ifr;
+
+    if (!set_name(&ifr, name, error))
+        return false;
+    if (ioctl(sock, SIOCGIFFLAGS, &ifr) < 0)
+        return fail(error, "look at", name);
+    ifr.ifr_flags |= IFF_UP;
+    return ioctl(sock, SIOCSIFFLAGS, &ifr) == 0 || fail(error, "bring up", name);
+}
+
+/* The bridge's MTU, and then a place in it. */
+static bool join_bridge(int sock, const char *name, const char *bridge, GError **error)
+{
+    struct ifreq ifr;
+    int mtu;
+
+    if (!set_name(&ifr, bridge, error))
+        return false;
+    if (ioctl(sock, SIOCGIFMTU, &ifr) < 0)
+        return fail(error, "find bridge", bridge);
+    mtu = ifr.ifr_mtu;
+    if (!set_name(&ifr, name, error))
+        return false;
+    ifr.ifr_mtu = mtu;
+    if (ioctl(sock, SIOCSIFMTU, &ifr) < 0)
+        return fail(error, "set the MTU of", name);
+    if (!set_name(&ifr, bridge, error))
+        return false;
+    ifr.ifr_ifindex = (int)if_nametoindex(name);
+    if (ioctl(sock, SIOCBRADDIF, &ifr) == 0)
+        return true;
+    libvirt_error_set_errno(error, errno, "cannot add network interface '%s' to bridge '%s'", name,
+                            bridge);
+    return false;
+}
+
+static bool set_up_own(const struct domain_net *net, const char *name, GError **error)
+{
+    auto_close int sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (sock < 0)
+        return fail(error, "set up", name);
+    return set_mac(sock, name, net->mac, error) &&
+           (net->type != DOMAIN_NET_BRIDGE || join_bridge(sock, name, net->bridge, error)) &&
+           set_up(sock, name, error);
+}
+
+int tap_open(struct domain_net *net, GError **error)
+{
+    bool exists = net->managed == DOMAIN_SWITCH_OFF;
+    const char *name = net->target ? net->target : NAME_PATTERN;
+    auto_close int fd = open(TUN_DEVICE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    struct ifreq ifr;
+
+    if (fd < 0) {
+        libvirt_error_set_errno(error, errno, "cannot open '%s'", TUN_DEVICE);
+        return -1;
+    }
+    if (!set_name(&ifr, name, error))
+        return -1;
+    if (exists && if_nametoindex(name) == 0) {
+        libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                          "there is no network interface '%s', and the domain is not to make it",
+                          name);
+        return -1;
+    }
+    ifr.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+    if (!exists)
+        ifr.ifr_flags |= (short)IFF_TUN_EXCL;
+    if (ioctl(fd, TUNSETIFF, &ifr) < 0) {
+        fail(error, exists ? "open" : "create", name);
+        return -1;
+    }
+    if (!exists && !set_up_own(net, ifr.ifr_name, error))
+        return -1;
+    g_free(net->target);
+    net->target = g_strdup(ifr.ifr_name);
+    return steal_fd(&fd);
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "libvirt-driver/vmm/vmm.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "libvirt-driver/util.h"
+#include "libvirt-driver/vmm/monitor.h"
+#include "xml/error.h"
+
+#define COMMAND_TIMEOUT_MS 30000
+
+struct vmm {
+    gatomicrefcount refs;
+    pid_t pid;
+    guint64 start_time;
+    int pidfd;
+    char *monitor_path;
+    struct monitor *monitor;
+    const struct vmm_callbacks *callbacks;
+    gpointer opaque;
+
+    GMutex lock;      /* for what follows */
+    GSource *watcher; /* of the pidfd; NULL once detached */
+    bool reaped;
+    struct vmm_end end;
+};
+
+struct vmm *vmm_ref(struct vmm *vmm)
+{
+    g_atomic_ref_count_inc(&vmm->refs);
+    return vmm;
+}
+
+void vmm_unref(struct vmm *vmm)
+{
+    if (!g_atomic_ref_count_dec(&vmm->refs))
+        return;
+    g_clear_pointer(&vmm->monitor, monitor_free);
+    vmm->callbacks->destroy(vmm->opaque);
+    close(vmm->pidfd);
+    g_mutex_clear(&vmm->lock);
+    g_free(vmm->monitor_path);
+    g_free(vmm);
+}
+
+guint64 vmm_process_start_time(pid_t pid)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int)pid);
+    g_autofree char *stat = NULL;
+    const char *at;
+    unsigned long long start;
+
+    if (!g_file_get_contents(path, &stat, NULL, NULL))
+        return 0;
+    /* The second field is a name in parentheses that may hold anything; the start time is the
+     * twenty-second. */
+    at = strrchr(stat, ')');
+    if (!at || sscanf(at + 1,
+                      " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
+                      "%*d %llu",
+                      &start) != 1)
+        return 0;
+    return start;
+}
+
+static void on_monitor_event(gpointer opaque, const char *event, json_t *data)
+{
+    struct vmm *vmm = opaque;
+
+    vmm->callbacks->event(vmm, vmm->opaque, event, data);
+}
+
+static gboolean on_exit(gint fd, GIOCondition condition, gpointer data)
+{
+    g_autoptr(vmm) vmm = vmm_ref(data);
+
+    /* What it had to say about its end lies in the socket still. */
+    monitor_drain(vmm->monitor);
+    vmm->callbacks->ended(vmm, vmm->opaque);
+    return G_SOURCE_REMOVE;
+}
+
+static int open_pidfd(pid_t pid, guint64 start_time, GError **error)
+{
+    auto_close int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+    if (fd < 0 && errno != ESRCH) {
+        libvirt_error_set_errno(error, errno, "cannot watch process %d", (int)pid);
+        return -1;
+    }
+    /* Checked with the descriptor in hand: the pid cannot change its meaning any more. */
+    if (fd < 0 || (start_time && vmm_process_start_time(pid) != start_time)) {
+        libvirt_error_set(error, VIR_ERR_OPERATION_FAILED, "process %d has ended", (int)pid);
+        return -1;
+    }
+    return steal_fd(&fd);
+}
+
+struct vmm *vmm_attach(pid_t pid, guint64 start_time, const char *monitor_path,
+                       const struct vmm_callbacks *callbacks, gpointer opaque, GError **error)
+{
+    struct vmm *vmm = g_new0(struct vmm, 1);
+
+    g_atomic_ref_count_init(&vmm->refs);
+    g_mutex_init(&vmm->lock);
+    vmm->pid = pid;
+    vmm->callbacks = callbacks;
+    vmm->opaque = opaque;
+    vmm->monitor_path = g_strdup(monitor_path);
+    vmm->pidfd = open_pidfd(pid, start_time, error);
+    if (vmm->pidfd < 0) {
+        vmm_unref(vmm);
+        return NULL;
+    }
+    vmm->start_time = vmm_process_start_time(pid);
+    vmm->monitor = monitor_connect(monitor_path, on_monitor_event, vmm_ref(vmm),
+                                   (GDestroyNotify)vmm_unref, error);
+    if (!vmm->monitor) {
+        vmm_unref(vmm);
+        vmm_unref(vmm);
+        return NULL;
+    }
+    vmm->watcher = g_unix_fd_source_new(vmm->pidfd, G_IO_IN);
+    g_source_set_callback(vmm->watcher, G_SOURCE_FUNC(on_exit), vmm_ref(vmm),
+                          (GDestroyNotify)vmm_unref);
+    g_source_attach(vmm->watcher, NULL);
+    return vmm;
+}
+
+void vmm_detach(struct vmm *vmm)
+{
+    GSource *watcher;
+
+    g_mutex_lock(&vmm->lock);
+    watcher = g_steal_pointer(&vmm->watcher);
+    g_mutex_unlock(&vmm->lock);
+    if (!watcher)
+        return;
+    monitor_close(vmm->monitor);
+    g_source_destroy(watcher);
+    g_source_unref(watcher);
+}
+
+pid_t vmm_pid(const struct vmm *vmm)
+{
+    return vmm->pid;
+}
+
+guint64 vmm_start_time(const struct vmm *vmm)
+{
+    return vmm->start_time;
+}
+
+const char *vmm_monitor_path(const struct vmm *vmm)
+{
+    return vmm->monitor_path;
+}
+
+bool vmm_wait_ready(struct vmm *vmm, guint timeout_ms, GError **error)
+{
+    return monitor_wait_ready(vmm->monitor, timeout_ms, error);
+}
+
+bool vmm_execute(struct vmm *vmm, const char *command, json_t *arguments, json_t **ret,
+                 GError **error)
+{
+    return monitor_execute(vmm->monitor, command, arguments, COMMAND_TIMEOUT_MS, ret, error);
+}
+
+bool vmm_signal(struct vmm *vmm, int signal)
+{
+    return syscall(SYS_pidfd_send_signal, vmm->pidfd, signal, NULL, 0) == 0 || errno == ESRCH;
+}
+
+/* Takes the exit status of a process that has ended, if it is ours to take. */
+static void reap(struct vmm *vmm)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&vmm->lock);
+    siginfo_t info = {0};
+
+    if (vmm->reaped || waitid(P_PIDFD, (id_t)vmm->pidfd, &info, WEXITED | WNOHANG) < 0 ||
+        info.si_pid == 0)
+        return;
+    vmm->reaped = true;
+    vmm->end = (struct vmm_end){
+        .known = true,
+        .signalled = info.si_code != CLD_EXITED,
+        .code = info.si_status,
+    };
+}
+
+bool vmm_wait_end(struct vmm *vmm, guint timeout_ms)
+{
+    struct pollfd ended = {.fd = vmm->pidfd, .events = POLLIN};
+    gint64 deadline = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
+    gint64 left = timeout_ms;
+    int result;
+
+    do {
+        result = poll(&ended, 1, (int)left);
+        left = MAX((deadline - g_get_monotonic_time()) / 1000, 0);
+    } while (result < 0 && errno == EINTR);
+    if (result > 0)
+        reap(vmm);
+    return result > 0;
+}
+
+struct vmm_end vmm_end(struct vmm *vmm)
+{
+    reap(vmm);
+    return vmm->end;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One VMM process: started by this daemon, or by an earlier one and found again. It is known by its
+ * pid and start time together (pids come back), watched through a pidfd, and talked to through its
+ * monitor. The process lives in a session of its own and does not end with the daemon.
+ *
+ * Reference counted, and thread-safe. The two callbacks come in the main thread and may come late:
+ * whoever gets them compares the struct with the one it expects.
+ */
+#ifndef VOLE_DRIVER_VMM_VMM_H
+#define VOLE_DRIVER_VMM_VMM_H
+
+#include <glib.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct vmm;
+
+struct vmm_callbacks {
+    /* An event from the monitor; `data` is borrowed and may be NULL. */
+    void (*event)(struct vmm *vmm, gpointer opaque, const char *event, json_t *data);
+    /* The process has ended, and all its events have been told. */
+    void (*ended)(struct vmm *vmm, gpointer opaque);
+    GDestroyNotify destroy; /* of `opaque`, once nothing can be called any more */
+};
+
+/* How a process ended. */
+struct vmm_end {
+    bool known; /* false when it was no child of this daemon */
+    bool signalled;
+    int code; /* exit status, or the signal */
+};
+
+/*
+ * Watches a process and connects to its monitor. False from the checks (a pid that belongs to
+ * another process by now, VIR_ERR_OPERATION_FAILED) gives NULL with `error` set. The struct takes
+ * `opaque` over; with NULL it has been destroyed.
+ */
+struct vmm *vmm_attach(pid_t pid, guint64 start_time, const char *monitor_path,
+                       const struct vmm_callbacks *callbacks, gpointer opaque, GError **error);
+struct vmm *vmm_ref(struct vmm *vmm);
+void vmm_unref(struct vmm *vmm);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(vmm, vmm_unref)
+
+/* No callback begins after this; whoever waits for a command is told that the VMM went away. */
+void vmm_detach(struct vmm *vmm);
+
+pid_t vmm_pid(const struct vmm *vmm);
+guint64 vmm_start_time(const struct vmm *vmm);
+const char *vmm_monitor_path(const struct vmm *vmm);
+
+/* As monitor_wait_ready() and monitor_execute(). */
+bool vmm_wait_ready(struct vmm *vmm, guint timeout_ms, GError **error);
+bool vmm_execute(struct vmm *vmm, const char *command, json_t *arguments, json_t **ret,
+                 GError **error);
+
+/* True when the signal was sent, or the process has ended already. */
+bool vmm_signal(struct vmm *vmm, int signal);
+/* Waits for the process to end. False when it has not after `timeout_ms`. */
+bool vmm_wait_end(struct vmm *vmm, guint timeout_ms);
+/* Of a process that has ended. */
+struct vmm_end vmm_end(struct vmm *vmm);
+
+/* When the kernel started a process, in its clock ticks since boot; 0 when there is no such one. */
+guint64 vmm_process_start_time(pid_t pid);
+
+#endif
