@@ -407,7 +407,6 @@ void machine_free(struct machine *m)
         disk_close(m->disks[i]);
     for (unsigned i = 0; i < CONFIG_MAX_NETS; i++)
         tap_close(&m->taps[i]);
-    /* The consoles' chardevs live in the I/O thread: it ends first. */
     if (m->io_loop)
         loop_thread_stop(m->io_loop);
     for (unsigned i = 0; i < m->chardev_count; i++)

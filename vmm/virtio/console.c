@@ -131,6 +131,7 @@ static void console_reset(struct virtio_device *dev)
 static void console_free(struct virtio_device *dev)
 {
     chardev_attach(to_console(dev)->chr, NULL, NULL);
+    chardev_attach(to_console(dev)->chr, NULL, NULL);
     virtio_device_release(dev);
     free(to_console(dev));
 }
@@ -156,11 +157,11 @@ struct virtio_device *virtio_console_new(const char *id, const struct memory *me
 {
     struct virtio_console *console = xcalloc(1, sizeof(*console));
 
+    console->chr = chr;
     if (virtio_device_init(&console->dev, &console_type, id, mem, loop, 0, err) < 0) {
         free(console);
         return NULL;
     }
-    console->chr = chr;
     chardev_attach(chr, &console_events, console);
     return &console->dev;
 }
