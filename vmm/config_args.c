@@ -424,6 +424,16 @@ static const struct option *find_option(const char *name, size_t len)
     return NULL;
 }
 
+/* What is kept is told again as JSON, which has no other encoding. */
+static bool is_utf8(const char *text)
+{
+    json_t *string = json_string(text);
+    bool valid = string != NULL;
+
+    json_decref(string);
+    return valid;
+}
+
 /* Reads the option at argv[*i], moves *i behind it and its value. */
 static int next_word(struct word *word, int argc, char **argv, int *i, struct error *err)
 {
@@ -434,6 +444,8 @@ static int next_word(struct word *word, int argc, char **argv, int *i, struct er
     if (strncmp(text, "--", 2) != 0 || name[0] == '\0')
         return error_set(err, "\"%s\" is not understood: an option begins with --", text);
     len = strcspn(name, "=");
+    if (!is_utf8(text))
+        return error_set(err, "\"%s\" is not UTF-8", text);
     *word = (struct word){
         .option = find_option(name, len),
         .value = name[len] ? name + len + 1 : NULL,
@@ -448,6 +460,8 @@ static int next_word(struct word *word, int argc, char **argv, int *i, struct er
     if (*i == argc)
         return error_set(err, "--%s needs a value: %s", word->option->name, word->option->arg);
     word->value = argv[(*i)++];
+    if (!is_utf8(word->value))
+        return error_set(err, "--%s: \"%s\" is not UTF-8", word->option->name, word->value);
     return 0;
 }
 

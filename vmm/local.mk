@@ -22,7 +22,8 @@ vmm_libvmm_a_SOURCES = \
 	vmm/loop.c vmm/loop.h \
 	vmm/machine.c vmm/machine.h vmm/machine_priv.h \
 	vmm/memory.c vmm/memory.h \
-	vmm/qmp/qmp.c vmm/qmp/qmp.h vmm/qmp/commands.c vmm/qmp/commands.h \
+	vmm/qmp/client.c vmm/qmp/client.h vmm/qmp/commands.c vmm/qmp/commands.h \
+	vmm/qmp/qmp.c vmm/qmp/qmp.h \
 	vmm/socket.c vmm/socket.h \
 	vmm/util.c vmm/util.h \
 	vmm/vcpu.c vmm/vcpu.h \

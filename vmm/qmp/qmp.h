@@ -11,6 +11,8 @@
 #ifndef VOLE_QMP_QMP_H
 #define VOLE_QMP_QMP_H
 
+#include <stdio.h>
+
 #include "vmm/loop.h"
 #include "vmm/machine.h"
 #include "vmm/util.h"
@@ -26,7 +28,7 @@ void qmp_free(struct qmp *qmp);
 /* Sends an event to every client that has finished negotiating. Main loop's thread only. */
 void qmp_machine_event(struct qmp *qmp, const struct machine_event *ev);
 
-/* Writes docs/qmp.md's command reference to standard output, from the table. */
-void qmp_print_reference(void);
+/* Writes docs/qmp.md's reference of commands and events, from the tables. */
+void qmp_print_reference(FILE *out);
 
 #endif
