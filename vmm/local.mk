@@ -3,7 +3,7 @@
 # objects as the program.
 
 noinst_LIBRARIES += vmm/libvmm.a
-vmm_libvmm_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) -pthread
+vmm_libvmm_a_CFLAGS = $(AM_CFLAGS) -D_GNU_SOURCE $(JANSSON_CFLAGS) -pthread
 vmm_libvmm_a_SOURCES = \
 	vmm/backend/chardev.c vmm/backend/chardev.h vmm/backend/chardev_priv.h \
 	vmm/backend/chardev_file.c vmm/backend/chardev_socket.c vmm/backend/chardev_tty.c \
