@@ -59,7 +59,7 @@ static void client_io(struct client *client);
 /* The source is dispatched for I/O on its socket, and when client_wake() set its ready time. */
 static gboolean source_dispatch(GSource *source, GSourceFunc callback, gpointer data)
 {
-    g_autoptr(client) client = client_ref(((struct client_source *)source)->client);
+    g_autoptr(held_client) client = client_ref(((struct client_source *)source)->client);
 
     g_source_set_ready_time(source, -1);
     client_io(client);

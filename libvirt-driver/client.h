@@ -31,7 +31,8 @@ struct client *client_new(struct daemon *daemon, int fd, const struct client_pee
                           bool readonly);
 struct client *client_ref(struct client *client);
 void client_unref(struct client *client);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(client, client_unref)
+typedef struct client held_client; /* until the end of the scope */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(held_client, client_unref)
 
 /* Any thread. Takes over `packet`; thrown away when the client is gone. */
 void client_send(struct client *client, GBytes *packet);

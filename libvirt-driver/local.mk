@@ -5,6 +5,7 @@
 # What rpcgen writes is compiled apart: it is not held to the project's warnings.
 noinst_LIBRARIES += libvirt-driver/librpc.a
 libvirt_driver_librpc_a_CPPFLAGS = $(AM_CPPFLAGS) $(TIRPC_CFLAGS)
+$(libvirt_driver_librpc_a_OBJECTS): libvirt-driver/rpc/protocol.h
 libvirt_driver_librpc_a_CFLAGS = -std=gnu11 $(HARDEN_CFLAGS) -w
 nodist_libvirt_driver_librpc_a_SOURCES = \
 	libvirt-driver/rpc/protocol.h libvirt-driver/rpc/protocol_xdr.c
@@ -20,13 +21,14 @@ libvirt-driver/rpc/protocol_xdr.c: libvirt-driver/rpc/protocol.x
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && (cd $(srcdir)/libvirt-driver/rpc && \
 	  $(RPCGEN) -c protocol.x) > $@.tmp && mv $@.tmp $@
 
-driver_cflags = $(GLIB_CFLAGS) $(LIBVIRT_CFLAGS) $(LIBXML_CFLAGS) $(JANSSON_CFLAGS) $(TIRPC_CFLAGS)
+driver_cppflags = -D_GNU_SOURCE -DG_LOG_DOMAIN='"virtvoled"' -DVOLE_BINDIR='"$(bindir)"' \
+	$(GLIB_CFLAGS) $(LIBVIRT_CFLAGS) $(LIBXML_CFLAGS) $(JANSSON_CFLAGS) $(TIRPC_CFLAGS)
 driver_libs = libvirt-driver/libdriver.a libvirt-driver/librpc.a xml/libxmldomain.a \
 	$(GLIB_LIBS) $(LIBXML_LIBS) $(JANSSON_LIBS) $(TIRPC_LIBS)
 
 noinst_LIBRARIES += libvirt-driver/libdriver.a
-libvirt_driver_libdriver_a_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cflags) -DVOLE_BINDIR='"$(bindir)"' \
-	-DG_LOG_DOMAIN='"virtvoled"'
+libvirt_driver_libdriver_a_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
+$(libvirt_driver_libdriver_a_OBJECTS): libvirt-driver/rpc/protocol.h
 libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/api/api.h libvirt-driver/api/common.c \
 	libvirt-driver/api/connect.c \
@@ -66,5 +68,5 @@ libvirt_driver_libdriver_a_SOURCES = \
 
 sbin_PROGRAMS += virtvoled
 virtvoled_SOURCES = libvirt-driver/main.c
-virtvoled_CPPFLAGS = $(libvirt_driver_libdriver_a_CPPFLAGS)
+virtvoled_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
 virtvoled_LDADD = $(driver_libs)

@@ -2,6 +2,7 @@
 #include "libvirt-driver/server.h"
 
 #include <errno.h>
+#include <glib-unix.h>
 #include <sys/socket.h>
 #include <unistd.h>
 

@@ -18,14 +18,14 @@ enum feature {
     FEATURE_CLOSE_CALLBACK = 15,
 };
 
-enum auth { AUTH_NONE = 0 };
+#define AUTHENTICATION_NONE 0
 
 /* Who may connect at all was decided when the socket was opened: nobody is asked for more. */
 bool api_auth_list(struct call *call, const wire_none *in, wire_auth_types *out, GError **error)
 {
     out->types.types_len = 1;
     out->types.types_val = g_new(int, 1);
-    out->types.types_val[0] = AUTH_NONE;
+    out->types.types_val[0] = AUTHENTICATION_NONE;
     return true;
 }
 

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "libvirt-driver/api/events.h"
 #include "libvirt-driver/domain/list.h"
@@ -85,7 +86,7 @@ static void stopped(struct domain *domain, virDomainShutoffReason reason, int de
 bool domain_command(struct domain *domain, const char *command, json_t *arguments, json_t **ret,
                     GError **error)
 {
-    g_autoptr(vmm) vmm = vmm_ref(domain->vmm);
+    g_autoptr(held_vmm) vmm = vmm_ref(domain->vmm);
     bool ok;
 
     domain_unlock(domain);
@@ -134,7 +135,7 @@ static void explain_failed_start(struct domain *domain, const struct launched *l
 /* Kills what did not come up, and waits for it, so that its taps and locks are free again. */
 static void give_up_start(struct domain *domain)
 {
-    g_autoptr(vmm) vmm = vmm_ref(domain->vmm);
+    g_autoptr(held_vmm) vmm = vmm_ref(domain->vmm);
 
     vmm_signal(vmm, SIGKILL);
     domain_unlock(domain);
@@ -166,7 +167,7 @@ static void learn_vcpu_threads(struct domain *domain)
 /* Waits for the monitor, and lets the guest run. */
 static bool bring_up(struct domain *domain, bool paused, GError **error)
 {
-    g_autoptr(vmm) vmm = vmm_ref(domain->vmm);
+    g_autoptr(held_vmm) vmm = vmm_ref(domain->vmm);
     guint timeout_ms = domain->daemon->settings.start_timeout * 1000;
     bool ready;
 
@@ -281,7 +282,7 @@ static bool kill_process(struct domain *domain, struct vmm *vmm, bool graceful, 
 
 bool domain_end(struct domain *domain, bool graceful, GError **error)
 {
-    g_autoptr(vmm) vmm = NULL;
+    g_autoptr(held_vmm) vmm = NULL;
 
     if (!domain->vmm) {
         /* It does not run, or is about to be found again: the job tells. */
@@ -297,7 +298,7 @@ bool domain_end(struct domain *domain, bool graceful, GError **error)
         return false;
     if (domain_runs(domain) && domain->vmm != vmm) {
         /* A reboot put another one in its place. */
-        g_autoptr(vmm) other = vmm_ref(domain->vmm);
+        g_autoptr(held_vmm) other = vmm_ref(domain->vmm);
 
         if (!kill_process(domain, other, graceful, error)) {
             domain_end_job(domain);
@@ -487,7 +488,7 @@ bool domain_rejoin(struct domain *domain, pid_t pid, guint64 start_time, const c
         goto gone;
     }
     {
-        g_autoptr(vmm) vmm = vmm_ref(domain->vmm);
+        g_autoptr(held_vmm) vmm = vmm_ref(domain->vmm);
 
         domain_unlock(domain);
         ready = vmm_wait_ready(vmm, timeout_ms, &error);

@@ -15,7 +15,8 @@ struct inherit;
 struct inherit *inherit_new(void);
 /* Closes this process's copies. */
 void inherit_free(struct inherit *inherit);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(inherit, inherit_free)
+typedef struct inherit scoped_inherit;
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(scoped_inherit, inherit_free)
 
 /* Takes over `fd`. The name is valid as long as `inherit`. */
 const char *inherit_add(struct inherit *inherit, int fd);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -295,7 +296,7 @@ static bool outfit_fill(struct outfit *outfit, const struct paths *paths, domain
 bool launch_vmm(const struct paths *paths, domain_def *live, struct terminals *terminals,
                 struct launched *launched, GError **error)
 {
-    g_autoptr(inherit) inherit = inherit_new();
+    g_autoptr(scoped_inherit) inherit = inherit_new();
     g_autofree char *emulator = launch_emulator(live, error);
     struct outfit outfit = {.inherit = inherit};
     auto_close int log = -1;

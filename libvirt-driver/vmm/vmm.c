@@ -2,6 +2,7 @@
 #include "libvirt-driver/vmm/vmm.h"
 
 #include <errno.h>
+#include <glib-unix.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -76,9 +77,9 @@ static void on_monitor_event(gpointer opaque, const char *event, json_t *data)
     vmm->callbacks->event(vmm, vmm->opaque, event, data);
 }
 
-static gboolean on_exit(gint fd, GIOCondition condition, gpointer data)
+static gboolean on_process_end(gint fd, GIOCondition condition, gpointer data)
 {
-    g_autoptr(vmm) vmm = vmm_ref(data);
+    g_autoptr(held_vmm) vmm = vmm_ref(data);
 
     /* What it had to say about its end lies in the socket still. */
     monitor_drain(vmm->monitor);
@@ -127,7 +128,7 @@ struct vmm *vmm_attach(pid_t pid, guint64 start_time, const char *monitor_path,
         return NULL;
     }
     vmm->watcher = g_unix_fd_source_new(vmm->pidfd, G_IO_IN);
-    g_source_set_callback(vmm->watcher, G_SOURCE_FUNC(on_exit), vmm_ref(vmm),
+    g_source_set_callback(vmm->watcher, G_SOURCE_FUNC(on_process_end), vmm_ref(vmm),
                           (GDestroyNotify)vmm_unref);
     g_source_attach(vmm->watcher, NULL);
     return vmm;

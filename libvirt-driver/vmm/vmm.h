@@ -41,7 +41,8 @@ struct vmm *vmm_attach(pid_t pid, guint64 start_time, const char *monitor_path,
                        const struct vmm_callbacks *callbacks, gpointer opaque, GError **error);
 struct vmm *vmm_ref(struct vmm *vmm);
 void vmm_unref(struct vmm *vmm);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(vmm, vmm_unref)
+typedef struct vmm held_vmm; /* until the end of the scope */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(held_vmm, vmm_unref)
 
 /* No callback begins after this; whoever waits for a command is told that the VMM went away. */
 void vmm_detach(struct vmm *vmm);
