@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <sys/signalfd.h>
 
-#include "config.h"
 #include "vmm/backend/chardev.h"
 #include "vmm/config.h"
 #include "vmm/loop.h"
 #include "vmm/machine.h"
 #include "vmm/qmp/qmp.h"
+#include <config.h> /* the build's, not vmm/config.h */
 
 /* Everything of one run, for the one way out. */
 struct run {

@@ -10,7 +10,7 @@
 #include <sys/time.h>
 #include <sys/utsname.h>
 
-#include "config.h"
+#include <config.h>
 #include "vmm/backend/chardev.h"
 #include "vmm/qmp/qmp.h"
 
