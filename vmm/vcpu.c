@@ -261,7 +261,9 @@ void vcpu_set_close_gate(struct vcpu_set *set)
         __atomic_store_n(&set->gate.want, GATE_CLOSED, __ATOMIC_RELEASE);
         for (unsigned i = 0; i < set->count; i++) {
             set->vcpus[i].run->immediate_exit = 1;
-            pthread_kill(set->vcpus[i].thread, KICK_SIGNAL);
+            /* A vCPU that closes the gate is not in the guest, and looks at it next. */
+            if (!pthread_equal(set->vcpus[i].thread, pthread_self()))
+                pthread_kill(set->vcpus[i].thread, KICK_SIGNAL);
         }
     }
     pthread_mutex_unlock(&set->gate.lock);
