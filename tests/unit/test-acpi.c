@@ -201,6 +201,12 @@ static void test_acpica_accepts_them(void)
         if (!check(output_has(command, "0 Errors, 0 Warnings")))
             printf("# table %s\n", tables[i]);
     }
+    /* Names are where they should be: iasl takes any name that is spelled well. */
+    snprintf(command, sizeof(command), "cat %s/dsdt.dsl", dir);
+    check(output_has(command, "Notify (\\_SB.PWRB, 0x80)"));
+    check(output_has(command, "Device (COM1)"));
+    check(output_has(command, "Device (VR05)"));
+    check(output_has(command, "Name (\\_S5, Package"));
     tear_down();
     snprintf(command, sizeof(command), "rm -r %s", dir);
     check_int(system(command), 0);

@@ -53,24 +53,26 @@ void aml_u64(struct aml *aml, uint64_t value)
     aml_bytes(aml, &value, sizeof(value));
 }
 
-/* "\_SB.PWRB", "PWRB": an optional root, one or two segments, padded with '_'. */
+/* One name of up to four characters, padded with '_'; returns what follows it. */
+static const char *put_segment(struct aml *aml, const char *path)
+{
+    char segment[NAME_SEGMENT] = {'_', '_', '_', '_'};
+    size_t len = strcspn(path, ".");
+
+    memcpy(segment, path, MIN(len, (size_t)NAME_SEGMENT));
+    aml_bytes(aml, segment, NAME_SEGMENT);
+    return path[len] ? path + len + 1 : NULL;
+}
+
+/* "\\_SB.PWRB", "PWRB": an optional root, one or two segments. */
 static void put_path(struct aml *aml, const char *path)
 {
-    const char *dot = strchr(path, '.');
-    char segment[NAME_SEGMENT + 1];
-
     if (*path == '\\')
         aml_u8(aml, (uint8_t)*path++);
-    if (dot)
+    if (strchr(path, '.'))
         aml_u8(aml, AML_DUAL_NAME);
-    for (const char *p = path; p; p = dot, dot = NULL) {
-        if (p == dot)
-            p++;
-        memset(segment, '_', sizeof(segment));
-        for (size_t i = 0; i < NAME_SEGMENT && p[i] && p[i] != '.'; i++)
-            segment[i] = p[i];
-        aml_bytes(aml, segment, NAME_SEGMENT);
-    }
+    while (path)
+        path = put_segment(aml, path);
 }
 
 static void put_integer(struct aml *aml, uint32_t value)
