@@ -114,7 +114,7 @@ void client_unref(struct client *client)
 
 void client_send(struct client *client, GBytes *packet)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
+    hold_lock(&client->lock);
 
     if (client->gone) {
         g_bytes_unref(packet);
@@ -142,7 +142,7 @@ void client_send_event(struct client *client, GBytes *packet)
 
 void client_drop(struct client *client, const char *why)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
+    hold_lock(&client->lock);
 
     if (client->gone || client->drop_reason)
         return;
@@ -152,7 +152,7 @@ void client_drop(struct client *client, const char *why)
 
 bool client_is_gone(struct client *client)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
+    hold_lock(&client->lock);
 
     return client->gone;
 }
@@ -192,7 +192,7 @@ void client_close(struct client *client)
 /* Writes what waits; false when the connection is broken. */
 static bool client_flush(struct client *client)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
+    hold_lock(&client->lock);
 
     while (!g_queue_is_empty(&client->tx)) {
         GBytes *packet = g_queue_peek_head(&client->tx);
@@ -232,7 +232,7 @@ static bool client_fill(struct client *client)
 
 static bool client_is_busy(struct client *client)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
+    hold_lock(&client->lock);
 
     return client->calls >= client->daemon->settings.max_client_requests ||
            client->tx_bytes > BACKLOG_STOP_READING;
@@ -359,7 +359,7 @@ static void client_io(struct client *client)
 
 void client_call_done(struct client *client)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
+    hold_lock(&client->lock);
 
     client->calls--;
     client_wake(client);
@@ -367,7 +367,7 @@ void client_call_done(struct client *client)
 
 bool client_open(struct client *client, const char *uri, bool readonly)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
+    hold_lock(&client->lock);
 
     if (client->open)
         return false;
@@ -379,21 +379,21 @@ bool client_open(struct client *client, const char *uri, bool readonly)
 
 bool client_is_open(struct client *client)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
+    hold_lock(&client->lock);
 
     return client->open;
 }
 
 bool client_is_readonly(struct client *client)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
+    hold_lock(&client->lock);
 
     return client->readonly;
 }
 
 char *client_uri(struct client *client)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
+    hold_lock(&client->lock);
 
     return g_strdup(client->uri);
 }
@@ -405,7 +405,7 @@ const struct client_peer *client_peer(const struct client *client)
 
 bool client_set_close_callback(struct client *client, bool registered)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
+    hold_lock(&client->lock);
 
     if (client->close_callback == registered)
         return false;
@@ -498,7 +498,7 @@ void client_forget_stream(struct client *client, struct stream *stream)
 
 bool client_wants_stream_data(struct client *client)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
+    hold_lock(&client->lock);
 
     return client->tx_bytes < BACKLOG_STOP_STREAMS;
 }

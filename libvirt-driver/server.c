@@ -134,18 +134,19 @@ void server_free(struct server *server)
     g_free(server);
 }
 
-void server_run(struct server *server, void (*fn)(gpointer data, struct daemon *daemon),
+bool server_run(struct server *server, void (*fn)(gpointer data, struct daemon *daemon),
                 gpointer data, bool quick)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&server->lock);
+    hold_lock(&server->lock);
     GThreadPool *pool = quick ? server->quick_workers : server->workers;
     struct work *work;
 
     if (!pool)
-        return; /* what is left undone, the next daemon finds */
+        return false; /* what is left undone, the next daemon finds */
     work = g_new(struct work, 1);
     *work = (struct work){fn, data};
     g_thread_pool_push(pool, work, NULL);
+    return true;
 }
 
 static gboolean idle_for_long(gpointer data)

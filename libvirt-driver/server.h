@@ -32,9 +32,9 @@ void server_stop(struct server *server);
 /* A domain has started or stopped. Any thread. */
 void server_activity_changed(struct server *server);
 
-/* Runs fn(data, daemon) in a worker thread. `quick`: it never waits for a VMM. Nothing runs any
- * more once the server stops. */
-void server_run(struct server *server, void (*fn)(gpointer data, struct daemon *daemon),
+/* Runs fn(data, daemon) in a worker thread. `quick`: it never waits for a VMM. False once the
+ * server stops: nothing is run any more, and the data is still the caller's. */
+bool server_run(struct server *server, void (*fn)(gpointer data, struct daemon *daemon),
                 gpointer data, bool quick);
 
 /* How many clients are connected. Main thread. */

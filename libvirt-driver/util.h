@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What several of the daemon's files use: descriptors that close themselves, work for the main
- * thread, and writing a file so that it is never seen half written.
+ * What several of the daemon's files use: descriptors and locks that end with the scope, work for
+ * the main thread, and writing a file so that it is never seen half written.
  */
 #ifndef VOLE_DRIVER_UTIL_H
 #define VOLE_DRIVER_UTIL_H
@@ -25,6 +25,9 @@ static inline int steal_fd(int *fd)
     *fd = -1;
     return out;
 }
+
+/* Locks a GMutex until the end of the scope. */
+#define hold_lock(mutex) G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(mutex)
 
 /* Runs fn(data) in the main thread, later and in the order of the calls; then destroy(data). */
 void main_invoke(GSourceFunc fn, gpointer data, GDestroyNotify destroy);

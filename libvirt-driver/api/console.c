@@ -79,7 +79,7 @@ static gboolean evict(gpointer data)
 static bool take_place(struct session *session, bool force, GError **error)
 {
     struct consoles *consoles = session->consoles;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&consoles->lock);
+    hold_lock(&consoles->lock);
     struct session *other = g_hash_table_lookup(consoles->sessions, session->path);
 
     if (other && !force) {

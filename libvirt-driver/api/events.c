@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "libvirt-driver/api/api.h"
+#include "libvirt-driver/util.h"
 
 /* Kinds that libvirt knows; those that nothing here causes can be registered for all the same. */
 #define EVENT_KINDS 27
@@ -55,7 +56,7 @@ static struct registration *at(const struct events *events, guint i)
 
 void events_forget_client(struct events *events, struct client *client)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&events->lock);
+    hold_lock(&events->lock);
 
     for (guint i = events->registrations->len; i > 0; i--) {
         if (at(events, i - 1)->client == client)
@@ -72,7 +73,7 @@ static bool wants(const struct registration *reg, int event, const struct domain
 
 void events_lifecycle(struct events *events, struct domain *domain, int type, int detail)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&events->lock);
+    hold_lock(&events->lock);
     wire_callback_lifecycle_event message = {.msg = {.event = type, .detail = detail}};
 
     api_fill_domain(&message.msg.dom, domain);
@@ -94,7 +95,7 @@ void events_lifecycle(struct events *events, struct domain *domain, int type, in
 
 void events_reboot(struct events *events, struct domain *domain)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&events->lock);
+    hold_lock(&events->lock);
     wire_callback_dom message = {0};
 
     api_fill_domain(&message.dom, domain);
@@ -136,7 +137,7 @@ static bool add(struct call *call, int event, const wire_domain *dom, bool by_id
                 GError **error)
 {
     struct events *events = call->daemon->events;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&events->lock);
+    hold_lock(&events->lock);
     struct registration reg = {.client = call->client, .id = -1, .event = event};
     guint found;
     guint count = find(events, call->client, -1, event, &found);
@@ -173,7 +174,7 @@ static bool add(struct call *call, int event, const wire_domain *dom, bool by_id
 static bool take_away(struct call *call, int id, int event, GError **error)
 {
     struct events *events = call->daemon->events;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&events->lock);
+    hold_lock(&events->lock);
     guint found;
 
     find(events, call->client, id, event, &found);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "libvirt-driver/domain/list.h"
+#include "libvirt-driver/util.h"
 
 #include <string.h>
 
@@ -45,7 +46,7 @@ void domain_list_free(struct domain_list *list)
 
 static struct domain *find(struct domain_list *list, GHashTable *table, gconstpointer key)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&list->lock);
+    hold_lock(&list->lock);
     struct domain *domain = g_hash_table_lookup(table, key);
 
     return domain ? domain_ref(domain) : NULL;
@@ -63,7 +64,7 @@ struct domain *domain_list_by_name(struct domain_list *list, const char *name)
 
 struct domain *domain_list_by_id(struct domain_list *list, int id)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&list->lock);
+    hold_lock(&list->lock);
     GHashTableIter iter;
     gpointer value;
 
@@ -150,7 +151,7 @@ locked_domain *domain_list_add(struct daemon *daemon, const domain_def *def, GEr
 
 void domain_list_remove_void(struct domain_list *list, struct domain *domain)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&list->lock);
+    hold_lock(&list->lock);
 
     if (!domain_is_void(domain) || domain->removed)
         return;
@@ -161,21 +162,21 @@ void domain_list_remove_void(struct domain_list *list, struct domain *domain)
 
 int domain_list_next_id(struct domain_list *list)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&list->lock);
+    hold_lock(&list->lock);
 
     return ++list->last_id;
 }
 
 void domain_list_reserve_id(struct domain_list *list, int id)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&list->lock);
+    hold_lock(&list->lock);
 
     list->last_id = MAX(list->last_id, id);
 }
 
 guint domain_list_count_active(struct domain_list *list)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&list->lock);
+    hold_lock(&list->lock);
     GHashTableIter iter;
     gpointer value;
     guint count = 0;

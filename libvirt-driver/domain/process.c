@@ -121,9 +121,15 @@ bool domain_unpause(struct domain *domain, int reason, GError **error)
 static void explain_failed_start(struct domain *domain, const struct launched *launched,
                                  GError **error)
 {
+    g_autoptr(held_vmm) vmm = vmm_ref(domain->vmm);
     g_autofree char *words = NULL;
+    bool ended;
 
-    if (!vmm_wait_end(domain->vmm, 0))
+    /* Its monitor closes a moment before it has ended. */
+    domain_unlock(domain);
+    ended = vmm_wait_end(vmm, 1000);
+    domain_lock(domain);
+    if (!ended)
         return;
     words = launch_last_words(launched);
     g_clear_error(error);
@@ -214,6 +220,8 @@ static bool launch(struct domain *domain, domain_def *def, bool paused, GError *
     domain->vmm = vmm;
     domain->live = def;
     g_atomic_int_set(&domain->id, def->id);
+    if (domain->state == VIR_DOMAIN_SHUTOFF)
+        set_state(domain, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_STARTING_UP);
     ok = domain_save_status(domain, error) && bring_up(domain, paused, error);
     if (!ok) {
         explain_failed_start(domain, &launched, error);
@@ -226,7 +234,6 @@ static bool launch(struct domain *domain, domain_def *def, bool paused, GError *
 bool domain_start(struct domain *domain, domain_def *def, bool paused, GError **error)
 {
     def->id = domain_list_next_id(domain->daemon->domains);
-    set_state(domain, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_STARTING_UP);
     domain->run_reason = VIR_DOMAIN_RUNNING_BOOTED;
     if (!launch(domain, def, paused, error)) {
         forget_process(domain);
@@ -294,8 +301,10 @@ bool domain_end(struct domain *domain, bool graceful, GError **error)
         return false;
     vmm = vmm_ref(domain->vmm);
     /* Whoever has the job and waits for this VMM stops waiting when it is dead. */
-    if (!kill_process(domain, vmm, graceful, error) || !domain_begin_job(domain, "destroy", error))
+    if (!kill_process(domain, vmm, graceful, error))
         return false;
+    if (!domain_begin_job_patiently(domain, "destroy"))
+        return true; /* transient, and gone already */
     if (domain_runs(domain) && domain->vmm != vmm) {
         /* A reboot put another one in its place. */
         g_autoptr(held_vmm) other = vmm_ref(domain->vmm);
@@ -349,8 +358,8 @@ static void process_ended(gpointer data, struct daemon *daemon)
 
     domain_lock(domain);
     if (domain_begin_job_patiently(domain, "end of process")) {
-        /* Otherwise whoever had the job has cleaned up. */
-        if (domain->vmm == ended->vmm) {
+        /* Otherwise whoever had the job has cleaned up, or whoever killed it will. */
+        if (domain->vmm == ended->vmm && !domain->destroying) {
             struct vmm_end end = vmm_end(ended->vmm);
             bool crashed = has_crashed(domain, &end);
 
@@ -377,7 +386,11 @@ static void on_ended(struct vmm *vmm, gpointer opaque)
     struct ended *ended = g_new(struct ended, 1);
 
     *ended = (struct ended){domain_ref(domain), vmm_ref(vmm)};
-    server_run(domain->daemon->server, process_ended, ended, false);
+    if (!server_run(domain->daemon->server, process_ended, ended, false)) {
+        vmm_unref(ended->vmm);
+        domain_unref(domain);
+        g_free(ended);
+    }
 }
 
 static void on_stop(struct domain *domain, json_t *data)
@@ -525,7 +538,8 @@ static void end_quietly(gpointer data, struct daemon *daemon)
 
 void domain_end_detached(struct domain *domain)
 {
-    server_run(domain->daemon->server, end_quietly, domain_ref(domain), false);
+    if (!server_run(domain->daemon->server, end_quietly, domain_ref(domain), false))
+        domain_unref(domain);
 }
 
 void domain_autodestroy(struct daemon *daemon, struct client *client)

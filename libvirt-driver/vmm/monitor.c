@@ -92,7 +92,7 @@ void monitor_close(struct monitor *monitor)
 
 static void handle_reply(struct monitor *monitor, json_t *message)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&monitor->lock);
+    hold_lock(&monitor->lock);
     gint64 id = json_integer_value(json_object_get(message, "id"));
     struct pending *pending;
 
@@ -111,7 +111,7 @@ static void handle_reply(struct monitor *monitor, json_t *message)
 
 static void handle_greeting(struct monitor *monitor)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&monitor->lock);
+    hold_lock(&monitor->lock);
     g_autoptr(json_t) command = make_command("qmp_capabilities", NULL, GREETING_ID);
 
     if (!send_locked(monitor, command))
@@ -179,7 +179,7 @@ static int monitor_read(struct monitor *monitor)
 
 static bool monitor_is_closed(struct monitor *monitor)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&monitor->lock);
+    hold_lock(&monitor->lock);
 
     return monitor->closed;
 }
@@ -258,7 +258,7 @@ static void set_gone(GError **error)
 
 bool monitor_wait_ready(struct monitor *monitor, guint timeout_ms, GError **error)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&monitor->lock);
+    hold_lock(&monitor->lock);
     gint64 deadline = deadline_in(timeout_ms);
 
     while (!monitor->ready && !monitor->closed) {
@@ -292,7 +292,7 @@ static bool take_reply(const char *command, json_t *reply, json_t **ret, GError 
 bool monitor_execute(struct monitor *monitor, const char *command, json_t *arguments,
                      guint timeout_ms, json_t **ret, GError **error)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&monitor->lock);
+    hold_lock(&monitor->lock);
     gint64 deadline = deadline_in(timeout_ms);
     gint64 id = ++monitor->last_id;
     g_autoptr(json_t) message = make_command(command, arguments, id);

@@ -182,7 +182,7 @@ bool vmm_signal(struct vmm *vmm, int signal)
 /* Takes the exit status of a process that has ended, if it is ours to take. */
 static void reap(struct vmm *vmm)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&vmm->lock);
+    hold_lock(&vmm->lock);
     siginfo_t info = {0};
 
     if (vmm->reaped || waitid(P_PIDFD, (id_t)vmm->pidfd, &info, WEXITED | WNOHANG) < 0 ||
