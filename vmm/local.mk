@@ -67,6 +67,22 @@ vmm_tests += tests/unit/test-loop
 tests_unit_test_loop_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_loop_LDADD = $(vmm_test_ldadd)
 
+vmm_tests += tests/unit/test-config
+tests_unit_test_config_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_config_LDADD = $(vmm_test_ldadd)
+
+vmm_tests += tests/unit/test-chardev
+tests_unit_test_chardev_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_chardev_LDADD = $(vmm_test_ldadd)
+
+vmm_tests += tests/unit/test-serial
+tests_unit_test_serial_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_serial_LDADD = $(vmm_test_ldadd)
+
+vmm_tests += tests/unit/test-i8042
+tests_unit_test_i8042_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_i8042_LDADD = $(vmm_test_ldadd)
+
 vmm_tests += tests/unit/test-memory
 tests_unit_test_memory_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_memory_LDADD = $(vmm_test_ldadd)

@@ -414,6 +414,7 @@ int chardev_take_client(struct chardev *chr)
     chr->connected = false;
     drop_output(chr);
     pthread_mutex_unlock(&chr->lock);
+    tell_connected(chr); /* now: the next client may follow at once */
     return fd;
 }
 
