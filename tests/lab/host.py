@@ -24,6 +24,12 @@ import kernel
 from wire import MAX_PAYLOAD, PORT_NAME, Kind, Parser, frame
 
 BOOT_SECONDS = 120  # a healthy lab takes 3; a busy machine gets its time
+
+# TCG's nested paging does not carry XSAVE; what depends on it must go with it, or a guest's
+# kernel believes in AVX and faults in its crypto drivers.
+CPU = "EPYC,+svm," + ",".join(
+    f"-{f}" for f in "xsave xsaveopt xsavec xgetbv1 avx avx2 f16c fma".split())
+
 CONSOLE_BYTES = 64 * 1024
 PR_SET_PDEATHSIG = 1
 
@@ -162,10 +168,10 @@ def qemu_arguments(binary, options, port):
         raise LabError("a folder's name contains a newline")
     return [
         binary, "-nodefaults", "-no-user-config", "-display", "none", "-name", "vole-lab",
-        "-M", "q35", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "EPYC,+svm,-xsave",
+        "-M", "q35", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", CPU,
         "-smp", str(options.cpus), "-m", options.memory, "-no-reboot", "-serial", "stdio",
         "-kernel", str(base / "vmlinux"), "-initrd", str(initrd),
-        "-append", "console=ttyS0 quiet panic=-1 no_timer_check tsc=reliable mitigations=off",
+        "-append", "console=ttyS0 loglevel=7 panic=-1 no_timer_check tsc=reliable mitigations=off",
         "-fw_cfg", "name=opt/vole/lab,string=" + escape("\n".join(config) + "\n"),
         *file_system("root", "/", ",readonly=on"), *shares,
         "-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
@@ -186,15 +192,11 @@ def escape(text):
 
 
 def kept_folders(shares):
-    """What lies below /tmp or /run and has to be seen: where we are, the tree, the cache, and
-    what the environment names (a build folder)."""
+    """What lies below /run and has to be seen: where we are, the tree, and the cache."""
     tree = Path(__file__).resolve().parents[2]
-    wanted = [os.getcwd(), str(tree), str(kernel.cache.root())]
-    wanted += [os.environ[name] for name in ("VOLE_BUILDDIR",) if os.environ.get(name)]
-    wanted = {os.path.realpath(path) for path in wanted if os.path.isdir(path)}
+    wanted = {os.path.realpath(path) for path in (os.getcwd(), tree, kernel.cache.root())}
     wanted -= {os.path.realpath(path) for path in shares}
-    fresh = ("/tmp/", "/run/")
-    return sorted(path for path in wanted if path.startswith(fresh))
+    return sorted(path for path in wanted if path.startswith("/run/"))
 
 
 def start_in_background(options):
