@@ -7,7 +7,8 @@ vmm_libvmm_a_CFLAGS = $(AM_CFLAGS) -D_GNU_SOURCE $(JANSSON_CFLAGS) -pthread
 vmm_libvmm_a_SOURCES = \
 	vmm/backend/chardev.c vmm/backend/chardev.h vmm/backend/chardev_priv.h \
 	vmm/backend/chardev_file.c vmm/backend/chardev_socket.c vmm/backend/chardev_tty.c \
-	vmm/backend/disk.c vmm/backend/disk.h \
+	vmm/backend/disk.c vmm/backend/disk.h vmm/backend/disk_priv.h \
+	vmm/backend/disk_sync.c vmm/backend/disk_uring.c \
 	vmm/backend/tap.c vmm/backend/tap.h \
 	vmm/bus.c vmm/bus.h \
 	vmm/config.c vmm/config.h vmm/config_priv.h vmm/config_args.c vmm/config_json.c \
@@ -48,11 +49,11 @@ endif
 bin_PROGRAMS += vole
 vole_SOURCES = vmm/main.c
 vole_CFLAGS = $(vmm_libvmm_a_CFLAGS)
-vole_LDADD = vmm/libvmm.a $(JANSSON_LIBS)
+vole_LDADD = vmm/libvmm.a $(JANSSON_LIBS) $(URING_LIBS)
 dist_man_MANS += docs/man/vole.1
 
 # Unit tests: each is tests/unit/NAME.c.
-vmm_test_ldadd = vmm/libvmm.a $(JANSSON_LIBS)
+vmm_test_ldadd = vmm/libvmm.a $(JANSSON_LIBS) $(URING_LIBS)
 vmm_tests =
 
 vmm_tests += tests/unit/test-util
@@ -82,6 +83,16 @@ tests_unit_test_serial_LDADD = $(vmm_test_ldadd)
 vmm_tests += tests/unit/test-i8042
 tests_unit_test_i8042_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_i8042_LDADD = $(vmm_test_ldadd)
+
+vmm_tests += tests/unit/test-qmp
+tests_unit_test_qmp_CPPFLAGS = $(AM_CPPFLAGS) -DTOP_SRCDIR='"$(top_srcdir)"'
+tests_unit_test_qmp_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_qmp_LDADD = $(vmm_test_ldadd)
+EXTRA_DIST += docs/qmp.md docs/machine-config.md
+
+vmm_tests += tests/unit/test-disk
+tests_unit_test_disk_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_disk_LDADD = $(vmm_test_ldadd)
 
 vmm_tests += tests/unit/test-memory
 tests_unit_test_memory_CFLAGS = $(vmm_libvmm_a_CFLAGS)
