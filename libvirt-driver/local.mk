@@ -70,3 +70,27 @@ sbin_PROGRAMS += virtvoled
 virtvoled_SOURCES = libvirt-driver/main.c
 virtvoled_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
 virtvoled_LDADD = $(driver_libs)
+
+# Unit tests: each is tests/unit/NAME.c.
+driver_tests = tests/unit/test-rpc-packet tests/unit/test-rpc-table tests/unit/test-driver-store
+tests_unit_test_rpc_packet_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
+tests_unit_test_rpc_packet_LDADD = $(driver_libs)
+tests_unit_test_rpc_table_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
+tests_unit_test_rpc_table_LDADD = $(driver_libs)
+tests_unit_test_driver_store_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
+tests_unit_test_driver_store_LDADD = $(driver_libs)
+check_PROGRAMS += $(driver_tests)
+TESTS += $(driver_tests)
+
+# The daemon as a whole, with a stand-in for the VMM.
+dist_check_SCRIPTS = tests/unit/test-virtvoled
+TESTS += tests/unit/test-virtvoled
+EXTRA_DIST += tests/unit/fake-vole
+
+if FUZZING
+noinst_PROGRAMS += tests/fuzz/fuzz-rpc
+endif
+tests_fuzz_fuzz_rpc_SOURCES = tests/fuzz/fuzz-rpc.c
+tests_fuzz_fuzz_rpc_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
+tests_fuzz_fuzz_rpc_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_rpc_LDADD = $(driver_libs)

@@ -117,25 +117,30 @@ bool domain_unpause(struct domain *domain, int reason, GError **error)
     return domain_command(domain, "cont", NULL, NULL, error);
 }
 
+/* Puts what the VMM said last in the place of what its silence looked like from here. */
+static void set_last_words(const struct launched *launched, GError **error)
+{
+    g_autofree char *words = launch_last_words(launched);
+
+    g_clear_error(error);
+    libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR,
+                      "process exited while connecting to monitor: %s",
+                      words ? words : "it said nothing");
+}
+
 /* A process that ended before it could be talked to says why in its log. */
 static void explain_failed_start(struct domain *domain, const struct launched *launched,
                                  GError **error)
 {
     g_autoptr(held_vmm) vmm = vmm_ref(domain->vmm);
-    g_autofree char *words = NULL;
     bool ended;
 
     /* Its monitor closes a moment before it has ended. */
     domain_unlock(domain);
     ended = vmm_wait_end(vmm, 1000);
     domain_lock(domain);
-    if (!ended)
-        return;
-    words = launch_last_words(launched);
-    g_clear_error(error);
-    libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR,
-                      "process exited while connecting to monitor: %s",
-                      words ? words : "it said nothing");
+    if (ended)
+        set_last_words(launched, error);
 }
 
 /* Kills what did not come up, and waits for it, so that its taps and locks are free again. */
@@ -204,8 +209,8 @@ static bool launch(struct domain *domain, domain_def *def, bool paused, GError *
     if (launch_vmm(&domain->daemon->paths, def, &domain->terminals, &launched, error)) {
         vmm = vmm_attach(launched.pid, 0, launched.monitor_path, &callbacks, domain_ref(domain),
                          error);
-        if (!vmm)
-            unlink(launched.monitor_path);
+        if (!vmm && launch_abandon(&launched))
+            set_last_words(&launched, error);
     }
     domain_lock(domain);
     if (!vmm) {

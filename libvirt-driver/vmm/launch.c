@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <termios.h>
 
 #include "libvirt-driver/util.h"
@@ -329,6 +331,15 @@ failed:
         unlink(launched->monitor_path);
     launched_clear(launched);
     return false;
+}
+
+bool launch_abandon(const struct launched *launched)
+{
+    siginfo_t info = {0};
+
+    kill(launched->pid, SIGKILL);
+    unlink(launched->monitor_path);
+    return waitid(P_PID, (id_t)launched->pid, &info, WEXITED) == 0 && info.si_code == CLD_EXITED;
 }
 
 char *launch_last_words(const struct launched *launched)

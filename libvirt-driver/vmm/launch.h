@@ -43,6 +43,9 @@ void launched_clear(struct launched *launched);
 bool launch_vmm(const struct paths *paths, domain_def *live, struct terminals *terminals,
                 struct launched *launched, GError **error);
 
+/* Ends a VMM that cannot be used; true when it had ended by itself. */
+bool launch_abandon(const struct launched *launched);
+
 /* What the VMM wrote last since it was started, one line without its newline, or NULL. */
 char *launch_last_words(const struct launched *launched);
 

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The dispatch table, checked against what libvirt's own library does with each call. */
+#include <string.h>
+
+#include "libvirt-driver/rpc/dispatch.h"
+#include "tests/unit/tap.h"
+
+/* Calls that libvirt's client library itself refuses on a read-only connection. */
+static const char *const writers[] = {
+    "CONNECT_GET_DOMAIN_CAPABILITIES",
+    "CONNECT_SET_IDENTITY",
+    "DOMAIN_CREATE",
+    "DOMAIN_CREATE_WITH_FLAGS",
+    "DOMAIN_CREATE_XML",
+    "DOMAIN_DEFINE_XML",
+    "DOMAIN_DEFINE_XML_FLAGS",
+    "DOMAIN_DESTROY",
+    "DOMAIN_DESTROY_FLAGS",
+    "DOMAIN_OPEN_CONSOLE",
+    "DOMAIN_REBOOT",
+    "DOMAIN_RESET",
+    "DOMAIN_RESUME",
+    "DOMAIN_SET_AUTOSTART",
+    "DOMAIN_SHUTDOWN",
+    "DOMAIN_SHUTDOWN_FLAGS",
+    "DOMAIN_SUSPEND",
+    "DOMAIN_UNDEFINE",
+    "DOMAIN_UNDEFINE_FLAGS",
+};
+
+/* What a client sends before it has opened a connection. */
+static const char *const early[] = {
+    "AUTH_LIST", "AUTH_POLKIT", "CONNECT_OPEN", "CONNECT_CLOSE", "CONNECT_SUPPORTS_FEATURE",
+};
+
+static bool is_in(const char *name, const char *const *names, gsize count)
+{
+    for (gsize i = 0; i < count; i++) {
+        if (strcmp(names[i], name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void test_entries_are_whole(void)
+{
+    gsize count;
+    const struct rpc_procedure *all = rpc_procedures(&count);
+    guint served = 0;
+
+    for (gsize i = 0; i < count; i++) {
+        if (!all[i].name)
+            continue;
+        served++;
+        check_int(all[i].number, i);
+        check(all[i].args && all[i].ret && all[i].handler);
+        check(rpc_procedure_find((int)i) == &all[i]);
+    }
+    /* The fewest that unmodified clients connect, list and control domains with. */
+    check(served >= 63);
+}
+
+static void test_only_these_need_write_access(void)
+{
+    gsize count;
+    const struct rpc_procedure *all = rpc_procedures(&count);
+
+    for (gsize i = 0; i < count; i++) {
+        if (all[i].name && all[i].needs_write != is_in(all[i].name, writers, G_N_ELEMENTS(writers)))
+            check_str(all[i].name, all[i].needs_write ? "(a reader)" : "(a writer)");
+    }
+}
+
+static void test_only_these_come_before_open(void)
+{
+    gsize count;
+    const struct rpc_procedure *all = rpc_procedures(&count);
+
+    for (gsize i = 0; i < count; i++) {
+        if (all[i].name && all[i].needs_open == is_in(all[i].name, early, G_N_ELEMENTS(early)))
+            check_str(all[i].name, all[i].needs_open ? "(early)" : "(needs open)");
+    }
+}
+
+/* A call that may wait for a VMM must not take the threads of those that never do. */
+static void test_what_changes_a_domain_may_wait(void)
+{
+    gsize count;
+    const struct rpc_procedure *all = rpc_procedures(&count);
+
+    for (gsize i = 0; i < count; i++) {
+        if (all[i].name && strncmp(all[i].name, "DOMAIN_", 7) == 0 && all[i].needs_write &&
+            strcmp(all[i].name, "DOMAIN_OPEN_CONSOLE") != 0 && all[i].quick)
+            check_str(all[i].name, "(may wait)");
+    }
+}
+
+static void test_numbers_that_are_not_served(void)
+{
+    static const int numbers[] = {0, -1, 61, 159, 444, 453, 454, 100000, G_MAXINT, G_MININT};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(numbers); i++)
+        check(rpc_procedure_find(numbers[i]) == NULL);
+}
+
+static void test_function_names_are_libvirts(void)
+{
+    static const struct {
+        int number;
+        const char *function;
+    } known[] = {
+        {12, "virDomainDestroy"},
+        {11, "virDomainDefineXML"},
+        {14, "virDomainGetXMLDesc"},
+        {196, "virDomainCreateWithFlags"},
+        {342, "virConnectGetDomainCapabilities"},
+        {110, "virConnectGetURI"},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(known); i++) {
+        const struct rpc_procedure *procedure = rpc_procedure_find(known[i].number);
+        g_autofree char *function = procedure ? rpc_procedure_function(procedure) : NULL;
+
+        check_str(function, known[i].function);
+    }
+}
+
+/* A value of nothing but zeros is what a handler starts from: it can be sent and cleared. */
+static void test_every_shape_can_be_cleared(void)
+{
+#define CLEAR(shape)                                                    \
+    {                                                                   \
+        g_autofree void *value = g_malloc0(rpc_shape_##shape.size);     \
+                                                                        \
+        rpc_value_clear(&rpc_shape_##shape, value);                     \
+        check(rpc_shape_##shape.size > 0 && rpc_shape_##shape.name[0]); \
+    }
+    RPC_SHAPES(CLEAR)
+#undef CLEAR
+}
+
+int main(void)
+{
+    return tap_run((struct tap_test[]){
+        TAP(test_entries_are_whole),
+        TAP(test_only_these_need_write_access),
+        TAP(test_only_these_come_before_open),
+        TAP(test_what_changes_a_domain_may_wait),
+        TAP(test_numbers_that_are_not_served),
+        TAP(test_function_names_are_libvirts),
+        TAP(test_every_shape_can_be_cleared),
+        {0},
+    });
+}
