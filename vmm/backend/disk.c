@@ -3,13 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <sys/stat.h>
 
-struct disk {
-    int fd;
-    uint64_t size;
-    bool readonly;
+#include "vmm/backend/disk_priv.h"
+
+/* The engines in the order in which they are tried; the last one works everywhere. */
+static const struct disk_engine *const engines[] = {
+    &disk_engine_uring,
+    &disk_engine_sync,
 };
 
 /*
@@ -78,6 +79,8 @@ void disk_close(struct disk *disk)
 {
     if (!disk)
         return;
+    if (disk->engine)
+        disk->engine->close(disk);
     close(disk->fd);
     free(disk);
 }
@@ -92,58 +95,54 @@ bool disk_readonly(const struct disk *disk)
     return disk->readonly;
 }
 
-static ssize_t transfer(const struct disk *disk, enum disk_op op, struct iovec *iov, unsigned count,
-                        uint64_t offset)
-{
-    int n = (int)MIN(count, (unsigned)IOV_MAX);
+/* ---- serving ---- */
 
-    return op == DISK_READ ? preadv(disk->fd, iov, n, (off_t)offset)
-                           : pwritev(disk->fd, iov, n, (off_t)offset);
+static int pick_engine(struct disk *disk, struct error *err)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(engines) && !disk->engine; i++) {
+        if (engines[i]->open(disk, err) == 0)
+            disk->engine = engines[i];
+    }
+    return disk->engine ? 0 : -1;
 }
 
-/* Drops the first `len` bytes of an iov. */
-static void advance(struct iovec **iov, unsigned *count, size_t len)
+int disk_start(struct disk *disk, struct loop *loop, void (*batch_done)(void *opaque), void *opaque,
+               struct error *err)
 {
-    while (*count > 0 && len >= (*iov)->iov_len) {
-        len -= (*iov)->iov_len;
-        (*iov)++;
-        (*count)--;
-    }
-    if (*count > 0) {
-        (*iov)->iov_base = (uint8_t *)(*iov)->iov_base + len;
-        (*iov)->iov_len -= len;
-    }
+    /* Found out once, when a driver first wants the disk: not on the machine's start path. */
+    if (!disk->engine && pick_engine(disk, err) < 0)
+        return -1;
+    disk->batch_done = batch_done;
+    disk->opaque = opaque;
+    return disk->engine->start(disk, loop, err);
 }
 
-static int transfer_all(const struct disk *disk, struct disk_request *req)
+void disk_stop(struct disk *disk)
 {
-    struct iovec *iov = req->iov;
-    unsigned count = req->iov_count;
-    uint64_t offset = req->offset;
-
-    advance(&iov, &count, 0); /* empty buffers in front */
-    while (count > 0) {
-        ssize_t n = transfer(disk, req->op, iov, count, offset);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            return -EIO; /* somebody made the file shorter */
-        offset += (uint64_t)n;
-        advance(&iov, &count, (size_t)n);
-    }
-    return 0;
+    disk->engine->stop(disk);
 }
 
 void disk_submit(struct disk *disk, struct disk_request *req)
 {
-    int result;
+    disk->engine->submit(disk, req);
+}
 
-    if (req->op == DISK_FLUSH)
-        result = fdatasync(disk->fd) < 0 ? -errno : 0;
-    else
-        result = transfer_all(disk, req);
-    req->done(req, result);
+void disk_commit(struct disk *disk)
+{
+    disk->engine->commit(disk);
+}
+
+bool disk_request_advance(struct disk_request *req, size_t len)
+{
+    req->offset += len;
+    while (req->iov_count > 0 && len >= req->iov->iov_len) {
+        len -= req->iov->iov_len;
+        req->iov++;
+        req->iov_count--;
+    }
+    if (req->iov_count == 0)
+        return false;
+    req->iov->iov_base = (uint8_t *)req->iov->iov_base + len;
+    req->iov->iov_len -= len;
+    return true;
 }

@@ -3,8 +3,9 @@
  * A disk image: a raw file or a block device. It has never heard of virtio: requests carry host
  * buffers and a callback.
  *
- * A request is finished inside disk_submit(), in the caller's thread, which is why a device that
- * uses a disk has a thread of its own.
+ * Requests are asynchronous. All calls between disk_start() and disk_stop() are made by the thread
+ * that runs the loop given to disk_start(), and all callbacks come from there: some from inside
+ * disk_commit() or disk_submit(), the rest from the loop.
  */
 #ifndef VOLE_BACKEND_DISK_H
 #define VOLE_BACKEND_DISK_H
@@ -13,6 +14,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "vmm/loop.h"
 #include "vmm/util.h"
 
 #define DISK_SECTOR UINT64_C(512)
@@ -25,10 +27,11 @@ enum disk_op {
     DISK_FLUSH, /* all writes that were done are on stable storage */
 };
 
+/* The submitter's until it is submitted, the disk's until `done`. */
 struct disk_request {
     enum disk_op op;
-    uint64_t offset;   /* bytes */
-    struct iovec *iov; /* may be changed */
+    uint64_t offset;   /* bytes; a transfer stays inside of the disk, the caller checks that */
+    struct iovec *iov; /* changed by the disk */
     unsigned iov_count;
     /* 0, or a negative errno. A transfer is whole or an error. */
     void (*done)(struct disk_request *req, int result);
@@ -42,8 +45,21 @@ void disk_close(struct disk *disk);
 uint64_t disk_size(const struct disk *disk); /* bytes */
 bool disk_readonly(const struct disk *disk);
 
-/* Never beyond the disk's end: the caller checks, and a read of what the file lost meanwhile
- * fails. */
+/*
+ * Begins to serve. `batch_done(opaque)` is called after one or more `done`, when no more of them
+ * follow at once. Picks io_uring where the host has it, and otherwise does each request in the
+ * calling thread. 0, or -1 with `err` set.
+ */
+int disk_start(struct disk *disk, struct loop *loop, void (*batch_done)(void *opaque), void *opaque,
+               struct error *err);
+/* Returns when everything that was submitted is done. */
+void disk_stop(struct disk *disk);
+
+/* At most DISK_MAX_IN_FLIGHT at a time. */
 void disk_submit(struct disk *disk, struct disk_request *req);
+/* After a batch of disk_submit(): hands it to the host. */
+void disk_commit(struct disk *disk);
+
+#define DISK_MAX_IN_FLIGHT 256
 
 #endif

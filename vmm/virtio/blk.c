@@ -3,9 +3,13 @@
  * virtio-blk (virtio 1.2, section 5.2). A request is a chain: a 16-byte header to read, data one
  * way or the other, and one status byte to write, the very last writable byte. The driver may cut
  * it into buffers anywhere, so header and status are found by offset, not by descriptor.
+ *
+ * Requests come from a pool as large as the queue. A driver that follows the rules cannot have more
+ * under way; one that does not waits until some are done.
  */
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ids.h>
+#include <sys/eventfd.h>
 
 #include "vmm/backend/disk.h"
 #include "vmm/virtio/device.h"
@@ -19,6 +23,7 @@ struct virtio_blk;
 struct blk_request {
     struct disk_request disk;
     struct virtio_blk *blk;
+    struct blk_request *next; /* in the pool */
     struct virtq_chain chain;
     uint32_t data_written; /* bytes of the chain's writable part, the status byte apart */
     struct iovec data[VIRTQ_MAX_SEGMENTS];
@@ -28,8 +33,39 @@ struct virtio_blk {
     struct virtio_device dev;
     struct disk *disk;
     char serial[VIRTIO_BLK_ID_BYTES];
-    struct blk_request req; /* the disk finishes one before it returns */
+
+    struct blk_request *requests; /* QUEUE_SIZE of them, made when a driver first comes */
+    unsigned used_requests;       /* of them have ever been used: the rest costs no memory */
+    struct blk_request *pool;
+    bool starved; /* the pool was empty when there was more to do */
 };
+_Static_assert(QUEUE_SIZE <= DISK_MAX_IN_FLIGHT, "a full queue goes to the disk at once");
+
+static void on_disk_done(struct disk_request *disk_req, int result);
+
+/* ---- the pool ---- */
+
+static struct blk_request *get_request(struct virtio_blk *blk)
+{
+    struct blk_request *req = blk->pool;
+
+    if (req) {
+        blk->pool = req->next;
+    } else if (blk->used_requests < QUEUE_SIZE) {
+        req = &blk->requests[blk->used_requests++];
+        req->blk = blk;
+        req->disk.done = on_disk_done;
+    }
+    return req;
+}
+
+static void put_request(struct blk_request *req)
+{
+    req->next = req->blk->pool;
+    req->blk->pool = req;
+}
+
+/* ---- one request ---- */
 
 static void finish(struct blk_request *req, uint8_t status)
 {
@@ -39,6 +75,7 @@ static void finish(struct blk_request *req, uint8_t status)
 
     iov_write(chain->iov + chain->readable, chain->writable, chain->writable_len - 1, &status, 1);
     virtq_push(&dev->queues[0], chain->head, written + 1);
+    put_request(req);
 }
 
 static void on_disk_done(struct disk_request *disk_req, int result)
@@ -97,6 +134,7 @@ static void handle_request(struct blk_request *req)
     if (chain->writable_len == 0 ||
         iov_read(chain->iov, chain->readable, 0, &header, sizeof(header)) < sizeof(header)) {
         virtio_device_fail(&req->blk->dev, "a request without header or status");
+        put_request(req);
         return;
     }
     switch (header.type) {
@@ -119,32 +157,81 @@ static void handle_request(struct blk_request *req)
     }
 }
 
+/* ---- the queue ---- */
+
+/* Submits what there is. Returns false when the pool ran dry before the queue did. */
+static bool submit_all(struct virtio_blk *blk)
+{
+    struct blk_request *req;
+
+    while ((req = get_request(blk))) {
+        if (!virtio_pop(&blk->dev, 0, &req->chain)) {
+            put_request(req);
+            return true;
+        }
+        handle_request(req);
+    }
+    blk->starved = true;
+    return false;
+}
+
 static void blk_kick(struct virtio_device *dev, unsigned queue)
 {
     struct virtio_blk *blk = container_of(dev, struct virtio_blk, dev);
-    struct virtqueue *vq = &dev->queues[queue];
+    bool all;
 
     do {
-        virtq_disable_kicks(vq);
-        while (virtio_pop(dev, queue, &blk->req.chain))
-            handle_request(&blk->req);
+        virtq_disable_kicks(&dev->queues[queue]);
+        all = submit_all(blk);
         if (!dev->started)
             return;
+        disk_commit(blk->disk);
         virtio_notify(dev, queue);
-    } while (virtq_enable_kicks(vq));
+    } while (all && virtq_enable_kicks(&dev->queues[queue]));
+}
+
+static void on_batch_done(void *opaque)
+{
+    struct virtio_blk *blk = opaque;
+
+    virtio_notify(&blk->dev, 0);
+    if (!blk->starved)
+        return;
+    /* By way of the loop, not from inside of the disk's own callback. */
+    blk->starved = false;
+    (void)eventfd_write(blk->dev.queues[0].kick_fd, 1);
 }
 
 static void blk_start(struct virtio_device *dev)
 {
+    struct virtio_blk *blk = container_of(dev, struct virtio_blk, dev);
+    struct error err;
+
+    if (!blk->requests)
+        blk->requests = xcalloc(QUEUE_SIZE, sizeof(*blk->requests));
+    if (disk_start(blk->disk, dev->loop, on_batch_done, blk, &err) < 0) {
+        /* Not started: there is nothing to stop. */
+        dev->started = false;
+        virtio_device_fail(dev, err.msg);
+        return;
+    }
     /* What was put there before the doorbell was wired, or while the machine was paused. */
     if (dev->queues[0].ready)
         blk_kick(dev, 0);
 }
 
+static void blk_stop(struct virtio_device *dev)
+{
+    disk_stop(container_of(dev, struct virtio_blk, dev)->disk);
+}
+
 static void blk_free(struct virtio_device *dev)
 {
+    struct virtio_blk *blk = container_of(dev, struct virtio_blk, dev);
+
     virtio_device_release(dev);
-    free(container_of(dev, struct virtio_blk, dev));
+    free(blk->requests);
+    free(blk);
 }
 
 static const struct virtio_type blk_type = {
@@ -155,6 +242,7 @@ static const struct virtio_type blk_type = {
     .own_thread = true,
     .start = blk_start,
     .kick = blk_kick,
+    .stop = blk_stop,
     .free = blk_free,
 };
 
@@ -177,8 +265,6 @@ struct virtio_device *virtio_blk_new(const char *id, const struct memory *mem, s
         return NULL;
     }
     blk->disk = disk;
-    blk->req.blk = blk;
-    blk->req.disk.done = on_disk_done;
     if (serial)
         memcpy(blk->serial, serial, MIN(strlen(serial), sizeof(blk->serial)));
     memcpy(blk->dev.config, &config, MIN(sizeof(config), (size_t)VIRTIO_MAX_CONFIG));

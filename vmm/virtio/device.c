@@ -96,9 +96,12 @@ static void stop_in_loop(void *opaque)
 
     for (unsigned i = 0; i < dev->type->queues; i++)
         loop_remove(dev->loop, &dev->watches[i].watch);
-    if (dev->started && dev->type->stop)
-        dev->type->stop(dev);
+    if (!dev->started)
+        return;
+    /* First: what is finished while we stop must not begin anything new. */
     dev->started = false;
+    if (dev->type->stop)
+        dev->type->stop(dev);
 }
 
 void virtio_notify(struct virtio_device *dev, unsigned queue)
