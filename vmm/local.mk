@@ -85,6 +85,7 @@ tests_unit_test_i8042_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_i8042_LDADD = $(vmm_test_ldadd)
 
 vmm_tests += tests/unit/test-qmp
+tests_unit_test_qmp_SOURCES = tests/unit/test-qmp.c tests/unit/fake-machine.h
 tests_unit_test_qmp_CPPFLAGS = $(AM_CPPFLAGS) -DTOP_SRCDIR='"$(top_srcdir)"'
 tests_unit_test_qmp_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_qmp_LDADD = $(vmm_test_ldadd)
@@ -117,3 +118,21 @@ endif
 
 check_PROGRAMS += $(vmm_tests)
 TESTS += $(vmm_tests)
+
+# Fuzz targets: CC=clang ./configure --enable-fuzzing --enable-sanitizers, then for example
+# tests/fuzz/fuzz-qmp FOLDER-OF-INPUTS.
+if FUZZING
+noinst_PROGRAMS += tests/fuzz/fuzz-config tests/fuzz/fuzz-qmp tests/fuzz/fuzz-serial
+endif
+tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz-config.c
+tests_fuzz_fuzz_config_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_fuzz_fuzz_config_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_config_LDADD = $(vmm_test_ldadd)
+tests_fuzz_fuzz_qmp_SOURCES = tests/fuzz/fuzz-qmp.c tests/unit/fake-machine.h
+tests_fuzz_fuzz_qmp_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_fuzz_fuzz_qmp_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_qmp_LDADD = $(vmm_test_ldadd)
+tests_fuzz_fuzz_serial_SOURCES = tests/fuzz/fuzz-serial.c
+tests_fuzz_fuzz_serial_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_fuzz_fuzz_serial_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_serial_LDADD = $(vmm_test_ldadd)

@@ -9,97 +9,10 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "tests/unit/fake-machine.h"
 #include "tests/unit/tap.h"
 #include "vmm/backend/chardev.h"
 #include "vmm/qmp/client.h"
-
-/* ---- the machine; see vmm/machine.h ---- */
-
-struct machine {
-    struct config config;
-    enum machine_state state;
-    struct qmp *qmp;
-    struct chardev *chardevs[2];
-    enum machine_cause reset_cause;
-    enum machine_cause quit_cause;
-    unsigned powerdowns;
-    bool resets_fail;
-};
-
-static void tell(struct machine *m, enum machine_event_kind kind, enum machine_cause cause)
-{
-    qmp_machine_event(m->qmp, &(struct machine_event){kind, cause});
-}
-
-const char *machine_cause_name(enum machine_cause cause)
-{
-    return cause == CAUSE_HOST_QMP_QUIT ? "host-qmp-quit" : "guest-panic";
-}
-
-bool machine_cause_is_guest(enum machine_cause cause)
-{
-    return cause == CAUSE_GUEST_PANIC;
-}
-
-enum machine_state machine_state(const struct machine *m)
-{
-    return m->state;
-}
-
-const struct config *machine_config(const struct machine *m)
-{
-    return &m->config;
-}
-
-int machine_cont(struct machine *m, struct error *err)
-{
-    m->state = MACHINE_RUNNING;
-    tell(m, MACHINE_EVENT_RESUME, CAUSE_NONE);
-    return 0;
-}
-
-int machine_stop(struct machine *m, struct error *err)
-{
-    m->state = MACHINE_PAUSED;
-    tell(m, MACHINE_EVENT_STOP, CAUSE_NONE);
-    return 0;
-}
-
-int machine_reset(struct machine *m, enum machine_cause cause, struct error *err)
-{
-    if (m->resets_fail)
-        return error_set(err, "no\nreset");
-    m->reset_cause = cause;
-    return 0;
-}
-
-int machine_powerdown(struct machine *m, struct error *err)
-{
-    m->powerdowns++;
-    return 0;
-}
-
-void machine_quit(struct machine *m, enum machine_cause cause)
-{
-    m->quit_cause = cause;
-    m->state = MACHINE_SHUTDOWN;
-    tell(m, MACHINE_EVENT_SHUTDOWN, cause);
-}
-
-pid_t machine_vcpu_tid(const struct machine *m, unsigned index)
-{
-    return index < m->config.cpus ? 1000 + (pid_t)index : 0;
-}
-
-struct chardev *machine_chardev(const struct machine *m, unsigned index)
-{
-    return index < ARRAY_SIZE(m->chardevs) ? m->chardevs[index] : NULL;
-}
-
-uint64_t machine_disk_size(const struct machine *m, unsigned index)
-{
-    return index < m->config.disk_count ? 10 * GiB : 0;
-}
 
 /* ---- a monitor and its clients ---- */
 
