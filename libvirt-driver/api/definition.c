@@ -9,6 +9,10 @@
 #include "libvirt-driver/domain/list.h"
 #include "libvirt-driver/domain/store.h"
 
+/* Flags that are newer than the oldest libvirt whose headers this builds with. */
+#define UNDEFINE_TPM      (1u << 5)
+#define UNDEFINE_KEEP_TPM (1u << 6)
+
 /* The domain that a definition is for, locked, with its job: the one that is there, or a new one.
  */
 static locked_domain *domain_to_define(struct call *call, const domain_def *def, GError **error)
@@ -105,11 +109,10 @@ bool api_domain_undefine_flags(struct call *call, const wire_dom_flags *in, wire
                                GError **error)
 {
     /* There are no saved states, snapshots, NVRAMs or TPMs that these could keep or remove. */
-    const unsigned known = VIR_DOMAIN_UNDEFINE_MANAGED_SAVE |
-                           VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA | VIR_DOMAIN_UNDEFINE_NVRAM |
-                           VIR_DOMAIN_UNDEFINE_KEEP_NVRAM |
-                           VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | VIR_DOMAIN_UNDEFINE_TPM |
-                           VIR_DOMAIN_UNDEFINE_KEEP_TPM;
+    const unsigned known =
+        VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |
+        VIR_DOMAIN_UNDEFINE_NVRAM | VIR_DOMAIN_UNDEFINE_KEEP_NVRAM |
+        VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | UNDEFINE_TPM | UNDEFINE_KEEP_TPM;
 
     return api_check_flags(call, in->flags, known, error) && undefine(call, &in->dom, error);
 }

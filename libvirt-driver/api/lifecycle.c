@@ -7,10 +7,12 @@
 #include "libvirt-driver/domain/list.h"
 #include "libvirt-driver/domain/process.h"
 
+/* Newer than the oldest libvirt whose headers this builds with. */
+#define START_RESET_NVRAM (1u << 5)
 /* What a start may be asked for. There is no saved state to restore or to ignore, and no NVRAM. */
 #define START_FLAGS                                                                           \
     (VIR_DOMAIN_START_PAUSED | VIR_DOMAIN_START_AUTODESTROY | VIR_DOMAIN_START_BYPASS_CACHE | \
-     VIR_DOMAIN_START_FORCE_BOOT | VIR_DOMAIN_START_RESET_NVRAM)
+     VIR_DOMAIN_START_FORCE_BOOT | START_RESET_NVRAM)
 
 /* Job. Takes over the definition. */
 static bool start(struct call *call, struct domain *domain, domain_def *def, unsigned flags,
