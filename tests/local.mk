@@ -3,3 +3,5 @@
 # the tests that drive the built programs (run by ./check, not by `make check`).
 
 EXTRA_DIST += tests/unit/tap.h
+
+EXTRA_DIST += tests/bench/bench tests/bench/payload.py
