@@ -71,6 +71,27 @@ virtvoled_SOURCES = libvirt-driver/main.c
 virtvoled_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
 virtvoled_LDADD = $(driver_libs)
 
+dist_man_MANS += docs/man/virtvoled.8
+EXTRA_DIST += docs/virtvoled.md
+
+dist_doc_DATA = libvirt-driver/virtvoled.conf
+
+systemdunitdir = $(prefix)/lib/systemd/system
+dist_systemdunit_DATA = \
+	libvirt-driver/systemd/virtvoled.socket libvirt-driver/systemd/virtvoled-ro.socket
+nodist_systemdunit_DATA = libvirt-driver/systemd/virtvoled.service
+systemduserunitdir = $(prefix)/lib/systemd/user
+dist_systemduserunit_DATA = libvirt-driver/systemd/user/virtvoled.socket
+nodist_systemduserunit_DATA = libvirt-driver/systemd/user/virtvoled.service
+EXTRA_DIST += libvirt-driver/systemd/virtvoled.service.in \
+	libvirt-driver/systemd/user/virtvoled.service.in
+CLEANFILES += $(nodist_systemdunit_DATA) $(nodist_systemduserunit_DATA)
+
+libvirt-driver/systemd/virtvoled.service: libvirt-driver/systemd/virtvoled.service.in
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && sed 's|@sbindir[@]|$(sbindir)|' $< > $@.tmp && mv $@.tmp $@
+libvirt-driver/systemd/user/virtvoled.service: libvirt-driver/systemd/user/virtvoled.service.in
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && sed 's|@sbindir[@]|$(sbindir)|' $< > $@.tmp && mv $@.tmp $@
+
 # Unit tests: each is tests/unit/NAME.c.
 driver_tests = tests/unit/test-rpc-packet tests/unit/test-rpc-table tests/unit/test-driver-store
 tests_unit_test_rpc_packet_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
