@@ -17,7 +17,8 @@
 #define PAGE_SIZE         ((uint64_t)4096)
 #define MEMORY_MIN        (1 * MiB) /* what a real-mode binary can address */
 #define MEMORY_MIN_KERNEL (16 * MiB)
-#define MEMORY_MAX        (16 * 1024 * GiB)
+#define TiB               (GiB << 10)
+#define MEMORY_MAX        (16 * TiB)
 #define DISK_SERIAL_MAX   20 /* VIRTIO_BLK_ID_BYTES */
 #define NAME_MAX_LENGTH   255
 #define ID_MAX_LENGTH     63
@@ -194,7 +195,7 @@ static int validate_size(const struct config *config, struct error *err)
                          config->memory, min / MiB);
     if (config->memory > MEMORY_MAX)
         return error_set(err, "memory of %" PRIu64 " bytes is too much, %" PRIu64 "T are possible",
-                         config->memory, MEMORY_MAX / (1024 * GiB));
+                         config->memory, MEMORY_MAX / TiB);
     if (config->memory % PAGE_SIZE)
         return error_set(err, "memory of %" PRIu64 " bytes is not a whole number of 4 KiB pages",
                          config->memory);

@@ -438,11 +438,14 @@ static bool is_utf8(const char *text)
 static int next_word(struct word *word, int argc, char **argv, int *i, struct error *err)
 {
     const char *text = argv[(*i)++];
-    const char *name = text + 2;
+    const char *name;
     size_t len;
 
-    if (strncmp(text, "--", 2) != 0 || name[0] == '\0')
-        return error_set(err, "\"%s\" is not understood: an option begins with --", text);
+    if (strncmp(text, "--", 2) != 0 || text[2] == '\0') {
+        error_set(err, "\"%s\" is not understood: an option begins with --", text);
+        return -1;
+    }
+    name = text + 2;
     len = strcspn(name, "=");
     if (!is_utf8(text))
         return error_set(err, "\"%s\" is not UTF-8", text);
@@ -450,9 +453,10 @@ static int next_word(struct word *word, int argc, char **argv, int *i, struct er
         .option = find_option(name, len),
         .value = name[len] ? name + len + 1 : NULL,
     };
-    if (!word->option)
-        return error_set(err, "there is no option --%.*s; see vole --help", (int)MIN(len, 64),
-                         name);
+    if (!word->option) {
+        error_set(err, "there is no option --%.*s; see vole --help", (int)MIN(len, 64), name);
+        return -1;
+    }
     if (word->value && !word->option->arg)
         return error_set(err, "--%s takes no value", word->option->name);
     if (word->value || !word->option->arg || word->option->arg[0] == '[')

@@ -69,6 +69,7 @@ tests_unit_test_loop_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_loop_LDADD = $(vmm_test_ldadd)
 
 vmm_tests += tests/unit/test-config
+tests_unit_test_config_CPPFLAGS = $(AM_CPPFLAGS) -DTOP_SRCDIR='"$(top_srcdir)"'
 tests_unit_test_config_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_config_LDADD = $(vmm_test_ldadd)
 

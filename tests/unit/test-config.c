@@ -399,25 +399,39 @@ static void test_document_from_descriptor(void)
     check_int(fcntl(pipes[0], F_GETFD), -1); /* taken over, and used up */
 }
 
-static void test_help_names_every_option(void)
+static void test_help_and_man_page_name_every_option(void)
 {
     static const char *const options[] = {
         "kernel", "initrd",    "append",     "flat",    "cpus", "memory",
         "disk",   "net",       "serial",     "console", "rng",  "qmp",
         "paused", "no-reboot", "debug-port", "name",    "uuid", "config",
     };
+    static char man[32768];
     char *text = NULL;
     size_t len;
     FILE *out = open_memstream(&text, &len);
+    FILE *man_file = fopen(TOP_SRCDIR "/docs/man/vole.1", "r");
 
     config_print_help(out);
     fclose(out);
+    if (check(man_file != NULL)) {
+        man[fread(man, 1, sizeof(man) - 1, man_file)] = '\0';
+        fclose(man_file);
+    }
     for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
         char word[32];
 
         snprintf(word, sizeof(word), "--%s", options[i]);
         if (!check(strstr(text, word) != NULL))
-            printf("# --%s is missing\n", options[i]);
+            printf("# --%s is missing in the help\n", options[i]);
+        /* In roff a hyphen that is typed has a backslash in front. */
+        snprintf(word, sizeof(word), "\\-\\-%s", options[i]);
+        for (char *hyphen = word + 4; (hyphen = strchr(hyphen, '-')) != NULL; hyphen += 2) {
+            memmove(hyphen + 1, hyphen, strlen(hyphen) + 1);
+            *hyphen = '\\';
+        }
+        if (!check(strstr(man, word) != NULL))
+            printf("# --%s is missing in the man page\n", options[i]);
     }
     for (const char *line = text, *end; *line; line = end + 1) {
         end = strchrnul(line, '\n');
@@ -443,7 +457,7 @@ int main(void)
         TAP(test_document_too_large),
         TAP(test_flags_over_document),
         TAP(test_document_from_descriptor),
-        TAP(test_help_names_every_option),
+        TAP(test_help_and_man_page_name_every_option),
         {},
     });
 

@@ -11,6 +11,7 @@
 #include <sys/utsname.h>
 
 #include <config.h>
+
 #include "vmm/backend/chardev.h"
 #include "vmm/qmp/qmp.h"
 
