@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Fixtures. Every process that a test starts is ended here by its own id, and a test that leaves a
+program of ours, a network interface or a control group behind fails."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from support.guest import TREE, Image, Shell, copy_disk
+from support.payloads import Payloads
+from support.virtvoled import Virtvoled
+from support.vole import Vole
+
+
+def pytest_configure(config):
+    if "VOLE_BUILDDIR" not in os.environ:
+        raise pytest.UsageError("VOLE_BUILDDIR must name the build tree; ./check e2e sets it")
+
+
+def pytest_collection_modifyitems(items):
+    needs_lab = subprocess.run([TREE / "tests/lab/need-lab", "-q"], check=False).returncode == 0
+    for item in items:
+        if needs_lab and item.get_closest_marker("guest"):
+            item.add_marker(pytest.mark.skip(reason="Linux does not boot here; run ./check e2e, "
+                                                    "which uses the lab"))
+
+
+# ---- what is left behind ----
+
+def our_processes():
+    """{pid: command line} of the programs under test, whoever started them."""
+    found = {}
+    build = os.path.realpath(os.environ["VOLE_BUILDDIR"])
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            exe = os.readlink(entry / "exe").removesuffix(" (deleted)")
+            if os.path.dirname(exe) == build:
+                found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
+        except OSError:
+            continue
+    return found
+
+
+def interfaces():
+    return set(os.listdir("/sys/class/net"))
+
+
+def control_groups():
+    return {str(path) for path in Path("/sys/fs/cgroup").glob("**/*vole*") if path.is_dir()}
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind():
+    processes, nets, groups = our_processes(), interfaces(), control_groups()
+    yield
+    left = {pid: line for pid, line in our_processes().items() if pid not in processes}
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    new_nets, new_groups = interfaces() - nets, control_groups() - groups
+    for name in new_nets:
+        subprocess.run(["ip", "link", "delete", name], check=False)
+    assert not left, f"processes left behind: {left}"
+    assert not new_nets, f"network interfaces left behind: {new_nets}"
+    assert not new_groups, f"control groups left behind: {new_groups}"
+
+
+# ---- folders and files ----
+
+@pytest.fixture
+def folder():
+    """A folder of the test's own, with a name that is short enough for sockets in it."""
+    path = Path(tempfile.mkdtemp(prefix="vole-e2e-"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def payloads(tmp_path_factory):
+    return Payloads(tmp_path_factory.mktemp("payloads"))
+
+
+@pytest.fixture(scope="session")
+def image():
+    return Image.find()
+
+
+@pytest.fixture(scope="session")
+def generic_image():
+    return Image.find("generic")
+
+
+@pytest.fixture(scope="session")
+def near_disk(image, tmp_path_factory):
+    """The guest's disk where copies of it are cheap (in a lab, RAM)."""
+    folder = tmp_path_factory.mktemp("guest")
+    yield copy_disk(image.disk, folder / "disk.img")
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def disk(near_disk, folder):
+    """A disk for this test to write to."""
+    return copy_disk(near_disk, folder / "disk.img")
+
+
+# ---- programs ----
+
+@pytest.fixture
+def vole(folder):
+    """Starts vole processes; vole(arguments...) is a support.vole.Vole."""
+    started = []
+
+    def start(*arguments, **how):
+        home = Path(tempfile.mkdtemp(dir=folder))
+        started.append(Vole(home, *arguments, **how))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.close()
+
+
+@pytest.fixture
+def debian(vole, image, disk):
+    """Starts the Debian guest; debian(arguments...) returns the Vole. With init="..." instead of
+    systemd, which is a lot faster."""
+
+    def start(*arguments, init=None, append="", kernel=None, own_disk=disk, **how):
+        line = f"console=ttyS0 root=/dev/vda quiet {append}"
+        if init:
+            line += f" rw init={init}"
+        return vole("--kernel", kernel or image.kernel, "--initrd", image.initrd,
+                    "--memory", "512M", "--disk", own_disk, "--append", line, *arguments, **how)
+
+    return start
+
+
+@pytest.fixture
+def shell(debian):
+    """shell(arguments...): (Vole, Shell) with a bare shell as the guest's first program."""
+
+    def start(*arguments, **how):
+        machine = debian(*arguments, init="/bin/sh", **how)
+        return machine, Shell.init(machine.serial)
+
+    return start
+
+
+@pytest.fixture
+def tap():
+    """A tap interface of this test, up and with an address; ends with the test."""
+    name = f"vt{os.getpid() % 100000}"
+    subprocess.run(["ip", "tuntap", "add", name, "mode", "tap", "vnet_hdr"], check=True)
+    subprocess.run(["ip", "address", "add", "192.0.2.1/24", "dev", name], check=True)
+    subprocess.run(["ip", "link", "set", name, "up"], check=True)
+    yield name
+    subprocess.run(["ip", "link", "delete", name], check=True)
+
+
+@pytest.fixture
+def virtvoled(folder):
+    """A daemon with everything of its own below the test's folder."""
+    daemon = Virtvoled(folder / "root")
+    daemon.start()
+    yield daemon
+    daemon.close()

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Waiting with a limit. The limits are there to end a test that hangs, not to measure: a lab on a
+busy machine is slow, and nothing else waits as long as they allow."""
+
+import select
+import time
+
+SHORT = 30    # a program's answer
+BOOT = 240    # a Linux guest, emulated
+
+
+class Deadline:
+    def __init__(self, seconds):
+        self.end = time.monotonic() + seconds
+
+    def left(self):
+        return max(0.0, self.end - time.monotonic())
+
+    def passed(self):
+        return self.left() == 0
+
+
+def readable(source, deadline):
+    """Whether there is something to read before the deadline."""
+    return bool(select.select([source], [], [], deadline.left())[0])

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The smallest guests: real-mode programs."""
+
+import signal
+
+from support.vole import run_vole
+
+
+def test_hello(payloads):
+    done = run_vole("--flat", payloads.hello, "--debug-port", "0xf1")
+    assert done.stdout == "Hello\n"
+    assert done.stderr == ""
+    assert done.returncode == 0
+
+
+def test_debug_port_in_a_document(payloads, folder):
+    document = folder / "machine.json"
+    document.write_text(f'{{"version": 1, "boot": {{"flat": "{payloads.hello}"}}, '
+                        '"debug_port": 241}', encoding="utf-8")
+    done = run_vole("--config", document)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Hello\n", "")
+
+
+def test_without_the_debug_port_nothing_comes(payloads):
+    done = run_vole("--flat", payloads.hello)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_quit_and_signal_end_it_with_status_0(payloads, vole):
+    machine = vole("--flat", payloads.spin)
+    machine.qmp.execute("quit")
+    assert machine.wait() == 0
+
+    machine = vole("--flat", payloads.spin)
+    machine.process.send_signal(signal.SIGTERM)
+    assert machine.wait() == 0
+    assert machine.stderr() == ""
+
+
+def test_sockets_are_removed_at_the_end(payloads, vole):
+    machine = vole("--flat", payloads.spin)
+    assert machine.qmp_path.exists() and machine.serial_path.exists()
+    machine.qmp.execute("quit")
+    machine.wait()
+    assert not machine.qmp_path.exists() and not machine.serial_path.exists()
