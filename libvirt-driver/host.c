@@ -238,19 +238,21 @@ uint64_t host_free_memory(int cell)
     return read_field(cell < 0 ? "/proc/meminfo" : meminfo, "MemFree") * 1024;
 }
 
-struct host_cpu_time host_cpu_time(pid_t pid, pid_t thread)
+struct host_usage host_usage(pid_t pid, pid_t thread)
 {
     g_autofree char *path = thread ? g_strdup_printf("/proc/%d/task/%d/stat", pid, thread)
                                    : g_strdup_printf("/proc/%d/stat", pid);
     g_autofree char *stat = read_line(path);
     const char *at = stat ? strrchr(stat, ')') : NULL;
+    g_auto(GStrv) fields = at ? g_strsplit(at + 1, " ", -1) : NULL;
     uint64_t tick_ns = 1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK);
-    unsigned long long user;
-    unsigned long long system;
 
-    /* Fields 14 and 15; the name, field 2, may hold anything. */
-    if (!at || sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user,
-                      &system) != 2)
-        return (struct host_cpu_time){0};
-    return (struct host_cpu_time){user * tick_ns, system * tick_ns};
+    /* Counted from the second field, whose end `at` is: proc(5)'s 14, 15 and 39. */
+    if (!fields || g_strv_length(fields) <= 37)
+        return (struct host_usage){.cpu = -1};
+    return (struct host_usage){
+        .user = g_ascii_strtoull(fields[12], NULL, 10) * tick_ns,
+        .system = g_ascii_strtoull(fields[13], NULL, 10) * tick_ns,
+        .cpu = (int)g_ascii_strtoull(fields[37], NULL, 10),
+    };
 }

@@ -28,11 +28,12 @@ void host_free(struct host *host);
 bool host_kvm_usable(void);
 /* Free memory of a cell, or of the whole host with -1, in bytes; 0 when it cannot be told. */
 uint64_t host_free_memory(int cell);
-/* CPU time that a process (or, with `thread`, one of its threads) has used, in nanoseconds. */
-struct host_cpu_time {
+/* What a process (or, with `thread`, one of its threads) has used, in nanoseconds. */
+struct host_usage {
     uint64_t user;
     uint64_t system;
+    int cpu; /* where it ran last, or -1 */
 };
-struct host_cpu_time host_cpu_time(pid_t pid, pid_t thread);
+struct host_usage host_usage(pid_t pid, pid_t thread);
 
 #endif

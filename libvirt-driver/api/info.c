@@ -7,34 +7,31 @@
 #include "libvirt-driver/host.h"
 #include "libvirt-driver/vmm/vmm.h"
 
-static struct host_cpu_time cpu_time(const struct domain *domain)
+static struct host_usage usage(const struct domain *domain)
 {
-    return domain->vmm ? host_cpu_time(vmm_pid(domain->vmm), 0) : (struct host_cpu_time){0};
+    return domain->vmm ? host_usage(vmm_pid(domain->vmm), 0) : (struct host_usage){.cpu = -1};
 }
 
-static uint64_t vcpu_time(const struct domain *domain, guint vcpu)
+static struct host_usage vcpu_usage(const struct domain *domain, guint vcpu)
 {
-    struct host_cpu_time time = {0};
-
-    if (domain->vmm && vcpu < domain->vcpu_threads->len)
-        time =
-            host_cpu_time(vmm_pid(domain->vmm), g_array_index(domain->vcpu_threads, pid_t, vcpu));
-    return time.user + time.system;
+    if (!domain->vmm || vcpu >= domain->vcpu_threads->len)
+        return (struct host_usage){.cpu = -1};
+    return host_usage(vmm_pid(domain->vmm), g_array_index(domain->vcpu_threads, pid_t, vcpu));
 }
 
 bool api_domain_get_info(struct call *call, const wire_dom *in, wire_dom_info *out, GError **error)
 {
     g_autoptr(locked_domain) domain = api_domain(call, &in->dom, error);
-    struct host_cpu_time time;
+    struct host_usage used;
 
     if (!domain)
         return false;
-    time = cpu_time(domain);
+    used = usage(domain);
     out->state = domain->state;
     out->max_memory = domain_current_def(domain)->memory_kib;
     out->memory = domain_current_def(domain)->current_memory_kib;
     out->vcpus = domain_current_def(domain)->vcpus;
-    out->cpu_time = time.user + time.system;
+    out->cpu_time = used.user + used.system;
     return true;
 }
 
@@ -124,11 +121,12 @@ bool api_domain_get_vcpus(struct call *call, const wire_vcpus_args *in, wire_vcp
     out->info.info_len = count;
     for (guint i = 0; i < count; i++) {
         wire_vcpu *vcpu = &out->info.info_val[i];
+        struct host_usage used = vcpu_usage(domain, i);
 
         vcpu->number = i;
         vcpu->state = VIR_VCPU_RUNNING;
-        vcpu->cpu_time = vcpu_time(domain, i);
-        vcpu->cpu = VIR_VCPU_INFO_CPU_UNAVAILABLE;
+        vcpu->cpu_time = used.user + used.system;
+        vcpu->cpu = used.cpu >= 0 ? used.cpu : VIR_VCPU_INFO_CPU_UNAVAILABLE;
     }
     /* Nothing binds a vCPU to some of the host's CPUs: each may run on all of them. */
     out->maps.maps_len = count * (guint)in->map_length;
@@ -251,13 +249,13 @@ static void add_state(const struct domain *domain, GArray *params)
 
 static void add_cpu_total(const struct domain *domain, GArray *params)
 {
-    struct host_cpu_time time = cpu_time(domain);
+    struct host_usage used = usage(domain);
 
     if (!domain_runs(domain))
         return;
-    add_ulong(params, "cpu.time", time.user + time.system);
-    add_ulong(params, "cpu.user", time.user);
-    add_ulong(params, "cpu.system", time.system);
+    add_ulong(params, "cpu.time", used.user + used.system);
+    add_ulong(params, "cpu.user", used.user);
+    add_ulong(params, "cpu.system", used.system);
 }
 
 static void add_balloon(const struct domain *domain, GArray *params)
@@ -275,10 +273,12 @@ static void add_vcpu(const struct domain *domain, GArray *params)
     add_uint(params, "vcpu.current", def->vcpus);
     add_uint(params, "vcpu.maximum", def->max_vcpus);
     for (guint i = 0; i < domain->vcpu_threads->len; i++) {
+        struct host_usage used = vcpu_usage(domain, i);
+
         add_param(params, VIR_TYPED_PARAM_INT, g_strdup_printf("vcpu.%u.state", i))
             ->value.wire_value_u.i = VIR_VCPU_RUNNING;
         add_param(params, VIR_TYPED_PARAM_ULLONG, g_strdup_printf("vcpu.%u.time", i))
-            ->value.wire_value_u.ul = vcpu_time(domain, i);
+            ->value.wire_value_u.ul = used.user + used.system;
     }
 }
 

@@ -115,7 +115,7 @@ static void handle_greeting(struct monitor *monitor)
     g_autoptr(json_t) command = make_command("qmp_capabilities", NULL, GREETING_ID);
 
     if (!send_locked(monitor, command))
-        g_warning("a VMM's monitor takes no commands");
+        g_info("a VMM's monitor takes no commands");
 }
 
 /* False when the line is not what a VMM says. */
