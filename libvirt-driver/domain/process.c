@@ -261,9 +261,14 @@ static void start_again(struct domain *domain, int run_reason)
     domain->reboot_asked = false;
     g_clear_pointer(&domain->shutdown_cause, g_free);
     set_state(domain, VIR_DOMAIN_RUNNING, run_reason);
-    events_reboot(domain->daemon->events, domain);
-    if (launch(domain, domain_def_copy(domain->live), false, &error))
+    if (launch(domain, domain_def_copy(domain->live), false, &error)) {
+        events_reboot(domain->daemon->events, domain);
         return;
+    }
+    if (domain->destroying) {
+        stopped(domain, VIR_DOMAIN_SHUTOFF_DESTROYED, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
+        return;
+    }
     g_warning("domain '%s' did not come back from its reboot: %s", domain->name, error->message);
     stopped(domain, VIR_DOMAIN_SHUTOFF_FAILED, VIR_DOMAIN_EVENT_STOPPED_FAILED);
 }
