@@ -1,0 +1,401 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The stages of ./check. Each is a function that returns counts; what breaks counts as a failure,
+so that a stage that could not run is never taken for one that passed."""
+
+import argparse
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass, field
+from pathlib import Path
+
+TREE = Path(__file__).resolve().parents[1]
+BUILD = TREE / "build"
+LAB_SECONDS = 1500
+FUZZ_SECONDS = 20
+JOBS = str(os.cpu_count() or 1)
+
+# The builds: folder -> environment and options of configure.
+BUILDS = {
+    "gcc": ({}, ["--enable-werror"]),
+    "asan": ({"CFLAGS": "-O1 -g"}, ["--enable-werror", "--enable-sanitizers"]),
+    "clang": ({"CC": "clang"}, ["--enable-werror"]),
+    "fuzz": ({"CC": "clang", "CFLAGS": "-O1 -g"},
+             ["--enable-werror", "--enable-sanitizers", "--enable-fuzzing"]),
+}
+
+
+@dataclass
+class Counts:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    details: list = field(default_factory=list)  # one line a failure or skip
+
+    def __iadd__(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+        self.details += other.details
+        return self
+
+    def __str__(self):
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+def passed(number=1):
+    return Counts(passed=number)
+
+
+def failed(line):
+    return Counts(failed=1, details=[f"FAILED  {line}"])
+
+
+class Broken(Exception):
+    """A stage cannot go on; the text says why."""
+
+
+def run(*argv, **kwargs):
+    """A command, its output on ours; Broken if it fails."""
+    argv = [str(arg) for arg in argv]
+    done = subprocess.run(argv, check=False, stdin=subprocess.DEVNULL, **kwargs)
+    if done.returncode != 0:
+        raise Broken(f"{shlex.join(argv[:4])}{' ...' if len(argv) > 4 else ''} "
+                     f"ended with {done.returncode}")
+    return done.stdout
+
+
+def output_of(*argv, **kwargs):
+    return run(*argv, stdout=subprocess.PIPE, text=True, **kwargs)
+
+
+# ---- building ----
+
+def configured(name):
+    """The folder of a build, configured."""
+    folder = BUILD / name
+    env, options = BUILDS[name]
+    if not (TREE / "configure").exists():
+        run("autoreconf", "-fi", cwd=TREE)
+    if not (folder / "Makefile").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        run(TREE / "configure", "-q", *options, cwd=folder, env={**os.environ, **env})
+    return folder
+
+
+def built(name, *targets):
+    folder = configured(name)
+    run("make", "-s", f"-j{JOBS}", *targets, cwd=folder)
+    return folder
+
+
+# ---- style ----
+
+def sources(*suffixes):
+    """Files under version control, or, in an unpacked release, all that are there."""
+    if (TREE / ".git").exists():
+        names = output_of("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard",
+                          cwd=TREE).split("\0")
+        files = [TREE / name for name in names if name and (TREE / name).is_file()]
+    else:
+        files = [path for path in TREE.rglob("*")
+                 if path.is_file() and BUILD not in path.parents]
+    return sorted(path for path in files if not suffixes or path.suffix in suffixes)
+
+
+# Text that is not ours to mark, and formats without comments.
+NO_LICENCE_LINE = {"LICENSE", ".gitignore", ".clang-format", ".clang-tidy", ".editorconfig"}
+NO_COMMENTS = {".md", ".json", ".xml", ".png", ".svg"}
+
+
+def style(_):
+    counts = Counts()
+    for path in sources(".c", ".h"):
+        done = subprocess.run(["clang-format", "--dry-run", "-Werror", path], check=False,
+                              capture_output=True, text=True)
+        counts += passed() if done.returncode == 0 else failed(
+            f"{path.relative_to(TREE)}: not as `clang-format -i` would have it")
+    for path in sources():
+        if path.name in NO_LICENCE_LINE or path.suffix in NO_COMMENTS or "golden" in path.parts \
+                or "corpus" in path.parts:
+            continue
+        head = path.read_bytes()[:400]
+        if b"SPDX-License-Identifier: LGPL-2.1-or-later" not in head:
+            counts += failed(f"{path.relative_to(TREE)}: no SPDX line")
+    return counts
+
+
+# ---- lint ----
+
+def lint(_):
+    folder = configured("clang")
+    database = compile_commands(folder)
+    (folder / "compile_commands.json").write_text(json.dumps(database), encoding="utf-8")
+    counts = cppcheck(folder)
+    files = [entry["file"] for entry in database]
+    # One process a file and a core; each file that is clean counts.
+    pending, running = list(files), {}
+    while pending or running:
+        while pending and len(running) < int(JOBS):
+            path = pending.pop(0)
+            running[path] = subprocess.Popen(
+                ["clang-tidy", "--quiet", "-p", folder, path], text=True,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        path, process = next(iter(running.items()))
+        text, _ = process.communicate()
+        del running[path]
+        if process.returncode != 0:
+            print(text)
+        counts += passed() if process.returncode == 0 else failed(
+            f"clang-tidy {os.path.relpath(path, TREE)}")
+    return counts
+
+
+def cppcheck(folder):
+    done = subprocess.run(
+        ["cppcheck", "--quiet", f"-j{JOBS}", "--project=compile_commands.json",
+         "--enable=warning,portability", "--inline-suppr", "--error-exitcode=1",
+         f"--suppress=*:{folder}/*", "--suppress=internalAstError",
+         "--suppress=normalCheckLevelMaxBranches"],
+        cwd=folder, check=False, stdin=subprocess.DEVNULL)
+    return passed() if done.returncode == 0 else failed("cppcheck")
+
+
+def compile_commands(folder):
+    """From what make would do: generated sources are made, the rest is only asked for."""
+    names = make_variable(folder, "BUILT_SOURCES").split()
+    if names:
+        run("make", "-s", *names, cwd=folder)
+    objects = [path for path in folder.rglob("*.o")]
+    for path in objects:  # so that make wants to compile everything
+        path.unlink()
+    tests = make_variable(folder, "check_PROGRAMS").split()
+    database = []
+    for line in output_of("make", "-n", "V=1", "all", *tests, cwd=folder).splitlines():
+        match = re.search(r"`test -f '([^']+)' \|\| echo '[^']*'`", line)
+        if " -c " not in line or not match:
+            continue
+        source = str(TREE / match[1]) if (TREE / match[1]).exists() else str(folder / match[1])
+        if not source.startswith(str(TREE)) or source.startswith(str(BUILD)):
+            continue
+        command = line[line.index("clang"):].replace(match[0], source)
+        database.append({"directory": str(folder), "command": command, "file": source})
+    if not database:
+        raise Broken("make would compile nothing")
+    return database
+
+
+# ---- unit ----
+
+def unit(options):
+    counts = Counts()
+    for name in ("gcc", "asan"):
+        folder = built(name)
+        arguments = []
+        if options.k:
+            tests = make_variable(folder, "TESTS").split()
+            chosen = [test for test in tests if options.k in test]
+            if not chosen:
+                continue
+            arguments = [f"TESTS={' '.join(chosen)}"]
+        for path in folder.glob("tests/**/*.trs"):
+            path.unlink()
+        subprocess.run(["make", "-s", f"-j{JOBS}", "check", *arguments], cwd=folder, check=False,
+                       stdin=subprocess.DEVNULL)
+        counts += test_results(folder, name)
+    return counts
+
+
+def make_variable(folder, name):
+    """Its value after configure."""
+    done = subprocess.run(["make", "-s", "-f", "Makefile", "-f", "-", "print-variable"],
+                          input=f"print-variable:\n\t@echo $({name})\n", text=True,
+                          cwd=folder, capture_output=True, check=False)
+    if done.returncode != 0:
+        raise Broken(f"make does not tell {name}: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def test_results(folder, name):
+    """What automake's TAP driver wrote down, one .trs a test program."""
+    counts = Counts()
+    results = sorted(folder.glob("tests/**/*.trs"))
+    if not results:
+        return failed(f"unit ({name}): make check did not get as far as a test")
+    for path in results:
+        test = f"{path.relative_to(folder).with_suffix('')} ({name})"
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            match = re.match(r":test-result: (\w+)(?: (.*))?", line)
+            if not match:
+                continue
+            if match[1] in ("PASS", "XFAIL"):
+                counts += passed()
+            elif match[1] == "SKIP":
+                counts += Counts(skipped=1, details=[f"SKIPPED {test}: {match[2] or ''}"])
+            else:
+                counts += failed(f"{test}: {match[2] or match[1]}")
+    return counts
+
+
+# ---- end to end ----
+
+def e2e(options):
+    folder = built("gcc")
+    results = BUILD / "results"
+    results.mkdir(exist_ok=True)
+    os.environ["VOLE_BUILDDIR"] = str(folder)
+    if options.list:
+        run(*pytest("--collect-only", "-q", *select(options)))
+        return Counts()
+
+    if subprocess.run([TREE / "tests/lab/need-lab"], check=False).returncode != 0:
+        return pytest_results([], "all", results, select(options))
+    counts = pytest_results([], "host", results, select(options, "not guest"))
+    if chosen(select(options, "guest")):
+        for kernel in ("cloud", "generic"):
+            run(TREE / "tests/lab/guest-image", "--kernel", kernel, stdout=subprocess.DEVNULL)
+        lab = [TREE / "tests/lab/lab", "--timeout", str(LAB_SECONDS), "--share", results,
+               "--console-log", results / "lab-console.log", "--"]
+        counts += pytest_results(lab, "guest", results, select(options, "guest"))
+    return counts
+
+
+def pytest(*arguments):
+    return ["/usr/bin/python3", "-m", "pytest", "-c", TREE / "tests/e2e/pytest.ini",
+            TREE / "tests/e2e", *arguments]
+
+
+def select(options, marker=None):
+    return (["-m", marker] if marker else []) + (["-k", options.k] if options.k else [])
+
+
+def chosen(selection):
+    """Whether there is any such test."""
+    return subprocess.run([str(arg) for arg in pytest("--collect-only", "-q", *selection)],
+                          check=False, stdout=subprocess.DEVNULL).returncode == 0
+
+
+def pytest_results(prefix, name, results, selection):
+    """Runs pytest, here or behind a prefix, and counts what it wrote down."""
+    report = results / f"{name}.xml"
+    report.unlink(missing_ok=True)
+    argv = [*prefix, *pytest("-v", "--tb=short", "--durations=10", f"--junitxml={report}",
+                             *selection)]
+    status = subprocess.run([str(arg) for arg in argv], check=False,
+                            stdin=subprocess.DEVNULL).returncode
+    if status == 5:  # nothing was selected
+        return Counts()
+    if not report.exists():
+        return failed(f"e2e ({name}): pytest ended with {status} before it was done")
+    counts = Counts()
+    for case in ElementTree.parse(report).iter("testcase"):
+        test = f"{case.get('classname')}::{case.get('name')}"
+        kinds = {child.tag: child for child in case}
+        if "failure" in kinds or "error" in kinds:
+            counts += failed(test)
+        elif "skipped" in kinds:
+            counts += Counts(skipped=1,
+                             details=[f"SKIPPED {test}: {kinds['skipped'].get('message')}"])
+        else:
+            counts += passed()
+    if status != 0 and not counts.failed:
+        counts += failed(f"e2e ({name}): pytest ended with {status}")
+    return counts
+
+
+# ---- fuzz ----
+
+def fuzz(options):
+    folder = built("fuzz")
+    targets = sorted(path for path in folder.glob("tests/fuzz/fuzz-*")
+                     if path.suffix == "" and os.access(path, os.X_OK))
+    if not targets:
+        raise Broken("there are no fuzz targets")
+    counts = Counts()
+    for target in targets:
+        if options.k and options.k not in target.name:
+            continue
+        seeds = TREE / "tests/fuzz/corpus" / target.name
+        corpus = folder / "corpus" / target.name
+        corpus.mkdir(parents=True, exist_ok=True)
+        log = folder / f"{target.name}.log"
+        with open(log, "w", encoding="utf-8") as out:
+            done = subprocess.run(
+                [target, f"-max_total_time={FUZZ_SECONDS}", "-timeout=10", "-rss_limit_mb=2048",
+                 f"-artifact_prefix={folder}/", corpus, *([seeds] if seeds.is_dir() else [])],
+                check=False, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+        if done.returncode != 0:
+            print(f"{target.name}:", *log.read_text(errors="replace").splitlines()[-40:], sep="\n")
+        counts += passed() if done.returncode == 0 else failed(f"{target.name}: see {log}")
+    return counts
+
+
+# ---- dist ----
+
+def dist(_):
+    folder = configured("gcc")
+    log = BUILD / "distcheck.log"
+    with open(log, "w", encoding="utf-8") as out:
+        done = subprocess.run(["make", "-s", f"-j{JOBS}", "distcheck"], cwd=folder, check=False,
+                              stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+    if done.returncode != 0:
+        print(*log.read_text(errors="replace").splitlines()[-40:], sep="\n")
+        return failed(f"make distcheck: see {log}")
+    return passed()
+
+
+STAGES = {"style": style, "lint": lint, "unit": unit, "e2e": e2e, "fuzz": fuzz, "dist": dist}
+
+
+def parse(argv):
+    parser = argparse.ArgumentParser(prog="./check", usage="./check --help explains")
+    parser.add_argument("stages", nargs="*")
+    parser.add_argument("-k", metavar="EXPRESSION")
+    parser.add_argument("--list", action="store_true")
+    options = parser.parse_intermixed_args(argv)
+    for stage in options.stages:
+        if stage not in STAGES:
+            parser.error(f"no stage named {stage}; there are {', '.join(STAGES)}")
+    if not options.stages:
+        options.stages = ["e2e"] if options.k or options.list else list(STAGES)
+    return options
+
+
+def main(argv):
+    options = parse(argv)
+    prefetch = None
+    if "e2e" in options.stages and len(options.stages) > 1:
+        # What the lab boots is made while other stages compile.
+        prefetch = subprocess.Popen(
+            [TREE / "tests/lab/guest-image"], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL)
+    total = Counts()
+    for name in STAGES:
+        if name not in options.stages:
+            continue
+        print(f"\n== {name} ==", flush=True)
+        begin = time.monotonic()
+        try:
+            counts = STAGES[name](options)
+        except Broken as error:
+            counts = failed(f"{name}: {error}")
+        print(f"== {name}: {counts}, {time.monotonic() - begin:.0f} s ==", flush=True)
+        total += counts
+    if prefetch:
+        prefetch.wait()
+    if options.list:
+        return 0
+    print()
+    for line in total.details:
+        print(line)
+    print(total)
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
