@@ -24,6 +24,8 @@
 #define DOMAIN_UUID_BYTES 16
 #define DOMAIN_UUID_TEXT  37 /* with the NUL */
 
+#define DOMAIN_MACHINE "microvm"
+
 /* What a machine holds at most. */
 #define DOMAIN_MAX_VCPUS    254
 #define DOMAIN_MAX_DISKS    16
@@ -39,6 +41,13 @@ enum domain_cpu_mode {
     DOMAIN_CPU_HOST_PASSTHROUGH,
     DOMAIN_CPU_HOST_MODEL,
     DOMAIN_CPU_MAXIMUM,
+};
+
+enum domain_cpu_check {
+    DOMAIN_CPU_CHECK_ABSENT = 0,
+    DOMAIN_CPU_CHECK_NONE,
+    DOMAIN_CPU_CHECK_PARTIAL,
+    DOMAIN_CPU_CHECK_FULL,
 };
 
 enum domain_clock { DOMAIN_CLOCK_UTC = 0, DOMAIN_CLOCK_LOCALTIME };
@@ -164,6 +173,7 @@ struct domain_def {
     struct domain_os os;
     struct domain_features features;
     enum domain_cpu_mode cpu_mode;
+    enum domain_cpu_check cpu_check;   /* kept: the host's own CPU passes every check */
     enum domain_switch cpu_migratable; /* host-passthrough and maximum only */
     enum domain_clock clock;
     bool hpet_absent;               /* <timer name='hpet' present='no'/> was given */

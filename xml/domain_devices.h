@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the readers of <devices> share. */
+#ifndef VOLE_XML_DOMAIN_DEVICES_H
+#define VOLE_XML_DOMAIN_DEVICES_H
+
+#include "xml/domain_priv.h"
+
+typedef struct domain_disk domain_disk;
+typedef struct domain_net domain_net;
+typedef struct domain_serial domain_serial;
+typedef struct domain_console domain_console;
+typedef struct domain_rng domain_rng;
+typedef struct parsed_chardev parsed_chardev;
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(domain_disk, domain_disk_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(domain_net, domain_net_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(domain_serial, domain_serial_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(domain_console, domain_console_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(domain_rng, domain_rng_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(parsed_chardev, parsed_chardev_free)
+
+/* The target of the handlers of a device's children: the device that is being read. */
+struct device_parser {
+    bool live; /* DOMAIN_PARSE_LIVE */
+    struct domain_device_info *info;
+    union {
+        struct domain_disk *disk;
+        struct domain_net *net;
+        struct domain_rng *rng;
+        struct parsed_chardev *chardev;
+    };
+    bool has_mac;
+};
+
+/* All that an address may have on some bus; only virtio-mmio, which has none, is accepted. */
+#define DOMAIN_ADDRESS_ATTRIBUTES                                                             \
+    "type domain bus slot function multifunction controller unit target port reg cssid ssid " \
+    "devno "                                                                                  \
+    "iobase irq base"
+
+#define DOMAIN_WORD_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
+
+/* Handlers of children that several devices have. */
+bool domain_read_alias(xmlNode *node, void *device_parser, GError **error);
+bool domain_read_address(xmlNode *node, void *device_parser, GError **error);
+
+bool domain_read_boot_order(xmlNode *node, void *device_parser, GError **error);
+
+/* Handlers of devices. */
+bool domain_read_disk(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_interface(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_serial(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_console(xmlNode *node, void *domain_parser, GError **error);
+/* When all are read: which console is which port's. */
+bool domain_pair_consoles(struct domain_parser *parser, GError **error);
+
+#endif

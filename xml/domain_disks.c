@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* <disk>. */
+#include <string.h>
+
+#include "xml/domain_devices.h"
+#include "xml/domain_values.h"
+
+#define DISK_SERIAL_CHARS DOMAIN_WORD_CHARS " .+"
+#define DISK_SERIAL_MAX   20
+
+static bool read_disk_driver(xmlNode *node, void *target, GError **error)
+{
+    static const struct xml_value formats[] = {{"raw", 0}, {}};
+    static const struct xml_value discards[] = {
+        {"ignore", true},
+        {"unmap", 0, "a disk does not pass discard on"},
+        {},
+    };
+    struct device_parser *parser = target;
+    g_autofree char *name = xml_attribute(node, "name");
+    g_autofree char *type = xml_attribute(node, "type");
+    int cache = DOMAIN_DISK_CACHE_ABSENT;
+    int format = 0;
+    int discard = false;
+
+    if (name && strcmp(name, "qemu") != 0)
+        return xml_refuse_attribute(error, node, "name", "the driver's name is 'qemu' or absent");
+    if (type && strcmp(type, "raw") != 0)
+        return xml_refuse_attribute(error, node, "type", "disk images are raw");
+    if (!xml_enum_attribute(node, "type", formats, &format, error) ||
+        !xml_enum_attribute(node, "cache", domain_cache_values, &cache, error) ||
+        !xml_enum_attribute(node, "discard", discards, &discard, error))
+        return false;
+    parser->disk->driver_name = g_steal_pointer(&name);
+    parser->disk->cache = (enum domain_disk_cache)cache;
+    parser->disk->discard_ignore = discard;
+    return true;
+}
+
+static bool read_disk_source(xmlNode *node, void *target, GError **error)
+{
+    struct device_parser *parser = target;
+    struct domain_disk *disk = parser->disk;
+    const char *wanted = disk->type == DOMAIN_DISK_FILE ? "file" : "dev";
+
+    if (!xml_check_attributes(node, wanted, error))
+        return false;
+    disk->source = xml_attribute(node, wanted);
+    return !disk->source || domain_check_path(node, disk->source, error);
+}
+
+static bool read_disk_target(xmlNode *node, void *target, GError **error)
+{
+    struct device_parser *parser = target;
+    g_autofree char *bus = xml_attribute(node, "bus");
+    g_autofree char *dev = xml_attribute(node, "dev");
+
+    if (bus && strcmp(bus, "virtio") != 0)
+        return xml_refuse_attribute(error, node, "bus", "a microVM's disks are virtio");
+    if (dev && domain_disk_index(dev) < 0)
+        return xml_refuse_attribute(error, node, "dev", "a virtio disk is named vda, vdb ...");
+    parser->disk->target = g_steal_pointer(&dev);
+    return true;
+}
+
+static bool read_disk_readonly(xmlNode *node, void *target, GError **error)
+{
+    ((struct device_parser *)target)->disk->readonly = true;
+    return true;
+}
+
+static bool read_disk_shareable(xmlNode *node, void *target, GError **error)
+{
+    ((struct device_parser *)target)->disk->shareable = true;
+    return true;
+}
+
+static bool read_disk_serial(xmlNode *node, void *target, GError **error)
+{
+    struct domain_disk *disk = ((struct device_parser *)target)->disk;
+
+    disk->serial = xml_text(node);
+    if (!disk->serial)
+        return true;
+    if (disk->serial[strspn(disk->serial, DISK_SERIAL_CHARS)] != '\0')
+        return xml_refuse(error, node, "the serial contains unsafe characters");
+    if (strlen(disk->serial) > DISK_SERIAL_MAX)
+        return xml_refuse(error, node, "a guest sees at most %d characters of a serial",
+                          DISK_SERIAL_MAX);
+    return true;
+}
+
+/* A raw image has nothing beneath it, which is what an empty <backingStore/> says. */
+static bool read_nothing(xmlNode *node, void *target, GError **error)
+{
+    return true;
+}
+
+#define ONLY_VIRTIO_BLK "virtio-blk has no such thing"
+#define ONLY_RAW        "disk images are raw"
+
+static const struct xml_element disk_elements[] = {
+    {"driver", "name type cache discard", XML_ONCE | XML_EMPTY, read_disk_driver},
+    {"source", "file dev", XML_ONCE | XML_EMPTY, read_disk_source},
+    {"target", "dev bus", XML_ONCE | XML_EMPTY, read_disk_target},
+    {"readonly", NULL, XML_ONCE | XML_EMPTY, read_disk_readonly},
+    {"shareable", NULL, XML_ONCE | XML_EMPTY, read_disk_shareable},
+    {"serial", NULL, XML_ONCE | XML_TEXT, read_disk_serial},
+    {"boot", "order", XML_ONCE | XML_EMPTY, domain_read_boot_order},
+    {"alias", "name", XML_ONCE | XML_EMPTY, domain_read_alias},
+    {"address", DOMAIN_ADDRESS_ATTRIBUTES, XML_ONCE | XML_EMPTY, domain_read_address},
+    {"backingStore", NULL, XML_ONCE | XML_EMPTY, read_nothing},
+    {"mirror", .refused = ONLY_RAW},
+    {"encryption", .refused = ONLY_RAW},
+    {"auth", .refused = "a disk is a file or a block device"},
+    {"transient", .refused = "what is written to a disk stays written"},
+    {"iotune", .refused = "I/O limits are not offered"},
+    {"blockio", .refused = "block sizes cannot be chosen"},
+    {"geometry", .refused = ONLY_VIRTIO_BLK},
+    {"wwn", .refused = ONLY_VIRTIO_BLK},
+    {"vendor", .refused = ONLY_VIRTIO_BLK},
+    {"product", .refused = ONLY_VIRTIO_BLK},
+    {},
+};
+
+static bool complete_disk(struct domain_disk *disk, GError **error)
+{
+    if (!disk->target) {
+        libvirt_error_set(error, VIR_ERR_NO_TARGET, "%s", disk->source ? disk->source : "disk");
+        return false;
+    }
+    if (!disk->source) {
+        libvirt_error_set(error, VIR_ERR_NO_SOURCE, "%s", disk->target);
+        return false;
+    }
+    return true;
+}
+
+/* In the order of their names, which is the order in which a guest finds them. */
+static bool insert_disk(domain_def *def, struct domain_disk *disk, GError **error)
+{
+    int index = domain_disk_index(disk->target);
+    guint at = 0;
+
+    while (at < def->disks->len && domain_disk_index(domain_disk_at(def, at)->target) < index)
+        at++;
+    if (at < def->disks->len && strcmp(domain_disk_at(def, at)->target, disk->target) == 0) {
+        libvirt_error_set(error, VIR_ERR_XML_ERROR,
+                          "target '%s' duplicated for disk sources '%s' and '%s'", disk->target,
+                          domain_disk_at(def, at)->source, disk->source);
+        return false;
+    }
+    g_ptr_array_insert(def->disks, (gint)at, disk);
+    return true;
+}
+
+bool domain_read_disk(xmlNode *node, void *target, GError **error)
+{
+    static const struct xml_value devices[] = {
+        {"disk", 0},
+        {"cdrom", 0, "a microVM has no CD-ROM drive"},
+        {"floppy", 0, "a microVM has no floppy drive"},
+        {"lun", 0, "SCSI commands are not passed through"},
+        {},
+    };
+    struct domain_parser *parser = target;
+    g_autoptr(domain_disk) disk = g_new0(struct domain_disk, 1);
+    struct device_parser device = {.live = parser->live, .info = &disk->info, .disk = disk};
+    int type = DOMAIN_DISK_FILE;
+    int kind;
+
+    if (parser->def->disks->len == DOMAIN_MAX_DISKS)
+        return xml_refuse(error, node, "a microVM has at most %d disks", DOMAIN_MAX_DISKS);
+    if (!xml_enum_attribute(node, "type", domain_disk_type_values, &type, error) ||
+        !xml_enum_attribute(node, "device", devices, &kind, error))
+        return false;
+    disk->type = (enum domain_disk_type)type;
+    if (!xml_read_children(node, disk_elements, &device, error) || !complete_disk(disk, error) ||
+        !insert_disk(parser->def, disk, error))
+        return false;
+    g_steal_pointer(&disk);
+    return true;
+}

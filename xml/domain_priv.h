@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the files behind xml/domain.h share. */
+#ifndef VOLE_XML_DOMAIN_PRIV_H
+#define VOLE_XML_DOMAIN_PRIV_H
+
+#include "xml/domain.h"
+#include "xml/reader.h"
+
+/* The target of the handlers of <domain>'s children. */
+struct domain_parser {
+    domain_def *def;
+    bool live; /* DOMAIN_PARSE_LIVE */
+    bool has_uuid;
+    struct parsed_chardev *serial_console; /* the <console> that stands for the serial port */
+};
+
+domain_def *domain_def_new(void);
+void domain_disk_free(struct domain_disk *disk);
+void domain_net_free(struct domain_net *net);
+void domain_serial_free(struct domain_serial *serial);
+void domain_console_free(struct domain_console *console);
+void domain_rng_free(struct domain_rng *rng);
+
+void domain_chardev_clear(struct domain_chardev *source);
+void domain_device_info_clear(struct domain_device_info *info);
+
+/* An alias that begins so is the user's; others are made when the domain starts. */
+#define DOMAIN_USER_ALIAS "ua-"
+/* False for a tap's name of the kind that is made when the domain starts. */
+bool domain_net_target_is_users(const struct domain_net *net);
+
+/* "vdb" is 1; -1 for what is no virtio disk's name. */
+int domain_disk_index(const char *target);
+void domain_uuid_generate(uint8_t uuid[DOMAIN_UUID_BYTES]);
+/* 52:54:00 and three random bytes. */
+void domain_mac_generate(uint8_t mac[6]);
+
+void parsed_chardev_free(struct parsed_chardev *chardev);
+
+#define DOMAIN_NO_FIRMWARE "a microVM boots its kernel directly, without firmware"
+
+/* Handlers of <domain>'s children; their target is a struct domain_parser. */
+bool domain_read_os(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_features(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_cpu(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_clock(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_devices(xmlNode *node, void *domain_parser, GError **error);
+/* What can be said only of all devices together. */
+bool domain_check_devices(const domain_def *def, GError **error);
+
+/* An element whose text is an absolute path, into `*path`. */
+bool domain_read_path(xmlNode *node, char **path, GError **error);
+bool domain_check_path(xmlNode *node, const char *path, GError **error);
+
+#endif

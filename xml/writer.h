@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Writing XML in libvirt's layout: two blanks a level, one element a line, single quotes. All text
+ * and values are escaped here, so that what is read back is what was given.
+ *
+ *     xml_open(&w, "disk", "type", "file", "serial", NULL, NULL);      <disk type='file'>
+ *     xml_empty(&w, "target", "dev", "vda", NULL);                       <target dev='vda'/>
+ *     xml_close(&w, "disk");                                           </disk>
+ *
+ * Attributes are pairs of strings; a pair whose value is NULL is left out, a NULL name ends them.
+ */
+#ifndef VOLE_XML_WRITER_H
+#define VOLE_XML_WRITER_H
+
+#include <glib.h>
+#include <stdint.h>
+
+struct xml_writer {
+    GString *out;
+    unsigned depth;
+};
+
+void xml_writer_init(struct xml_writer *w);
+/* The text; the writer is empty afterwards. */
+char *xml_writer_finish(struct xml_writer *w);
+
+/* `name` comes first; a pair whose name is NULL ends the attributes, whatever its value. */
+void xml_open(struct xml_writer *w, const char *name, ...) G_GNUC_NULL_TERMINATED;
+void xml_close(struct xml_writer *w, const char *name);
+void xml_empty(struct xml_writer *w, const char *name, ...) G_GNUC_NULL_TERMINATED;
+/* An element with text. */
+void xml_text_element(struct xml_writer *w, const char *name, const char *text,
+                      ...) G_GNUC_NULL_TERMINATED;
+/* A line that is XML already. */
+void xml_raw(struct xml_writer *w, const char *xml);
+
+#endif
