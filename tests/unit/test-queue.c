@@ -143,8 +143,8 @@ static void test_refuses_rings_outside_ram(void)
 static void test_chain_in_order(void)
 {
     struct bench b;
-    uint32_t id;
-    uint32_t len;
+    uint32_t id = 0;
+    uint32_t len = 0;
 
     set_up(&b, false, false);
     check_int(virtq_pop(&b.vq, &b.chain), VIRTQ_EMPTY);
@@ -386,8 +386,8 @@ static void test_random_traffic(void)
 
     set_up(&b, true, true);
     while (rounds < 200000) {
-        uint32_t id;
-        uint32_t len;
+        uint32_t id = 0;
+        uint32_t len = 0;
         unsigned slot = next_random(&seed) % SIZE;
 
         rounds++;
