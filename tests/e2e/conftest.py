@@ -165,7 +165,25 @@ def tap():
 @pytest.fixture
 def virtvoled(folder):
     """A daemon with everything of its own below the test's folder."""
-    daemon = Virtvoled(folder / "root")
-    daemon.start()
+    daemon = Virtvoled(folder).start()
     yield daemon
     daemon.close()
+
+
+@pytest.fixture
+def system_virtvoled(folder):
+    """The daemon of this machine, which must be one to throw away."""
+    assert os.environ.get("VOLE_LAB"), "only a lab is there to throw away"
+    daemon = Virtvoled(folder, whole_system=True).start()
+    yield daemon
+    daemon.close()
+    for place in ("etc/libvirt/vole", "run/libvirt", "var/lib/libvirt/vole",
+                  "var/log/libvirt/vole"):
+        shutil.rmtree(Path("/") / place, ignore_errors=True)
+
+
+@pytest.fixture
+def echo(virtvoled, payloads):
+    """A defined domain, "echo", whose guest is the payload of that name."""
+    virtvoled.define("echo", kernel=payloads.echo)
+    return virtvoled

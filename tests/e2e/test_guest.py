@@ -24,8 +24,9 @@ def test_boots_to_login_and_reboots_and_powers_off(debian):
     assert "vda" in shell.run("lsblk --noheadings --output NAME,SIZE,TYPE,MOUNTPOINTS")
     assert shell.run("findmnt --noheadings --output SOURCE /") == "/dev/vda"
     assert shell.run("uname -r") != ""
-    # Nothing that the kernel met made it complain.
-    assert shell.run_any("dmesg --level emerg,alert,crit,err --notime")[1] == ""
+    # Nothing that the kernel met made it complain; that there is no PCI bus, it may mention.
+    complaints = shell.run("dmesg --level emerg,alert,crit,err --notime").splitlines()
+    assert [line for line in complaints if not line.startswith("PCI:")] == []
 
     shell.run("echo kept >/root/note && sync")
     pid = machine.pid

@@ -37,7 +37,7 @@ def test_stop_and_cont(payloads, vole):
     machine.qmp.execute("cont")
     machine.qmp.event("RESUME")
     machine.serial.expect("a")
-    machine.serial.send("q")
+    machine.serial.send("Q")
     shutdown = machine.qmp.event("SHUTDOWN")
     assert shutdown["data"] == {"guest": True, "reason": "guest-shutdown"}
     assert machine.wait() == 0
@@ -67,7 +67,7 @@ def test_reset_starts_again(payloads, vole):
     machine.qmp.execute("system_reset")
     assert machine.qmp.event("RESET")["data"] == {"guest": False, "reason": "host-qmp-system-reset"}
     machine.serial.expect("ready")
-    machine.serial.send("r")
+    machine.serial.send("R")
     assert machine.qmp.event("RESET")["data"] == {"guest": True, "reason": "guest-reset"}
     machine.serial.expect("ready")
     assert machine.pid == pid and machine.process.poll() is None
@@ -86,7 +86,7 @@ def test_reset_of_a_paused_machine_waits(payloads, vole):
 def test_no_reboot_ends(payloads, vole):
     machine = vole("--kernel", payloads.echo, "--memory", "16M", "--no-reboot")
     machine.serial.expect("ready")
-    machine.serial.send("r")
+    machine.serial.send("R")
     assert machine.qmp.event("SHUTDOWN")["data"] == {"guest": True, "reason": "guest-reset"}
     assert machine.wait() == 0
 
@@ -153,7 +153,8 @@ def test_query_machine_tells_the_document(payloads, vole):
 def test_query_block(payloads, vole, folder):
     disk = folder / "disk.img"
     disk.write_bytes(bytes(1 << 20))
-    machine = vole("--flat", payloads.spin, "--disk", f"{disk},readonly=on,id=data")
+    machine = vole("--kernel", payloads.echo, "--memory", "16M",
+                   "--disk", f"{disk},readonly=on,id=data")
     (block,) = machine.qmp.execute("query-block")
     assert block["device"] == "data"
     inserted = block["inserted"]

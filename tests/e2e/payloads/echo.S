@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A whole guest in a page, entered by PVH, for tests of everything around a guest: it greets on
- * the serial port and echoes what it reads there. "q" switches the machine off, "r" resets it, "t"
+ * the serial port and echoes what it reads there. "Q" switches the machine off, "R" resets it, "T"
  * gives it a triple fault. It runs on any KVM, also where Linux does not.
  */
     .section .note.pvh, "a", @note
@@ -34,11 +34,11 @@ loop:
     jz loop
     mov $SERIAL, %dx
     in %dx, %al
-    cmp $'q', %al
+    cmp $'Q', %al
     je off
-    cmp $'r', %al
+    cmp $'R', %al
     je reset
-    cmp $'t', %al
+    cmp $'T', %al
     je fault
     call put
     jmp loop

@@ -89,6 +89,6 @@ class Shell:
         """(exit status, output)"""
         self.count += 1
         mark = f"mark-{self.count}"
-        self.console.send(f"{{ {command}\n}} 2>&1; echo; echo {mark}-$?-\n")
+        self.console.send(f"{{ {command}\n}} 2>&1; status=$?; echo; echo {mark}-$status-\n")
         match = self.console.expect(rf"(?s)(.*?)\r?\n{mark}-(\d+)-\r?\n", timeout)
         return int(match[2]), match[1].replace("\r\n", "\n").strip()

@@ -18,23 +18,23 @@ libvirt.registerErrorHandler(lambda *_: None, None)
 
 
 class Virtvoled:
-    """`virtvoled --root FOLDER`, or with `root` None the daemon of this whole system."""
+    """A daemon that keeps everything below `folder`, or, if `whole_system`, the daemon of this
+    machine, at the places where unmodified clients look without being told."""
 
-    def __init__(self, root, *options):
-        self.root = Path(root) if root else None
-        self.options = list(options) if options else ["--system"]
+    def __init__(self, folder, whole_system=False):
         self.process = None
-        self.socket = (self.root or Path("/")) / "run/libvirt/virtvoled-sock"
+        self.options = ["--system"]
+        self.root = Path("/") if whole_system else Path(folder) / "root"
         self.uri = "vole:///system"
-        if root:
-            self.root.mkdir(parents=True, exist_ok=True)
-            self.uri = f"vole+unix:///system?socket={self.socket}"
-            self.options += ["--root", str(root)]
-        self.log = Path(f"{self.root}.log") if root else Path("/tmp/virtvoled-e2e.log")
+        if not whole_system:
+            self.root.mkdir()
+            self.uri += f"?socket={self.root}/run/libvirt/virtvoled-sock"
+            self.options += ["--root", str(self.root)]
+        self.folder = Path(folder)
+        self.log = self.folder / "virtvoled.log"
 
     def start(self):
-        """Returns when it serves, which it tells by going into the background; its process
-        is ours to end nevertheless, so it stays in the foreground here and is asked."""
+        """Returns when it serves. It stays in the foreground, so that it is ours to end."""
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([program("virtvoled"), *self.options],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -70,7 +70,7 @@ class Virtvoled:
         return libvirt.open(self.uri)
 
     def virsh_argv(self, *arguments):
-        return ["virsh", "-q", "-c", self.uri, *map(str, arguments)]
+        return ["virsh", "-c", self.uri, *map(str, arguments)]
 
     def virsh(self, *arguments):
         """What virsh prints; it must succeed."""
@@ -91,10 +91,49 @@ class Virtvoled:
         return pexpect.spawn(argv[0], argv[1:], encoding="utf-8", codec_errors="replace",
                              timeout=SHORT, env={**os.environ, "LC_ALL": "C.UTF-8"})
 
-    def vole_pids(self):
-        """The pids of the domains' VMMs, by what their monitors' folder has open."""
-        return sorted(int(path.read_text()) for path in self.run_dir.glob("*.pid"))
+    def vmm_pids(self):
+        """The VMMs that run, whoever is their parent by now."""
+        wanted = os.path.realpath(program("vole"))
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if os.readlink(entry / "exe") == wanted:
+                    found.append(int(entry.name))
+        return sorted(found)
 
-    @property
-    def run_dir(self):
-        return (self.root or Path("/")) / "run/libvirt/vole"
+    def define(self, name, **parts):
+        """Defines a domain from domain_xml()'s parts; returns its XML."""
+        xml = domain_xml(name, **parts)
+        path = self.folder / f"{name}.xml"
+        path.write_text(xml, encoding="utf-8")
+        self.virsh("define", path)
+        return xml
+
+    def console(self, name):
+        """`virsh console`, connected; a pexpect child."""
+        child = self.virsh_terminal("console", name)
+        child.expect("Escape character is")
+        child.expect("\n")
+        return child
+
+
+def domain_xml(name, kernel, memory_mib=32, vcpus=1, initrd=None, cmdline=None, devices="",
+               more=""):
+    boot = f"<kernel>{kernel}</kernel>"
+    if initrd:
+        boot += f"<initrd>{initrd}</initrd>"
+    if cmdline:
+        boot += f"<cmdline>{cmdline}</cmdline>"
+    return f"""<domain type='kvm'>
+  <name>{name}</name>
+  <memory unit='MiB'>{memory_mib}</memory>
+  <vcpu>{vcpus}</vcpu>
+  <os><type arch='x86_64'>hvm</type>{boot}</os>
+  {more}
+  <devices>
+    {devices}
+    <serial type='pty'/>
+    <console type='pty'/>
+  </devices>
+</domain>
+"""

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The whole way: an unmodified Debian, in a microVM that an unmodified virsh defined, started and
+opened the console of, on vole:///system without any option."""
+
+import signal
+import subprocess
+
+import pytest
+
+from support.guest import PASSWORD
+from support.wait import BOOT, SHORT, Deadline
+
+pytestmark = pytest.mark.guest
+
+MAC = "52:54:00:65:43:21"
+
+
+@pytest.fixture
+def daemon(system_virtvoled):
+    return system_virtvoled
+
+
+@pytest.fixture
+def bridge():
+    name = "vole-e2e-br"
+    subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
+    subprocess.run(["ip", "address", "add", "192.0.2.1/24", "dev", name], check=True)
+    subprocess.run(["ip", "link", "set", name, "up"], check=True)
+    yield name
+    subprocess.run(["ip", "link", "delete", name], check=True)
+
+
+@pytest.fixture
+def debian_domain(daemon, image, disk, bridge):
+    daemon.define(
+        "debian", kernel=image.kernel, initrd=image.initrd, memory_mib=512, vcpus=2,
+        cmdline="console=ttyS0 root=/dev/vda quiet",
+        devices=f"""
+            <disk type='file' device='disk'><driver name='vole' type='raw'/>
+              <source file='{disk}'/><target dev='vda' bus='virtio'/></disk>
+            <interface type='bridge'><mac address='{MAC}'/><source bridge='{bridge}'/>
+              <model type='virtio'/></interface>
+            <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>""")
+    return daemon
+
+
+def login(child):
+    child.expect("login: ", timeout=BOOT)
+    child.send("root\r")
+    child.expect("Password: ", timeout=SHORT)
+    child.send(f"{PASSWORD}\r")
+    child.expect("# ", timeout=BOOT)
+    # The terminal's own echo and the shell's line editing are not what is tested.
+    child.send("exec sh\r")
+    child.expect("# ", timeout=SHORT)
+    child.send("stty -echo; PS1=; printf 'qui%s\\n' et\r")
+    child.expect("quiet\r\n", timeout=SHORT)
+
+
+def run(child, command):
+    child.send(f"{command}; printf '<%s>\\n' done\r")
+    child.expect("(?s)(.*)<done>\r\n", timeout=SHORT * 4)
+    return child.match[1].strip()
+
+
+def wait_for_state(daemon, wanted):
+    deadline = Deadline(BOOT)
+    while (current := daemon.virsh("domstate", "debian")) != wanted:
+        assert not deadline.passed(), f"debian is {current}, not {wanted}"
+
+
+def test_debian_from_define_to_undefine(debian_domain):
+    daemon = debian_domain
+    daemon.virsh("start", "debian")
+    assert "running" in daemon.virsh("list", "--all")
+    console = daemon.console("debian")
+    login(console)
+
+    assert run(console, "nproc") == "2"
+    assert 440 < int(run(console, "free -m | awk '/^Mem:/ {print $2}'")) <= 512
+    assert run(console, "lsblk --noheadings --nodeps --output NAME,SIZE /dev/vda").split() == [
+        "vda", "1G"]
+    assert MAC in run(console, "ip -o link")
+    run(console, "d=$(ls /sys/class/net | grep -v lo); "
+                 "ip address add 192.0.2.2/24 dev $d; ip link set $d up")
+    subprocess.run(["ping", "-c", "3", "-W", "20", "192.0.2.2"], check=True)
+
+    # suspend stops it, resume lets it go on
+    daemon.virsh("suspend", "debian")
+    assert daemon.virsh("domstate", "debian") == "paused"
+    assert subprocess.run(["ping", "-c", "1", "-W", "2", "192.0.2.2"], check=False,
+                          stdout=subprocess.DEVNULL).returncode != 0
+    daemon.virsh("resume", "debian")
+    subprocess.run(["ping", "-c", "1", "-W", "20", "192.0.2.2"], check=True)
+
+    # the daemon dies and comes back: the same VMM, the same guest, the console again
+    (pid,) = daemon.vmm_pids()
+    run(console, "echo before >/run/note")
+    daemon.stop(signal.SIGKILL)
+    console.wait()
+    daemon.start()
+    assert "running" in daemon.virsh("list", "--all")
+    assert daemon.vmm_pids() == [pid]
+    console = daemon.console("debian")
+    assert run(console, "cat /run/note") == "before"
+
+    # the guest's own reboot comes back in the same VMM
+    console.send("reboot\r")
+    login(console)
+    assert daemon.vmm_pids() == [pid]
+    assert run(console, "cat /run/note 2>/dev/null") == ""
+
+    # virsh reboot comes back as well, and keeps the console
+    daemon.virsh("reboot", "debian")
+    login(console)
+    assert daemon.virsh("domstate", "debian") == "running"
+
+    # the guest's own poweroff
+    console.send("poweroff\r")
+    wait_for_state(daemon, "shut off")
+    console.wait()
+    assert daemon.virsh("domstate", "--reason", "debian") == "shut off (shutdown)"
+    daemon.virsh("undefine", "debian")
+    assert daemon.virsh("list", "--all", "--name") == ""
+
+
+def test_shutdown_asks_the_guest(debian_domain):
+    daemon = debian_domain
+    daemon.virsh("start", "debian")
+    console = daemon.console("debian")
+    login(console)
+    daemon.virsh("shutdown", "debian")
+    wait_for_state(daemon, "shut off")
+    console.wait()
+    assert daemon.virsh("domstate", "--reason", "debian") == "shut off (shutdown)"
+
+
+def test_destroy_of_a_booting_guest(debian_domain):
+    daemon = debian_domain
+    daemon.virsh("start", "debian")
+    daemon.virsh("destroy", "debian")
+    assert daemon.virsh("domstate", "debian") == "shut off"
+    assert daemon.vmm_pids() == []
