@@ -30,8 +30,9 @@
 #define DOMAIN_MAX_VCPUS    254
 #define DOMAIN_MAX_DISKS    16
 #define DOMAIN_MAX_NETS     16
-#define DOMAIN_MAX_CONSOLES 4           /* virtio consoles */
-#define DOMAIN_MIN_MEMORY   (16 * 1024) /* KiB */
+#define DOMAIN_MAX_CONSOLES 4                    /* virtio consoles */
+#define DOMAIN_MIN_MEMORY   (UINT64_C(16) << 10) /* KiB */
+#define DOMAIN_MAX_MEMORY   (UINT64_C(16) << 30)
 
 /* A value that the XML may also leave open. */
 enum domain_switch { DOMAIN_SWITCH_ABSENT = 0, DOMAIN_SWITCH_ON, DOMAIN_SWITCH_OFF };
@@ -50,13 +51,10 @@ enum domain_cpu_check {
     DOMAIN_CPU_CHECK_FULL,
 };
 
-enum domain_clock { DOMAIN_CLOCK_UTC = 0, DOMAIN_CLOCK_LOCALTIME };
-
 /* What becomes of the domain after an event; numbers are virDomainLifecycleAction. */
 enum domain_action {
     DOMAIN_ACTION_DESTROY = 0,
     DOMAIN_ACTION_RESTART = 1,
-    DOMAIN_ACTION_PRESERVE = 3,
 };
 
 enum domain_boot_device {
@@ -175,10 +173,9 @@ struct domain_def {
     enum domain_cpu_mode cpu_mode;
     enum domain_cpu_check cpu_check;   /* kept: the host's own CPU passes every check */
     enum domain_switch cpu_migratable; /* host-passthrough and maximum only */
-    enum domain_clock clock;
-    bool hpet_absent;               /* <timer name='hpet' present='no'/> was given */
-    enum domain_action on_poweroff; /* DESTROY */
-    enum domain_action on_reboot;   /* RESTART or DESTROY */
+    bool hpet_absent;                  /* <timer name='hpet' present='no'/> was given */
+    enum domain_action on_poweroff;
+    enum domain_action on_reboot;
     enum domain_action on_crash;
     enum domain_switch suspend_to_mem; /* <pm>; only OFF can be given */
     enum domain_switch suspend_to_disk;
@@ -189,7 +186,7 @@ struct domain_def {
     GPtrArray *serials;  /* of struct domain_serial; at most one */
     GPtrArray *consoles; /* of struct domain_console: virtio consoles only */
     GPtrArray *rngs;     /* of struct domain_rng; at most one */
-    bool usb_none;       /* <controller type='usb' model='none'/> was given */
+    bool usb_none;       /* <controller type='usb' model='none'/> was given: true of any microVM */
     bool seclabel_none;  /* <seclabel type='none'/> was given */
 };
 

@@ -10,7 +10,6 @@
 
 static bool read_disk_driver(xmlNode *node, void *target, GError **error)
 {
-    static const struct xml_value formats[] = {{"raw", 0}, {}};
     static const struct xml_value discards[] = {
         {"ignore", true},
         {"unmap", 0, "a disk does not pass discard on"},
@@ -20,15 +19,13 @@ static bool read_disk_driver(xmlNode *node, void *target, GError **error)
     g_autofree char *name = xml_attribute(node, "name");
     g_autofree char *type = xml_attribute(node, "type");
     int cache = DOMAIN_DISK_CACHE_ABSENT;
-    int format = 0;
     int discard = false;
 
     if (name && strcmp(name, "qemu") != 0)
         return xml_refuse_attribute(error, node, "name", "the driver's name is 'qemu' or absent");
     if (type && strcmp(type, "raw") != 0)
         return xml_refuse_attribute(error, node, "type", "disk images are raw");
-    if (!xml_enum_attribute(node, "type", formats, &format, error) ||
-        !xml_enum_attribute(node, "cache", domain_cache_values, &cache, error) ||
+    if (!xml_enum_attribute(node, "cache", domain_cache_values, &cache, error) ||
         !xml_enum_attribute(node, "discard", discards, &discard, error))
         return false;
     parser->disk->driver_name = g_steal_pointer(&name);

@@ -99,7 +99,7 @@ static void format_cpu(struct format *f, const domain_def *def)
 
 static void format_clock(struct format *f, const domain_def *def)
 {
-    const char *offset = xml_value_name(domain_clock_values, (int)def->clock);
+    const char *offset = xml_value_name(domain_clock_values, 0);
 
     if (!def->hpet_absent) {
         xml_empty(&f->w, "clock", "offset", offset, NULL);

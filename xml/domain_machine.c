@@ -10,18 +10,19 @@ static bool read_os_type(xmlNode *node, void *target, GError **error)
     domain_def *def = target;
     g_autofree char *type = xml_text(node);
 
-    def->os.arch = xml_attribute(node, "arch");
-    def->os.machine = xml_attribute(node, "machine");
-    if (!type) {
-        libvirt_error_set(error, VIR_ERR_XML_ERROR, "an os <type> must be specified");
-        return false;
-    }
+    g_autofree char *arch = xml_attribute(node, "arch");
+    g_autofree char *machine = xml_attribute(node, "machine");
+
+    if (!type)
+        return true; /* as if it was not there */
     if (strcmp(type, "hvm") != 0)
         return xml_refuse(error, node, "the OS type must be 'hvm'");
-    if (def->os.arch && strcmp(def->os.arch, VOLE_ARCH) != 0)
+    if (arch && strcmp(arch, VOLE_ARCH) != 0)
         return xml_refuse_attribute(error, node, "arch", "machines here are " VOLE_ARCH);
-    if (def->os.machine && strcmp(def->os.machine, DOMAIN_MACHINE) != 0)
+    if (machine && strcmp(machine, DOMAIN_MACHINE) != 0)
         return xml_refuse_attribute(error, node, "machine", "the only machine is " DOMAIN_MACHINE);
+    def->os.arch = arch ? g_steal_pointer(&arch) : g_strdup(VOLE_ARCH);
+    def->os.machine = machine ? g_steal_pointer(&machine) : g_strdup(DOMAIN_MACHINE);
     return true;
 }
 
@@ -80,6 +81,10 @@ bool domain_read_os(xmlNode *node, void *target, GError **error)
 
     if (!xml_read_children(node, os_elements, def, error))
         return false;
+    if (!def->os.arch) {
+        libvirt_error_set(error, VIR_ERR_XML_ERROR, "an os <type> must be specified");
+        return false;
+    }
     if (!def->os.kernel)
         return xml_refuse(error, node, "there is no <kernel>: " DOMAIN_NO_FIRMWARE);
     return true;
@@ -172,35 +177,33 @@ bool domain_read_cpu(xmlNode *node, void *target, GError **error)
     return true;
 }
 
-/* Timers that a microVM lacks may be told to be absent; the others are KVM's and stay as they are.
- */
+/* That there is no HPET may be said, being true; the timers that there are stay as KVM has them. */
 static bool read_timer(xmlNode *node, void *target, GError **error)
 {
     domain_def *def = target;
     g_autofree char *name = xml_attribute(node, "name");
     int present = DOMAIN_SWITCH_ON;
 
+    if (!name || strcmp(name, "hpet") != 0)
+        return xml_refuse_attribute(error, node, "name", "timers cannot be configured");
     if (!xml_enum_attribute(node, "present", domain_yes_no_values, &present, error))
         return false;
-    if (!name || strcmp(name, "hpet") != 0 || present != DOMAIN_SWITCH_OFF)
-        return xml_refuse_attribute(error, node, "name", "timers cannot be configured");
+    if (present != DOMAIN_SWITCH_OFF)
+        return xml_refuse_attribute(error, node, "name", "a microVM has no HPET");
     def->hpet_absent = true;
     return true;
 }
 
 static const struct xml_element clock_elements[] = {
-    {"timer", "name present", 0, read_timer},
+    {"timer", "name present track tickpolicy frequency mode", 0, read_timer},
     {},
 };
 
 bool domain_read_clock(xmlNode *node, void *target, GError **error)
 {
     domain_def *def = ((struct domain_parser *)target)->def;
-    int clock = DOMAIN_CLOCK_UTC;
+    int utc;
 
-    if (!xml_enum_attribute(node, "offset", domain_clock_values, &clock, error) ||
-        !xml_read_children(node, clock_elements, def, error))
-        return false;
-    def->clock = (enum domain_clock)clock;
-    return true;
+    return xml_enum_attribute(node, "offset", domain_clock_values, &utc, error) &&
+           xml_read_children(node, clock_elements, def, error);
 }

@@ -73,11 +73,15 @@ static bool read_net_target(xmlNode *node, void *target, GError **error)
     if (managed != DOMAIN_SWITCH_ABSENT && net->type != DOMAIN_NET_ETHERNET)
         return xml_invalid(error, node, "managed is an attribute of ethernet interfaces");
     net->managed = (enum domain_switch)managed;
+    if (!dev && managed != DOMAIN_SWITCH_ABSENT)
+        return xml_invalid(error, node, "managed is said of the tap in 'dev', which is missing");
     if (dev && !check_ifname(node, "dev", dev, error))
         return false;
     net->target = g_steal_pointer(&dev);
-    if (!parser->live && net->target && !domain_net_target_is_users(net))
+    if (!parser->live && net->target && !domain_net_target_is_users(net)) {
         g_clear_pointer(&net->target, g_free);
+        net->managed = DOMAIN_SWITCH_ABSENT;
+    }
     return true;
 }
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * <domain>: its table of children, and those of them that are small. The machine itself (<os>,
- * <cpu>
- * ...) is in domain_machine.c, <devices> in domain_devices.c. Each level is one table: what is
+ * <domain>: its table of children, and those of them that are small. The machine itself, <os> to
+ * <clock>, is in domain_machine.c, <devices> in domain_devices.c. Each level is one table: what is
  * read, and what is refused with which reason. When all has been read, finish() fills in defaults
  * and checks what concerns several elements at once.
  */
@@ -22,6 +21,14 @@ static bool read_name(xmlNode *node, void *target, GError **error)
     return true;
 }
 
+static bool has_control_character(const char *text)
+{
+    for (; *text; text++)
+        if (g_ascii_iscntrl(*text))
+            return true;
+    return false;
+}
+
 static bool check_name(const char *name, GError **error)
 {
     if (!name) {
@@ -32,8 +39,8 @@ static bool check_name(const char *name, GError **error)
         libvirt_error_set(error, VIR_ERR_XML_ERROR, "name is longer than %d bytes", NAME_MAX_BYTES);
         return false;
     }
-    if (strchr(name, '\n')) {
-        libvirt_error_set(error, VIR_ERR_XML_DETAIL, "invalid char in name: a newline");
+    if (has_control_character(name)) {
+        libvirt_error_set(error, VIR_ERR_XML_ERROR, "name has a control character in it");
         return false;
     }
     if (strchr(name, '/')) {
@@ -212,8 +219,15 @@ static bool check_memory(domain_def *def, GError **error)
     if (def->memory_kib < DOMAIN_MIN_MEMORY) {
         libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
                           "<memory>: %" G_GUINT64_FORMAT " KiB are too little; a kernel needs at "
-                          "least %d KiB",
+                          "least %" G_GUINT64_FORMAT " KiB",
                           def->memory_kib, DOMAIN_MIN_MEMORY);
+        return false;
+    }
+    if (def->memory_kib > DOMAIN_MAX_MEMORY) {
+        libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                          "<memory>: %" G_GUINT64_FORMAT " KiB are too much; a microVM has at most "
+                          "%" G_GUINT64_FORMAT " KiB",
+                          def->memory_kib, DOMAIN_MAX_MEMORY);
         return false;
     }
     if (def->current_memory_kib == 0 || def->current_memory_kib > def->memory_kib)
@@ -413,14 +427,10 @@ static bool finish(struct domain_parser *parser, GError **error)
 
     if (!check_name(def->name, error))
         return false;
-    if (!def->os.kernel) {
+    if (!def->os.kernel) { /* there was no <os> at all */
         libvirt_error_set(error, VIR_ERR_XML_ERROR, "an os <type> must be specified");
         return false;
     }
-    if (!def->os.arch)
-        def->os.arch = g_strdup(VOLE_ARCH);
-    if (!def->os.machine)
-        def->os.machine = g_strdup(DOMAIN_MACHINE);
     if (!parser->has_uuid)
         domain_uuid_generate(def->uuid);
     return check_memory(def, error) && check_vcpus(def, error) && domain_check_devices(def, error);

@@ -7,7 +7,6 @@
 
 G_STATIC_ASSERT((int)DOMAIN_ACTION_DESTROY == (int)VIR_DOMAIN_LIFECYCLE_ACTION_DESTROY);
 G_STATIC_ASSERT((int)DOMAIN_ACTION_RESTART == (int)VIR_DOMAIN_LIFECYCLE_ACTION_RESTART);
-G_STATIC_ASSERT((int)DOMAIN_ACTION_PRESERVE == (int)VIR_DOMAIN_LIFECYCLE_ACTION_PRESERVE);
 
 const struct xml_value domain_switch_values[] = {
     {"on", DOMAIN_SWITCH_ON},
@@ -44,31 +43,33 @@ const struct xml_value domain_cpu_check_values[] = {
     {},
 };
 
+#define ONLY_UTC "the guest's clock is the host's, in UTC"
+
 const struct xml_value domain_clock_values[] = {
-    {"utc", DOMAIN_CLOCK_UTC},
-    {"localtime", DOMAIN_CLOCK_LOCALTIME},
-    {"timezone", 0, "a clock is utc or localtime"},
-    {"variable", 0, "a clock is utc or localtime"},
-    {"absolute", 0, "a clock is utc or localtime"},
+    {"utc", 0},
+    {"localtime", 0, ONLY_UTC},
+    {"timezone", 0, ONLY_UTC},
+    {"variable", 0, ONLY_UTC},
+    {"absolute", 0, ONLY_UTC},
     {},
 };
 
-#define ONLY_DESTROY "a guest that powers off can only be destroyed"
-#define NO_RENAME    "a domain cannot restart under another name"
-#define NO_DUMP      "there are no core dumps of a guest"
+#define NO_PRESERVE "of a machine that has ended nothing is left that could be kept"
+#define NO_RENAME   "a domain cannot restart under another name"
+#define NO_DUMP     "there are no core dumps of a guest"
 
 const struct xml_value domain_poweroff_values[] = {
     {"destroy", DOMAIN_ACTION_DESTROY},
-    {"restart", 0, ONLY_DESTROY},
-    {"preserve", 0, ONLY_DESTROY},
-    {"rename-restart", 0, ONLY_DESTROY},
+    {"restart", DOMAIN_ACTION_RESTART},
+    {"preserve", 0, NO_PRESERVE},
+    {"rename-restart", 0, NO_RENAME},
     {},
 };
 
 const struct xml_value domain_reboot_values[] = {
     {"destroy", DOMAIN_ACTION_DESTROY},
     {"restart", DOMAIN_ACTION_RESTART},
-    {"preserve", 0, "a guest that reboots is restarted or destroyed"},
+    {"preserve", 0, NO_PRESERVE},
     {"rename-restart", 0, NO_RENAME},
     {},
 };
@@ -76,7 +77,7 @@ const struct xml_value domain_reboot_values[] = {
 const struct xml_value domain_crash_values[] = {
     {"destroy", DOMAIN_ACTION_DESTROY},
     {"restart", DOMAIN_ACTION_RESTART},
-    {"preserve", DOMAIN_ACTION_PRESERVE},
+    {"preserve", 0, NO_PRESERVE},
     {"rename-restart", 0, NO_RENAME},
     {"coredump-destroy", 0, NO_DUMP},
     {"coredump-restart", 0, NO_DUMP},

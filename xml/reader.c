@@ -2,7 +2,9 @@
 /*
  * How the limits work: libxml2 tells of each node through SAX callbacks before it becomes part of
  * the tree. Those of them that make nodes are wrapped to count first and to stop the parser when
- * the text asks for too much, so memory is bounded by the limits and not by the sender.
+ * the text asks for too much, so memory is bounded by the limits and not by the sender. Only an
+ * element's attributes are gathered, and each compared with all others, before the callback can
+ * count them; so there is a bound on '=' in the text as well.
  */
 #include "xml/reader.h"
 
@@ -11,7 +13,11 @@
 #include <libxml/parserInternals.h>
 #include <string.h>
 
-#define QUOTED_VALUE_MAX 64 /* how much of somebody's text an error message repeats */
+/* How much of somebody's text an error message repeats. */
+#define QUOTED_VALUE_MAX   64
+#define PARSER_MESSAGE_MAX 256
+
+#define TOO_MANY_NODES "there are too many elements and attributes"
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlParserCtxt, xmlFreeParserCtxt)
 
@@ -21,6 +27,20 @@ struct limits {
     const char *exceeded; /* what is wrong, or NULL */
     int line;
 };
+
+static char *cut(const char *text, glong max)
+{
+    if (g_utf8_strlen(text, -1) <= max)
+        return g_strdup(text);
+    g_autofree char *head = g_utf8_substring(text, 0, max);
+
+    return g_strconcat(head, "...", NULL);
+}
+
+char *xml_excerpt(const char *text)
+{
+    return cut(text, QUOTED_VALUE_MAX);
+}
 
 static void stop(xmlParserCtxt *ctxt, const char *what)
 {
@@ -39,7 +59,7 @@ static bool count_nodes(xmlParserCtxt *ctxt, unsigned n)
 
     limits->nodes += n;
     if (limits->nodes > XML_MAX_NODES)
-        stop(ctxt, "there are too many elements and attributes");
+        stop(ctxt, TOO_MANY_NODES);
     return !limits->exceeded;
 }
 
@@ -101,19 +121,37 @@ static void set_parser_error(GError **error, const char *label, xmlParserCtxt *c
         libvirt_error_set(error, VIR_ERR_XML_ERROR, "failed to parse xml document '%s'", label);
         return;
     }
-    g_autofree char *message = g_strchomp(g_strdup(last->message));
+    /* It may have several lines, and repeats what the sender wrote. */
+    g_autofree char *valid = g_utf8_make_valid(last->message, -1);
+    g_autofree char *line = g_strdelimit(g_strchomp(g_steal_pointer(&valid)), "\r\n", ' ');
+    g_autofree char *message = cut(line, PARSER_MESSAGE_MAX);
 
     libvirt_error_set(error, VIR_ERR_XML_DETAIL, "%s:%d: %s", label, last->line, message);
+}
+
+static bool check_text(const char *text, gsize len, const char *label, GError **error)
+{
+    unsigned signs = 0;
+
+    if (len > XML_MAX_BYTES) {
+        libvirt_error_set(error, VIR_ERR_XML_ERROR, "%s: more than %d bytes", label, XML_MAX_BYTES);
+        return false;
+    }
+    for (gsize i = 0; i < len; i++)
+        signs += text[i] == '=';
+    if (signs > XML_MAX_NODES) {
+        libvirt_error_set(error, VIR_ERR_XML_ERROR, "%s: " TOO_MANY_NODES, label);
+        return false;
+    }
+    return true;
 }
 
 xmlDoc *xml_document_parse(const char *text, gsize len, const char *label, GError **error)
 {
     struct limits limits = {0};
 
-    if (len > XML_MAX_BYTES) {
-        libvirt_error_set(error, VIR_ERR_XML_ERROR, "%s: more than %d bytes", label, XML_MAX_BYTES);
+    if (!check_text(text, len, label, error))
         return NULL;
-    }
     g_autoptr(xmlParserCtxt) ctxt = xmlNewParserCtxt();
 
     if (!ctxt) {
@@ -145,30 +183,32 @@ xmlDoc *xml_document_parse(const char *text, gsize len, const char *label, GErro
         libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR, "missing root element");
         return NULL;
     }
+    /* What is written out of the tree must not depend on the encoding that it was read from. */
+    xmlFree((xmlChar *)doc->encoding);
+    doc->encoding = xmlStrdup(BAD_CAST "UTF-8");
     return g_steal_pointer(&doc);
 }
 
-/* Cut to a length that fits in a message, between characters. */
-char *xml_excerpt(const char *text)
+static char *qualified_name(const xmlNs *ns, const xmlChar *name)
 {
-    if (g_utf8_strlen(text, -1) <= QUOTED_VALUE_MAX)
-        return g_strdup(text);
-    g_autofree char *head = g_utf8_substring(text, 0, QUOTED_VALUE_MAX);
+    const char *prefix = ns && ns->prefix ? (const char *)ns->prefix : NULL;
+    g_autofree char *full =
+        g_strconcat(prefix ? prefix : "", prefix ? ":" : "", (const char *)name, NULL);
 
-    return g_strconcat(head, "...", NULL);
+    return xml_excerpt(full);
 }
 
 static void append_tag(GString *out, xmlNode *node, const char *attribute)
 {
-    g_string_append_c(out, '<');
-    if (node->ns && node->ns->prefix)
-        g_string_append_printf(out, "%s:", (const char *)node->ns->prefix);
-    g_string_append(out, (const char *)node->name);
+    g_autofree char *name = qualified_name(node->ns, node->name);
+
+    g_string_append_printf(out, "<%s", name);
     if (attribute) {
         g_autofree char *value = xml_attribute(node, attribute);
         g_autofree char *shown = xml_excerpt(value ? value : "");
+        g_autofree char *shown_name = xml_excerpt(attribute);
 
-        g_string_append_printf(out, " %s='%s'", attribute, shown);
+        g_string_append_printf(out, " %s='%s'", shown_name, shown);
     }
     g_string_append_c(out, '>');
 }
@@ -251,13 +291,13 @@ bool xml_check_attributes(xmlNode *node, const char *attributes, GError **error)
 {
     for (xmlAttr *attr = node->properties; attr; attr = attr->next) {
         const char *name = (const char *)attr->name;
+        g_autofree char *shown = qualified_name(attr->ns, attr->name);
 
         if (attr->ns)
-            return xml_refuse(error, node, "attribute '%s:%s' is not understood",
-                              attr->ns->prefix ? (const char *)attr->ns->prefix : "", name);
+            return xml_refuse(error, node, "attribute '%s' is not understood", shown);
         if (!is_word_of(name, attributes))
             return xml_refuse_attribute(error, node, name, "attribute '%s' is not understood",
-                                        name);
+                                        shown);
     }
     return true;
 }
