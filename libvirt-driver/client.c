@@ -14,11 +14,11 @@
 
 #define READ_CHUNK 65536
 /* Nothing is read from a client that leaves this many bytes of replies lying. */
-#define BACKLOG_STOP_READING (1024 * 1024)
+#define BACKLOG_STOP_READING ((gsize)1024 * 1024)
 /* A client with this many unread bytes gets no further event. */
-#define BACKLOG_DROP (16 * 1024 * 1024)
+#define BACKLOG_DROP ((gsize)16 * 1024 * 1024)
 /* Consoles pause at this many bytes, so that one busy guest does not delay replies. */
-#define BACKLOG_STOP_STREAMS (2 * RPC_STREAM_DATA_MAX)
+#define BACKLOG_STOP_STREAMS ((gsize)2 * RPC_STREAM_DATA_MAX)
 
 struct client_source {
     GSource source;

@@ -11,7 +11,7 @@ bool api_node_get_info(struct call *call, const wire_none *in, wire_node_info *o
     const struct host_caps *caps = &host->caps;
 
     for (gsize i = 0; caps->arch[i] && i < G_N_ELEMENTS(out->model) - 1; i++)
-        out->model[i] = caps->arch[i];
+        out->model[i] = (guint8)caps->arch[i];
     out->memory = host->memory_kib;
     out->cpus = (int)host->online_cpus;
     out->mhz = (int)host->mhz;
@@ -98,11 +98,11 @@ bool api_node_get_security_model(struct call *call, const wire_none *in, wire_se
     out->model.model_len = sizeof(model);
     out->model.model_val = g_new(int, sizeof(model));
     for (gsize i = 0; i < sizeof(model); i++)
-        out->model.model_val[i] = model[i];
+        out->model.model_val[i] = (guint8)model[i];
     out->doi.doi_len = sizeof(doi);
     out->doi.doi_val = g_new(int, sizeof(doi));
     for (gsize i = 0; i < sizeof(doi); i++)
-        out->doi.doi_val[i] = doi[i];
+        out->doi.doi_val[i] = (guint8)doi[i];
     return true;
 }
 

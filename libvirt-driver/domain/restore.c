@@ -169,8 +169,6 @@ static void end_stray(gpointer data, struct daemon *daemon)
             !monitor_execute(stray->monitor, "quit", NULL, STRAY_TIMEOUT_MS, NULL, &error))
             g_warning("'%s': %s", path, error->message);
         monitor_close(stray->monitor);
-    } else {
-        stray_unref(stray); /* the main thread's part */
     }
     unlink(path);
     stray_unref(stray);

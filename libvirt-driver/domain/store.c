@@ -11,7 +11,7 @@
 
 #define STATUS_VERSION 1
 /* Larger files are none of ours. */
-#define FILE_MAX_BYTES (16 * 1024 * 1024)
+#define FILE_MAX_BYTES ((gsize)16 * 1024 * 1024)
 
 static const char config_header[] =
     "<!--\n"

@@ -19,15 +19,15 @@
 
 static const struct rpc_procedure procedures[] = {
 #define PROCEDURE(num, NAME, in, out, fn, access, phase, pool) \
-    [num] = {                                                  \
-        .number = num,                                         \
+    [(num)] = {                                                \
+        .number = (num),                                       \
         .name = #NAME,                                         \
         .args = &rpc_shape_##in,                               \
         .ret = &rpc_shape_##out,                               \
         .handler = call_##NAME,                                \
-        .needs_write = access,                                 \
-        .needs_open = phase,                                   \
-        .quick = pool,                                         \
+        .needs_write = (access),                               \
+        .needs_open = (phase),                                 \
+        .quick = (pool),                                       \
     },
 #include "libvirt-driver/rpc/procedures.def"
 #undef PROCEDURE
@@ -124,12 +124,11 @@ static void run_handler(struct call *call, const struct rpc_procedure *procedure
     if (!rpc_payload_decode(packet, procedure->args, args)) {
         libvirt_error_set(&error, VIR_ERR_RPC, "Unable to decode message payload");
         reply_error(call, error);
-        return;
-    }
-    if (procedure->handler(call, args, ret, &error))
+    } else if (procedure->handler(call, args, ret, &error)) {
         reply_value(call, procedure->ret, ret);
-    else
+    } else {
         reply_error(call, error);
+    }
     rpc_value_clear(procedure->args, args);
     rpc_value_clear(procedure->ret, ret);
 }

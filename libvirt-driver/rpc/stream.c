@@ -8,7 +8,7 @@
 
 /* What a client may send before the other side has taken it: a guest that does not read its console
  * must cost the daemon no more than this. */
-#define STREAM_INPUT_MAX (1024 * 1024)
+#define STREAM_INPUT_MAX ((gsize)1024 * 1024)
 
 struct stream {
     struct client *client;

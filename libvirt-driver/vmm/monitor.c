@@ -210,25 +210,36 @@ static void source_finalize(GSource *source)
 
 static GSourceFuncs source_funcs = {.dispatch = source_dispatch, .finalize = source_finalize};
 
-struct monitor *monitor_connect(const char *path, monitor_event_fn event, gpointer opaque,
-                                GDestroyNotify release, GError **error)
+static int connect_to(const char *path, GError **error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct monitor_source *monitor_source;
-    struct monitor *monitor;
 
     if (g_strlcpy(address.sun_path, path, sizeof(address.sun_path)) >= sizeof(address.sun_path)) {
         libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR, "the monitor's path '%s' is too long",
                           path);
-        return NULL;
+        return -1;
     }
     if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
         libvirt_error_set_errno(error, errno, "failed to connect to monitor socket '%s'", path);
+        return -1;
+    }
+    return steal_fd(&fd);
+}
+
+struct monitor *monitor_connect(const char *path, monitor_event_fn event, gpointer opaque,
+                                GDestroyNotify release, GError **error)
+{
+    int fd = connect_to(path, error);
+    struct monitor_source *monitor_source;
+    struct monitor *monitor;
+
+    if (fd < 0) {
+        release(opaque);
         return NULL;
     }
     monitor = g_new0(struct monitor, 1);
-    monitor->fd = steal_fd(&fd);
+    monitor->fd = fd;
     monitor->event = event;
     monitor->opaque = opaque;
     monitor->line = g_byte_array_new();

@@ -20,8 +20,8 @@ typedef void (*monitor_event_fn)(gpointer opaque, const char *event, json_t *dat
 /*
  * Connects to the socket at `path`, which listens already; nothing is waited for. The monitor is
  * its owner's, `opaque`, and so is its memory: the owner must live as long as the main thread may
- * come here, so a reference to it is taken over, and release(opaque) is called some time after
- * monitor_close(). NULL with `error` set; the reference is then still the caller's.
+ * come here, so a reference to it is taken over in any case, and release(opaque) is called some
+ * time after monitor_close(), or before this returns NULL with `error` set.
  */
 struct monitor *monitor_connect(const char *path, monitor_event_fn event, gpointer opaque,
                                 GDestroyNotify release, GError **error);

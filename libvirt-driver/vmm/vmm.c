@@ -124,7 +124,6 @@ struct vmm *vmm_attach(pid_t pid, guint64 start_time, const char *monitor_path,
                                    (GDestroyNotify)vmm_unref, error);
     if (!vmm->monitor) {
         vmm_unref(vmm);
-        vmm_unref(vmm);
         return NULL;
     }
     vmm->watcher = g_unix_fd_source_new(vmm->pidfd, G_IO_IN);
