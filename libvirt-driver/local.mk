@@ -108,6 +108,7 @@ dist_check_SCRIPTS = tests/unit/test-virtvoled
 TESTS += tests/unit/test-virtvoled
 EXTRA_DIST += tests/unit/fake-vole
 
+EXTRA_DIST += tests/fuzz/corpus/fuzz-rpc
 if FUZZING
 noinst_PROGRAMS += tests/fuzz/fuzz-rpc
 endif
