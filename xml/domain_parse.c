@@ -243,8 +243,10 @@ static bool check_memory(domain_def *def, GError **error)
 
 bool domain_check_path(xmlNode *node, const char *path, GError **error)
 {
+    g_autofree char *shown = xml_excerpt(path);
+
     if (path[0] != '/')
-        return xml_refuse(error, node, "a path must be absolute");
+        return xml_refuse(error, node, "'%s': a path must be absolute", shown);
     if (strlen(path) >= 4096)
         return xml_refuse(error, node, "the path is too long");
     return true;

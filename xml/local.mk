@@ -20,3 +20,22 @@ xml_libxmldomain_a_SOURCES = \
 	xml/launch.c xml/launch.h \
 	xml/reader.c xml/reader.h \
 	xml/writer.c xml/writer.h
+
+# Unit tests: each is tests/unit/NAME.c; tests/golden holds the domains of test-xml-golden.
+xml_test_cppflags = $(AM_CPPFLAGS) -DTOP_SRCDIR='"$(top_srcdir)"'
+xml_test_ldadd = xml/libxmldomain.a $(GLIB_LIBS) $(LIBXML_LIBS) $(JANSSON_LIBS)
+xml_tests =
+
+xml_tests += tests/unit/test-xml-golden
+tests_unit_test_xml_golden_CPPFLAGS = $(xml_test_cppflags)
+tests_unit_test_xml_golden_CFLAGS = $(xml_libxmldomain_a_CFLAGS)
+tests_unit_test_xml_golden_LDADD = $(xml_test_ldadd)
+EXTRA_DIST += tests/golden
+
+xml_tests += tests/unit/test-xml-documents
+tests_unit_test_xml_documents_CPPFLAGS = $(xml_test_cppflags)
+tests_unit_test_xml_documents_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_xml_documents_LDADD = $(vmm_test_ldadd)
+
+check_PROGRAMS += $(xml_tests)
+TESTS += $(xml_tests)

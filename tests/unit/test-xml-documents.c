@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The two programs share nothing but the machine document: what the daemon's side writes
+ * (tests/golden/NAME.json, held to by test-xml-golden) is what the VMM's side reads.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "tests/unit/tap.h"
+#include "vmm/config.h"
+#include "vmm/util.h"
+
+#define GOLDEN_DIR     TOP_SRCDIR "/tests/golden"
+#define DOCUMENT_MAX   (64 * 1024)
+#define DOCUMENT_LEAST 20 /* as many files are there at the least */
+
+static bool is_document(const char *file)
+{
+    size_t len = strlen(file);
+
+    return len > 5 && strcmp(file + len - 5, ".json") == 0;
+}
+
+static void check_document(const char *file)
+{
+    static char text[DOCUMENT_MAX];
+    cleanup_free char *path = NULL;
+    struct config config;
+    struct error err = {0};
+    FILE *stream;
+    size_t len;
+
+    if (asprintf(&path, GOLDEN_DIR "/%s", file) < 0)
+        abort();
+    stream = fopen(path, "re");
+    if (!check(stream != NULL))
+        return;
+    len = fread(text, 1, sizeof(text), stream);
+    fclose(stream);
+    config_init(&config);
+    if (!check(config_parse_json(&config, text, len, &err) == 0) ||
+        !check(config_validate(&config, &err) == 0))
+        printf("# %s: %s\n", file, err.msg);
+    config_clear(&config);
+}
+
+static void test_documents(void)
+{
+    DIR *dir = opendir(GOLDEN_DIR);
+    unsigned count = 0;
+    const struct dirent *entry;
+
+    if (!check(dir != NULL))
+        return;
+    while ((entry = readdir(dir))) {
+        if (!is_document(entry->d_name))
+            continue;
+        check_document(entry->d_name);
+        count++;
+    }
+    closedir(dir);
+    check(count >= DOCUMENT_LEAST);
+}
+
+int main(void)
+{
+    return tap_run((struct tap_test[]){TAP(test_documents), {}});
+}
