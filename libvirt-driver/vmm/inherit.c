@@ -15,6 +15,7 @@
 struct inherit {
     GArray *fds;      /* the i-th is FIRST_FD + i in the child */
     GPtrArray *names; /* "fd:3" ... */
+    GPtrArray *whats;
 };
 
 struct inherit *inherit_new(void)
@@ -23,25 +24,53 @@ struct inherit *inherit_new(void)
 
     inherit->fds = g_array_new(FALSE, FALSE, sizeof(int));
     inherit->names = g_ptr_array_new_with_free_func(g_free);
+    inherit->whats = g_ptr_array_new_with_free_func(g_free);
     return inherit;
+}
+
+void inherit_close(struct inherit *inherit)
+{
+    for (guint i = 0; i < inherit->fds->len; i++)
+        close(g_array_index(inherit->fds, int, i));
+    g_array_set_size(inherit->fds, 0);
 }
 
 void inherit_free(struct inherit *inherit)
 {
-    for (guint i = 0; i < inherit->fds->len; i++)
-        close(g_array_index(inherit->fds, int, i));
+    inherit_close(inherit);
     g_array_unref(inherit->fds);
     g_ptr_array_unref(inherit->names);
+    g_ptr_array_unref(inherit->whats);
     g_free(inherit);
 }
 
-const char *inherit_add(struct inherit *inherit, int fd)
+const char *inherit_add(struct inherit *inherit, int fd, const char *what)
 {
     char *name = g_strdup_printf("fd:%u", FIRST_FD + inherit->fds->len);
 
     g_array_append_val(inherit->fds, fd);
     g_ptr_array_add(inherit->names, name);
+    g_ptr_array_add(inherit->whats, g_strdup(what ? what : name));
     return name;
+}
+
+char *inherit_translate(const struct inherit *inherit, const char *text)
+{
+    GString *out = g_string_new(NULL);
+
+    while (*text) {
+        const char *digits = g_str_has_prefix(text, "fd:") ? text + 3 : text;
+        char *end = (char *)(uintptr_t)digits;
+        guint64 number = digits > text ? g_ascii_strtoull(digits, &end, 10) : 0;
+
+        if (end > digits && number >= FIRST_FD && number - FIRST_FD < inherit->whats->len) {
+            g_string_append(out, g_ptr_array_index(inherit->whats, number - FIRST_FD));
+            text = end;
+        } else {
+            g_string_append_c(out, *text++);
+        }
+    }
+    return g_string_free(out, FALSE);
 }
 
 /*

@@ -13,13 +13,14 @@
 struct inherit;
 
 struct inherit *inherit_new(void);
-/* Closes this process's copies. */
+/* Closes this process's copies; the names stay. */
+void inherit_close(struct inherit *inherit);
 void inherit_free(struct inherit *inherit);
-typedef struct inherit scoped_inherit;
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(scoped_inherit, inherit_free)
 
-/* Takes over `fd`. The name is valid as long as `inherit`. */
-const char *inherit_add(struct inherit *inherit, int fd);
+/* Takes over `fd`; `what` is what a person knows it by. The name is valid as long as `inherit`. */
+const char *inherit_add(struct inherit *inherit, int fd, const char *what);
+/* A text of the child's with the descriptors it names called what a person knows them by. */
+char *inherit_translate(const struct inherit *inherit, const char *text);
 
 /*
  * Runs `argv` with the descriptors, `output` as both of its standard outputs, in a new session, in

@@ -51,13 +51,14 @@ void launched_clear(struct launched *launched)
 {
     g_clear_pointer(&launched->monitor_path, g_free);
     g_clear_pointer(&launched->log_path, g_free);
+    g_clear_pointer(&launched->inherit, inherit_free);
 }
 
 /* Gives the child a copy of nothing: the descriptor becomes the outfit's. NULL when there is none
  * (an error is set already). */
-static const char *hand_over(struct outfit *outfit, int fd)
+static const char *hand_over(struct outfit *outfit, int fd, const char *what)
 {
-    return fd < 0 ? NULL : inherit_add(outfit->inherit, fd);
+    return fd < 0 ? NULL : inherit_add(outfit->inherit, fd, what);
 }
 
 static int make_terminal(GError **error)
@@ -154,18 +155,20 @@ static bool add_chardev(struct outfit *outfit, struct domain_chardev *chardev, i
         fd = listen_on(chardev->path, error);
         break;
     }
-    *name = hand_over(outfit, fd);
+    *name = hand_over(outfit, fd, chardev->path);
     return *name != NULL;
 }
 
 static bool add_boot(struct outfit *outfit, const domain_def *def, GError **error)
 {
-    outfit->sources.kernel = hand_over(outfit, image_open_plain(def->os.kernel, "kernel", error));
+    outfit->sources.kernel =
+        hand_over(outfit, image_open_plain(def->os.kernel, "kernel", error), def->os.kernel);
     if (!outfit->sources.kernel)
         return false;
     if (!def->os.initrd)
         return true;
-    outfit->sources.initrd = hand_over(outfit, image_open_plain(def->os.initrd, "initrd", error));
+    outfit->sources.initrd =
+        hand_over(outfit, image_open_plain(def->os.initrd, "initrd", error), def->os.initrd);
     return outfit->sources.initrd != NULL;
 }
 
@@ -173,12 +176,17 @@ static bool add_devices(struct outfit *outfit, domain_def *live, struct terminal
                         GError **error)
 {
     for (guint i = 0; i < live->disks->len; i++) {
-        outfit->disks[i] = hand_over(outfit, image_open_disk(domain_disk_at(live, i), error));
+        const struct domain_disk *disk = domain_disk_at(live, i);
+
+        outfit->disks[i] = hand_over(outfit, image_open_disk(disk, error), disk->source);
         if (!outfit->disks[i])
             return false;
     }
     for (guint i = 0; i < live->nets->len; i++) {
-        outfit->nets[i] = hand_over(outfit, tap_open(domain_net_at(live, i), error));
+        struct domain_net *net = domain_net_at(live, i);
+        int tap = tap_open(net, error);
+
+        outfit->nets[i] = hand_over(outfit, tap, net->target);
         if (!outfit->nets[i])
             return false;
     }
@@ -200,7 +208,7 @@ static bool add_devices(struct outfit *outfit, domain_def *live, struct terminal
                                     domain_rng_at(live, 0)->source);
             return false;
         }
-        outfit->sources.rng = hand_over(outfit, fd);
+        outfit->sources.rng = hand_over(outfit, fd, domain_rng_at(live, 0)->source);
     }
     outfit->sources.disks = outfit->disks;
     outfit->sources.nets = outfit->nets;
@@ -217,7 +225,8 @@ static bool add_monitor(struct outfit *outfit, const struct paths *paths, const 
     g_autofree char *valid = g_utf8_make_valid(name, -1);
 
     launched->monitor_path = g_strdup_printf("%s/%d-%s.qmp", paths->run, def->id, valid);
-    outfit->qmp[0] = hand_over(outfit, listen_on(launched->monitor_path, error));
+    outfit->qmp[0] =
+        hand_over(outfit, listen_on(launched->monitor_path, error), launched->monitor_path);
     outfit->sources.qmp = outfit->qmp;
     return outfit->qmp[0] != NULL;
 }
@@ -295,42 +304,41 @@ static bool outfit_fill(struct outfit *outfit, const struct paths *paths, domain
            add_monitor(outfit, paths, live, launched, error);
 }
 
+static pid_t spawn(const struct outfit *outfit, const char *emulator, const domain_def *def,
+                   int log, GError **error)
+{
+    int document = make_document(def, outfit, error);
+    const char *config =
+        document < 0 ? NULL : inherit_add(outfit->inherit, document, "the machine document");
+    const char *const argv[] = {emulator, "run", "--name", def->name, "--config", config, NULL};
+
+    return config ? inherit_spawn(outfit->inherit, argv, log, error) : -1;
+}
+
 bool launch_vmm(const struct paths *paths, domain_def *live, struct terminals *terminals,
                 struct launched *launched, GError **error)
 {
-    g_autoptr(scoped_inherit) inherit = inherit_new();
     g_autofree char *emulator = launch_emulator(live, error);
-    struct outfit outfit = {.inherit = inherit};
+    struct outfit outfit = {.inherit = inherit_new()};
     auto_close int log = -1;
-    int document;
 
-    *launched = (struct launched){.pid = -1};
+    *launched = (struct launched){.pid = -1, .inherit = outfit.inherit};
     domain_def_assign_aliases(live);
-    if (!emulator || !outfit_fill(&outfit, paths, live, terminals, launched, error))
-        goto failed;
-    document = make_document(live, &outfit, error);
-    if (document < 0)
-        goto failed;
-    log = open_log(paths, live, launched, error);
-    if (log < 0) {
-        close(document);
-        goto failed;
+    if (emulator && outfit_fill(&outfit, paths, live, terminals, launched, error))
+        log = open_log(paths, live, launched, error);
+    if (log >= 0) {
+        log_start(log, emulator, live, launched);
+        launched->pid = spawn(&outfit, emulator, live, log, error);
     }
-    log_start(log, emulator, live, launched);
-    {
-        const char *config = inherit_add(inherit, document);
-        const char *const argv[] = {emulator,   "run",  "--name", live->name,
-                                    "--config", config, NULL};
-
-        launched->pid = inherit_spawn(inherit, argv, log, error);
+    if (launched->pid < 0) {
+        if (launched->monitor_path)
+            unlink(launched->monitor_path);
+        launched_clear(launched);
+        return false;
     }
-    if (launched->pid >= 0)
-        return true;
-failed:
-    if (launched->monitor_path)
-        unlink(launched->monitor_path);
-    launched_clear(launched);
-    return false;
+    /* While this process holds a copy of the monitor's socket, its end cannot be noticed. */
+    inherit_close(outfit.inherit);
+    return true;
 }
 
 bool launch_abandon(const struct launched *launched)
@@ -349,6 +357,7 @@ char *launch_last_words(const struct launched *launched)
     off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
     off_t start = MAX(launched->log_start, end - LAST_WORDS_BYTES);
     ssize_t n = end < 0 ? -1 : pread(fd, text, LAST_WORDS_BYTES, start);
+    g_autofree char *valid = NULL;
     char *line;
 
     if (n <= 0)
@@ -356,5 +365,6 @@ char *launch_last_words(const struct launched *launched)
     text[n] = '\0';
     g_strchomp(text);
     line = strrchr(text, '\n');
-    return *text ? g_utf8_make_valid(line ? line + 1 : text, -1) : NULL;
+    valid = g_utf8_make_valid(line ? line + 1 : text, -1);
+    return *valid ? inherit_translate(launched->inherit, valid) : NULL;
 }

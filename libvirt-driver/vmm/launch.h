@@ -26,11 +26,14 @@ struct terminals {
 void terminals_init(struct terminals *terminals);
 void terminals_close(struct terminals *terminals);
 
+struct inherit;
+
 struct launched {
     pid_t pid;
     char *monitor_path;
     char *log_path;
-    off_t log_start; /* where this start's output begins in the log */
+    off_t log_start;         /* where this start's output begins in the log */
+    struct inherit *inherit; /* what the VMM got, by name; closed here */
 };
 void launched_clear(struct launched *launched);
 
@@ -46,7 +49,8 @@ bool launch_vmm(const struct paths *paths, domain_def *live, struct terminals *t
 /* Ends a VMM that cannot be used; true when it had ended by itself. */
 bool launch_abandon(const struct launched *launched);
 
-/* What the VMM wrote last since it was started, one line without its newline, or NULL. */
+/* What the VMM wrote last since it was started, one line without its newline, or NULL. Descriptors
+ * that it names are called by their paths. */
 char *launch_last_words(const struct launched *launched);
 
 /* The VMM program for a definition, or NULL with `error` set when there is none. To be freed. */
