@@ -85,6 +85,8 @@ def configured(name):
     if not (folder / "Makefile").exists():
         folder.mkdir(parents=True, exist_ok=True)
         run(TREE / "configure", "-q", *options, cwd=folder, env={**os.environ, **env})
+    # Where the lists of files changed since: before make is asked for anything else.
+    run("make", "-s", "am--refresh", cwd=folder, stdout=subprocess.DEVNULL)
     return folder
 
 
@@ -177,7 +179,7 @@ def compile_commands(folder):
     tests = make_variable(folder, "check_PROGRAMS").split()
     database = []
     for line in output_of("make", "-n", "V=1", "all", *tests, cwd=folder).splitlines():
-        match = re.search(r"`test -f '([^']+)' \|\| echo '[^']*'`", line)
+        match = re.search(r"`test -f '([^']+)' \|\| echo '[^']*'`\1", line)
         if " -c " not in line or not match:
             continue
         source = str(TREE / match[1]) if (TREE / match[1]).exists() else str(folder / match[1])
