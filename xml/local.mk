@@ -37,5 +37,21 @@ tests_unit_test_xml_documents_CPPFLAGS = $(xml_test_cppflags)
 tests_unit_test_xml_documents_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_xml_documents_LDADD = $(vmm_test_ldadd)
 
+xml_tests += tests/unit/test-xml-reader
+tests_unit_test_xml_reader_CFLAGS = $(xml_libxmldomain_a_CFLAGS)
+tests_unit_test_xml_reader_LDADD = $(xml_test_ldadd)
+
+xml_tests += tests/unit/test-xml-error
+tests_unit_test_xml_error_CFLAGS = $(xml_libxmldomain_a_CFLAGS)
+tests_unit_test_xml_error_LDADD = $(xml_test_ldadd)
+
+xml_tests += tests/unit/test-xml-domain
+tests_unit_test_xml_domain_CFLAGS = $(xml_libxmldomain_a_CFLAGS)
+tests_unit_test_xml_domain_LDADD = $(xml_test_ldadd)
+
+xml_tests += tests/unit/test-xml-caps
+tests_unit_test_xml_caps_CFLAGS = $(xml_libxmldomain_a_CFLAGS)
+tests_unit_test_xml_caps_LDADD = $(xml_test_ldadd)
+
 check_PROGRAMS += $(xml_tests)
 TESTS += $(xml_tests)
