@@ -186,7 +186,9 @@ def compile_commands(folder):
         if not source.startswith(str(TREE)) or source.startswith(str(BUILD)):
             continue
         command = line[line.index("clang"):].replace(match[0], source)
-        database.append({"directory": str(folder), "command": command, "file": source})
+        # As words: cppcheck loses the quotes of -DNAME='"text"' in a command line.
+        database.append({"directory": str(folder), "arguments": shlex.split(command),
+                         "file": source})
     if not database:
         raise Broken("make would compile nothing")
     return database

@@ -47,6 +47,26 @@ static const char *advice(int errnum)
     }
 }
 
+/* What the run loop and the devices cannot do without; all are older than Linux 4.13. */
+static int check_capabilities(const struct kvm *kvm, struct error *err)
+{
+    static const struct {
+        int capability;
+        const char *name;
+    } needed[] = {
+        {KVM_CAP_IRQFD, "KVM_CAP_IRQFD"},
+        {KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD"},
+        {KVM_CAP_IRQ_ROUTING, "KVM_CAP_IRQ_ROUTING"},
+        {KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
+        if (kvm_check(kvm, needed[i].capability) == 0)
+            return error_set(err, "this host's KVM is too old: it lacks %s", needed[i].name);
+    }
+    return 0;
+}
+
 int kvm_open(struct kvm *kvm, struct error *err)
 {
     int version;
@@ -63,6 +83,10 @@ int kvm_open(struct kvm *kvm, struct error *err)
         return error_set(err, "/dev/kvm speaks API version %d, not %d", version, KVM_API_VERSION);
     }
     kvm->run_size = (size_t)size;
+    if (check_capabilities(kvm, err) < 0) {
+        kvm_close(kvm);
+        return -1;
+    }
     return 0;
 }
 

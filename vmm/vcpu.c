@@ -127,6 +127,16 @@ static void handle_exit(struct vcpu *vcpu)
     }
 }
 
+/* Whoever started us may have blocked the signal, and a blocked one stays so across exec. */
+static void accept_kicks(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, KICK_SIGNAL);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
 static void *vcpu_main(void *opaque)
 {
     struct vcpu *vcpu = opaque;
@@ -135,6 +145,7 @@ static void *vcpu_main(void *opaque)
     snprintf(name, sizeof(name), "CPU %u/KVM", vcpu->index);
     pthread_setname_np(pthread_self(), name);
     vcpu->tid = (pid_t)syscall(SYS_gettid);
+    accept_kicks();
 
     while (gate_pass(vcpu)) {
         while (gate_is_open(vcpu)) {

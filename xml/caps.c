@@ -13,7 +13,7 @@ struct number {
 
 static struct number number(uint64_t value)
 {
-    struct number n;
+    struct number n = {""};
 
     g_snprintf(n.text, sizeof(n.text), "%" G_GUINT64_FORMAT, value);
     return n;

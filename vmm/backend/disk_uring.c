@@ -16,8 +16,6 @@ struct uring {
     struct loop *loop;
     struct loop_watch watch;
     unsigned in_flight;
-    int fd; /* as entries name the image: its descriptor, or an index with `flags` saying so */
-    unsigned flags;
 };
 
 static int uring_open(struct disk *disk, struct error *err)
@@ -28,12 +26,6 @@ static int uring_open(struct disk *disk, struct error *err)
     if (r < 0) {
         free(uring);
         return error_set_errno(err, -r, "set up io_uring");
-    }
-    /* A registered file saves a look-up a request; without it things work as well. */
-    uring->fd = disk->fd;
-    if (io_uring_register_files(&uring->ring, &disk->fd, 1) == 0) {
-        uring->fd = 0;
-        uring->flags = IOSQE_FIXED_FILE;
     }
     uring->watch.fd = -1;
     disk->engine_state = uring;
@@ -48,16 +40,19 @@ static void uring_close(struct disk *disk)
     free(uring);
 }
 
-/* What the kernel does not take now stays in the ring and goes with the next call. */
+/*
+ * Hands over what was prepared. What the kernel has no room for now goes when something that it has
+ * completes; so it has to have something, and until it does we insist.
+ */
 static void hand_over(struct uring *uring)
 {
-    int r;
+    while (io_uring_sq_ready(&uring->ring) > 0) {
+        int r = io_uring_submit(&uring->ring);
+        bool has_some = uring->in_flight > io_uring_sq_ready(&uring->ring);
 
-    do
-        r = io_uring_sq_ready(&uring->ring) > 0 ? io_uring_submit(&uring->ring) : 0;
-    while (r == -EINTR);
-    if (r < 0)
-        log_warn("io_uring: %s", strerror(-r));
+        if (r <= 0 && r != -EINTR && has_some)
+            return;
+    }
 }
 
 static struct io_uring_sqe *next_sqe(struct uring *uring)
@@ -72,8 +67,9 @@ static struct io_uring_sqe *next_sqe(struct uring *uring)
     return io_uring_get_sqe(&uring->ring);
 }
 
-static void prepare(struct uring *uring, struct disk_request *req)
+static void prepare(struct disk *disk, struct disk_request *req)
 {
+    struct uring *uring = disk->engine_state;
     struct io_uring_sqe *sqe = next_sqe(uring);
     unsigned n = MIN(req->iov_count, (unsigned)IOV_MAX);
 
@@ -83,31 +79,30 @@ static void prepare(struct uring *uring, struct disk_request *req)
     }
     switch (req->op) {
     case DISK_READ:
-        io_uring_prep_readv(sqe, uring->fd, req->iov, n, req->offset);
+        io_uring_prep_readv(sqe, disk->fd, req->iov, n, req->offset);
         break;
     case DISK_WRITE:
-        io_uring_prep_writev(sqe, uring->fd, req->iov, n, req->offset);
+        io_uring_prep_writev(sqe, disk->fd, req->iov, n, req->offset);
         break;
     case DISK_FLUSH:
-        io_uring_prep_fsync(sqe, uring->fd, IORING_FSYNC_DATASYNC);
+        io_uring_prep_fsync(sqe, disk->fd, IORING_FSYNC_DATASYNC);
         break;
     }
-    io_uring_sqe_set_flags(sqe, uring->flags);
     io_uring_sqe_set_data(sqe, req);
     uring->in_flight++;
 }
 
-static void complete(struct uring *uring, struct disk_request *req, int res)
+static void complete(struct disk *disk, struct disk_request *req, int res)
 {
-    uring->in_flight--;
+    ((struct uring *)disk->engine_state)->in_flight--;
     if (res == -EINTR || res == -EAGAIN) {
-        prepare(uring, req);
+        prepare(disk, req);
     } else if (res < 0 || req->op == DISK_FLUSH) {
         req->done(req, res);
     } else if (res == 0) {
         req->done(req, -EIO); /* somebody made the file shorter */
     } else if (disk_request_advance(req, (size_t)res)) {
-        prepare(uring, req);
+        prepare(disk, req);
     } else {
         req->done(req, 0);
     }
@@ -125,10 +120,10 @@ static void reap(struct disk *disk)
         int res = cqe->res;
 
         io_uring_cqe_seen(&uring->ring, cqe);
-        complete(uring, req, res);
+        complete(disk, req, res);
         any = true;
     }
-    hand_over(uring); /* what went around again */
+    hand_over(uring); /* what went around again, or found no room before */
     if (any)
         disk->batch_done(disk->opaque);
 }
@@ -151,13 +146,12 @@ static void uring_stop(struct disk *disk)
 {
     struct uring *uring = disk->engine_state;
 
+    /* Whatever happens, buffers that the kernel still writes to are not given away. */
     while (uring->in_flight > 0) {
-        int r = io_uring_submit_and_wait(&uring->ring, 1);
+        struct io_uring_cqe *cqe;
 
-        if (r < 0 && r != -EINTR) {
-            log_warn("io_uring: wait: %s", strerror(-r));
-            break;
-        }
+        hand_over(uring);
+        (void)io_uring_wait_cqe(&uring->ring, &cqe);
         reap(disk);
     }
     loop_remove(uring->loop, &uring->watch);
@@ -169,7 +163,7 @@ static void uring_submit(struct disk *disk, struct disk_request *req)
     if (req->op != DISK_FLUSH && !disk_request_advance(req, 0))
         req->done(req, 0);
     else
-        prepare(disk->engine_state, req);
+        prepare(disk, req);
 }
 
 static void uring_commit(struct disk *disk)

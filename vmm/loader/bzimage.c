@@ -72,7 +72,7 @@ int bzimage_load(const struct image *image, const struct memory *mem, uint64_t c
         return -1;
 
     /* No setup_sects means 4, a habit of kernels before 2.00. */
-    setup_size = ((h->setup_sects ? h->setup_sects : 4u) + 1u) * SECTOR;
+    setup_size = ((h->setup_sects ? h->setup_sects : UINT64_C(4)) + 1) * SECTOR;
     size = (uint64_t)h->syssize * 16;
     if (setup_size >= image->size || size > image->size - setup_size || size <= ENTRY_64)
         return error_set(

@@ -9,7 +9,6 @@
  */
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ids.h>
-#include <sys/eventfd.h>
 
 #include "vmm/backend/disk.h"
 #include "vmm/virtio/device.h"
@@ -159,35 +158,42 @@ static void handle_request(struct blk_request *req)
 
 /* ---- the queue ---- */
 
-/* Submits what there is. Returns false when the pool ran dry before the queue did. */
-static bool submit_all(struct virtio_blk *blk)
+/*
+ * At most one ringful in one go, so that a driver that never stops giving cannot keep the thread
+ * from its other events. Returns whether the queue is empty.
+ */
+static bool submit_round(struct virtio_blk *blk)
 {
-    struct blk_request *req;
+    for (unsigned left = QUEUE_SIZE; left > 0; left--) {
+        struct blk_request *req = get_request(blk);
 
-    while ((req = get_request(blk))) {
+        if (!req) {
+            blk->starved = true;
+            return false;
+        }
         if (!virtio_pop(&blk->dev, 0, &req->chain)) {
             put_request(req);
             return true;
         }
         handle_request(req);
     }
-    blk->starved = true;
+    virtio_kick_again(&blk->dev, 0);
     return false;
 }
 
 static void blk_kick(struct virtio_device *dev, unsigned queue)
 {
     struct virtio_blk *blk = container_of(dev, struct virtio_blk, dev);
-    bool all;
+    bool empty;
 
-    do {
-        virtq_disable_kicks(&dev->queues[queue]);
-        all = submit_all(blk);
-        if (!dev->started)
-            return;
-        disk_commit(blk->disk);
-        virtio_notify(dev, queue);
-    } while (all && virtq_enable_kicks(&dev->queues[queue]));
+    virtq_disable_kicks(&dev->queues[queue]);
+    empty = submit_round(blk);
+    if (!dev->started)
+        return;
+    disk_commit(blk->disk);
+    virtio_notify(dev, queue);
+    if (empty && virtq_enable_kicks(&dev->queues[queue]))
+        virtio_kick_again(dev, queue);
 }
 
 static void on_batch_done(void *opaque)
@@ -199,7 +205,7 @@ static void on_batch_done(void *opaque)
         return;
     /* By way of the loop, not from inside of the disk's own callback. */
     blk->starved = false;
-    (void)eventfd_write(blk->dev.queues[0].kick_fd, 1);
+    virtio_kick_again(&blk->dev, 0);
 }
 
 static void blk_start(struct virtio_device *dev)

@@ -28,10 +28,10 @@ static struct virtio_console *to_console(struct virtio_device *dev)
 
 /* ---- guest to host ---- */
 
-/* Returns whether the whole chain went out. */
-static bool send_chain(struct virtio_console *console)
+/* Returns whether the whole chain went out; if not, on_writable() goes on with it. */
+static bool send_chain(struct virtio_device *dev, struct virtq_chain *chain)
 {
-    const struct virtq_chain *chain = &console->chain;
+    struct virtio_console *console = to_console(dev);
     struct iovec part[VIRTQ_MAX_SEGMENTS];
     unsigned parts =
         iov_slice(chain->iov, chain->readable, console->tx_done,
@@ -44,29 +44,14 @@ static bool send_chain(struct virtio_console *console)
         if (n < part[i].iov_len)
             return false;
     }
+    console->tx_done = 0;
+    virtq_push(&dev->queues[TX], chain->head, 0);
     return true;
 }
 
 static void transmit(struct virtio_console *console)
 {
-    struct virtqueue *vq = &console->dev.queues[TX];
-
-    do {
-        virtq_disable_kicks(vq);
-        while (virtio_pop(&console->dev, TX, &console->chain)) {
-            if (!send_chain(console)) {
-                /* on_writable() goes on with it. */
-                virtq_unpop(vq, 1);
-                virtio_notify(&console->dev, TX);
-                return;
-            }
-            console->tx_done = 0;
-            virtq_push(vq, console->chain.head, 0);
-        }
-        if (!console->dev.started)
-            return;
-        virtio_notify(&console->dev, TX);
-    } while (virtq_enable_kicks(vq));
+    virtio_serve(&console->dev, TX, &console->chain, send_chain);
 }
 
 static void on_writable(void *opaque)

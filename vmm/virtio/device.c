@@ -136,6 +136,32 @@ bool virtio_pop(struct virtio_device *dev, unsigned queue, struct virtq_chain *c
     }
 }
 
+void virtio_kick_again(struct virtio_device *dev, unsigned queue)
+{
+    (void)eventfd_write(dev->queues[queue].kick_fd, 1);
+}
+
+void virtio_serve(struct virtio_device *dev, unsigned queue, struct virtq_chain *chain,
+                  bool (*serve)(struct virtio_device *dev, struct virtq_chain *chain))
+{
+    struct virtqueue *vq = &dev->queues[queue];
+    bool wait = true;
+    unsigned left = vq->size;
+
+    virtq_disable_kicks(vq);
+    while (left > 0 && wait && virtio_pop(dev, queue, chain)) {
+        left--;
+        wait = serve(dev, chain);
+    }
+    if (!dev->started)
+        return;
+    if (!wait)
+        virtq_unpop(vq, 1);
+    virtio_notify(dev, queue);
+    if (wait && (left == 0 || virtq_enable_kicks(vq)))
+        virtio_kick_again(dev, queue);
+}
+
 /* ---- life, as the driver sees it ---- */
 
 uint32_t virtio_device_status(const struct virtio_device *dev)

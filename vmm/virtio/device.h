@@ -97,6 +97,17 @@ static inline bool virtio_has_feature(const struct virtio_device *dev, unsigned 
 
 /* After a batch: interrupts the driver if it wants that. */
 void virtio_notify(struct virtio_device *dev, unsigned queue);
+/*
+ * For a type's kick: serves at most one ringful of chains by calling `serve(dev, chain)` for each,
+ * notifies once, and asks for a doorbell or comes back by way of the loop when there is more. So a
+ * driver that never stops giving cannot keep the thread from its other events. `serve` returns
+ * false to put its chain back and end the round without asking for a doorbell (it knows when to go
+ * on).
+ */
+void virtio_serve(struct virtio_device *dev, unsigned queue, struct virtq_chain *chain,
+                  bool (*serve)(struct virtio_device *dev, struct virtq_chain *chain));
+/* Lets the loop call `kick` for the queue again. */
+void virtio_kick_again(struct virtio_device *dev, unsigned queue);
 /* The driver broke a rule: the one way out. Marks the device DEVICE_NEEDS_RESET, tells the driver,
  * stops serving the queues. In the device's loop. */
 void virtio_device_fail(struct virtio_device *dev, const char *why);

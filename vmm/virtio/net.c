@@ -75,6 +75,7 @@ static unsigned gather_buffers(struct virtio_net *net, unsigned *iov_count)
     size_t wanted = frame_room(net);
     unsigned buffers = 0;
     size_t room = 0;
+    bool may_come;
 
     *iov_count = 0;
     while (buffers < max && room < wanted && virtio_pop(&net->dev, RX, &net->chain)) {
@@ -95,9 +96,10 @@ static unsigned gather_buffers(struct virtio_net *net, unsigned *iov_count)
     }
     if (!net->dev.started)
         return 0;
-    /* Fewer than it takes, and the guest is about to give more: wait for it. A driver whose buffers
-     * are too small, however many they are, gets frames that are cut off. */
-    if (room < wanted && buffers < max && *iov_count < RX_SEGMENTS / 2) {
+    /* Fewer than it takes, and the guest is about to give more: wait for it. A driver that has
+     * given all it can and still has too little room gets frames that are cut off. */
+    may_come = buffers < max && buffers < net->dev.queues[RX].size && *iov_count < RX_SEGMENTS / 2;
+    if (room < wanted && may_come) {
         virtq_unpop(&net->dev.queues[RX], buffers);
         return 0;
     }
@@ -184,33 +186,24 @@ static void on_tap_ready(void *opaque, uint32_t events)
 
 /* ---- transmit: guest to tap ---- */
 
-static void send_one(struct virtio_net *net)
+static bool send_one(struct virtio_device *dev, struct virtq_chain *chain)
 {
-    const struct virtq_chain *chain = &net->chain;
     ssize_t len = 0;
 
     /* A runt is dropped, as by a cable; what the tap does not take (no room, the interface is down,
      * a header it does not like) as well. */
     if (chain->readable_len > TAP_HEADER_SIZE) {
         do
-            len = writev(net->tap->fd, chain->iov, (int)chain->readable);
+            len = writev(to_net(dev)->tap->fd, chain->iov, (int)chain->readable);
         while (len < 0 && errno == EINTR);
     }
-    virtq_push(&net->dev.queues[TX], chain->head, 0);
+    virtq_push(&dev->queues[TX], chain->head, 0);
+    return true;
 }
 
 static void transmit(struct virtio_net *net)
 {
-    struct virtqueue *vq = &net->dev.queues[TX];
-
-    do {
-        virtq_disable_kicks(vq);
-        while (virtio_pop(&net->dev, TX, &net->chain))
-            send_one(net);
-        if (!net->dev.started)
-            return;
-        virtio_notify(&net->dev, TX);
-    } while (virtq_enable_kicks(vq));
+    virtio_serve(&net->dev, TX, &net->chain, send_one);
 }
 
 /* ---- life ---- */
@@ -260,6 +253,8 @@ static void net_start(struct virtio_device *dev)
 static void net_stop(struct virtio_device *dev)
 {
     loop_remove(dev->loop, &to_net(dev)->tap_watch);
+    /* The next driver may take less; what comes until then is for nobody. */
+    (void)tap_set_offload(to_net(dev)->tap, 0);
 }
 
 static void net_free(struct virtio_device *dev)

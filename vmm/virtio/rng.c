@@ -13,7 +13,8 @@
 
 struct virtio_rng {
     struct virtio_device dev;
-    int source;
+    int source;              /* non-blocking */
+    struct loop_watch watch; /* while the source has nothing */
     struct virtq_chain chain;
 };
 
@@ -22,41 +23,61 @@ static struct virtio_rng *to_rng(struct virtio_device *dev)
     return container_of(dev, struct virtio_rng, dev);
 }
 
-/* Returns the number of bytes, or -1 when the source gave none. */
-static ssize_t fill(const struct virtio_rng *rng)
+static void on_source_ready(void *opaque, uint32_t events);
+
+/* The source has nothing now: the queue waits for it. */
+static void wait_for_source(struct virtio_rng *rng)
 {
-    const struct virtq_chain *chain = &rng->chain;
+    struct error err;
+
+    if (rng->watch.fd < 0 &&
+        loop_add(rng->dev.loop, &rng->watch, rng->source, EPOLLIN, on_source_ready, rng, &err) < 0)
+        virtio_device_fail(&rng->dev, err.msg);
+}
+
+/* Never an empty answer, a driver would take it for entropy. */
+static bool fill(struct virtio_device *dev, struct virtq_chain *chain)
+{
+    struct virtio_rng *rng = to_rng(dev);
     struct iovec part[VIRTQ_MAX_SEGMENTS];
     unsigned parts = iov_slice(chain->iov + chain->readable, chain->writable, 0, MAX_READ, part);
     ssize_t n;
 
+    if (parts == 0) {
+        virtio_device_fail(dev, "a request without room for an answer");
+        return true;
+    }
     do
         n = readv(rng->source, part, (int)parts);
     while (n < 0 && errno == EINTR);
-    return n > 0 ? n : -1;
+    if (n < 0 && errno == EAGAIN) {
+        wait_for_source(rng);
+        return false;
+    }
+    if (n <= 0)
+        virtio_device_fail(dev, n < 0 ? strerror(errno) : "the entropy source is dry");
+    else
+        virtq_push(&dev->queues[0], chain->head, (uint32_t)n);
+    return true;
 }
 
 static void rng_kick(struct virtio_device *dev, unsigned queue)
 {
-    struct virtio_rng *rng = to_rng(dev);
-    struct virtqueue *vq = &dev->queues[queue];
+    virtio_serve(dev, queue, &to_rng(dev)->chain, fill);
+}
 
-    do {
-        virtq_disable_kicks(vq);
-        while (virtio_pop(dev, queue, &rng->chain)) {
-            ssize_t n = fill(rng);
+static void on_source_ready(void *opaque, uint32_t events)
+{
+    struct virtio_rng *rng = opaque;
 
-            if (n < 0) {
-                /* Never an empty answer, a driver would take it for entropy: it asks in vain. */
-                virtio_device_fail(dev, "the entropy source is dry");
-                return;
-            }
-            virtq_push(vq, rng->chain.head, (uint32_t)n);
-        }
-        if (!dev->started)
-            return;
-        virtio_notify(dev, queue);
-    } while (virtq_enable_kicks(vq));
+    (void)events;
+    loop_remove(rng->dev.loop, &rng->watch);
+    rng_kick(&rng->dev, 0);
+}
+
+static void rng_stop(struct virtio_device *dev)
+{
+    loop_remove(dev->loop, &to_rng(dev)->watch);
 }
 
 static void rng_start(struct virtio_device *dev)
@@ -79,6 +100,7 @@ static const struct virtio_type rng_type = {
     .queue_size = QUEUE_SIZE,
     .start = rng_start,
     .kick = rng_kick,
+    .stop = rng_stop,
     .free = rng_free,
 };
 
@@ -88,6 +110,7 @@ struct virtio_device *virtio_rng_new(const char *id, const struct memory *mem, s
     struct virtio_rng *rng = xcalloc(1, sizeof(*rng));
 
     rng->source = source_fd;
+    rng->watch.fd = -1;
     if (virtio_device_init(&rng->dev, &rng_type, id, mem, loop, 0, err) < 0) {
         rng_free(&rng->dev);
         return NULL;

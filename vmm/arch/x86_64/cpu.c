@@ -33,8 +33,10 @@ struct cpuid {
 #define AMD1_ECX_CMP_LEGACY    (1u << 1)
 #define AMD1_ECX_SVM           (1u << 2)
 
-#define LEAF_B_SMT  1u
-#define LEAF_B_CORE 2u
+#define LEAF_TOPOLOGY    0xbu
+#define LEAF_TOPOLOGY_V2 0x1fu
+#define LEVEL_SMT        1u
+#define LEVEL_CORE       2u
 
 /* Bits that it takes to number `count` things. */
 static unsigned bits_for(unsigned count)
@@ -51,11 +53,11 @@ static void set_topology_level(struct kvm_cpuid_entry2 *e, unsigned cpus, unsign
     e->edx = apic_id;
     if (e->index == 0) {
         e->ebx = 1;
-        e->ecx |= LEAF_B_SMT << 8;
+        e->ecx |= LEVEL_SMT << 8;
     } else if (e->index == 1) {
         e->eax = bits_for(cpus);
         e->ebx = cpus;
-        e->ecx |= LEAF_B_CORE << 8;
+        e->ecx |= LEVEL_CORE << 8;
     }
 }
 
@@ -63,7 +65,7 @@ static void adjust_entry(struct kvm_cpuid_entry2 *e, unsigned cpus, unsigned api
 {
     switch (e->function) {
     case 1:
-        e->ebx = (e->ebx & 0xffff) | (1u << bits_for(cpus)) << 16 | apic_id << 24;
+        e->ebx = (e->ebx & 0xffff) | MIN(1u << bits_for(cpus), 255u) << 16 | apic_id << 24;
         e->ecx &= ~LEAF1_ECX_VMX;
         e->ecx |= LEAF1_ECX_HYPERVISOR | LEAF1_ECX_X2APIC | LEAF1_ECX_TSC_DEADLINE;
         e->edx = cpus > 1 ? e->edx | LEAF1_EDX_HTT : e->edx & ~LEAF1_EDX_HTT;
@@ -76,10 +78,6 @@ static void adjust_entry(struct kvm_cpuid_entry2 *e, unsigned cpus, unsigned api
 
             e->eax |= ((1u << bits_for(cpus)) - 1) << 26 | sharing << 14;
         }
-        break;
-    case 0xb:
-    case 0x1f:
-        set_topology_level(e, cpus, apic_id);
         break;
     case 0x80000001:
         e->ecx &= ~AMD1_ECX_SVM;
@@ -103,29 +101,52 @@ static void adjust_entry(struct kvm_cpuid_entry2 *e, unsigned cpus, unsigned api
     }
 }
 
-/* KVM lists leaf 0xb on some hosts only; a guest that has x2APIC wants it on all. */
-static void complete_topology(struct cpuid *cpuid, unsigned cpus, unsigned apic_id)
+static void drop_leaf(struct cpuid *cpuid, uint32_t leaf)
 {
-    for (uint32_t i = 0; i < cpuid->head.nent; i++) {
-        if (cpuid->entries[i].function == 0xb && cpuid->entries[i].index == 1)
-            return;
-    }
     for (uint32_t i = 0; i < cpuid->head.nent;) {
-        if (cpuid->entries[i].function == 0xb)
+        if (cpuid->entries[i].function == leaf)
             cpuid->entries[i] = cpuid->entries[--cpuid->head.nent];
         else
             i++;
     }
+}
+
+static void add_topology_leaf(struct cpuid *cpuid, uint32_t leaf, unsigned cpus, unsigned apic_id)
+{
     for (uint32_t index = 0; index < 3 && cpuid->head.nent < MAX_CPUID_ENTRIES; index++) {
         struct kvm_cpuid_entry2 *e = &cpuid->entries[cpuid->head.nent++];
 
         *e = (struct kvm_cpuid_entry2){
-            .function = 0xb,
+            .function = leaf,
             .index = index,
             .flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX,
         };
         set_topology_level(e, cpus, apic_id);
     }
+}
+
+/*
+ * What KVM tells of the extended topology is the host's, or one empty subleaf, or nothing: it
+ * leaves that to us. Leaf 0x1f is there only where the processor has leaves that high, and a guest
+ * believes it more than 0xb, so both have to say the same.
+ */
+static void replace_topology(struct cpuid *cpuid, unsigned cpus, unsigned apic_id)
+{
+    uint32_t highest = 0;
+
+    drop_leaf(cpuid, LEAF_TOPOLOGY);
+    drop_leaf(cpuid, LEAF_TOPOLOGY_V2);
+    for (uint32_t i = 0; i < cpuid->head.nent; i++) {
+        struct kvm_cpuid_entry2 *e = &cpuid->entries[i];
+
+        if (e->function == 0) {
+            e->eax = MAX(e->eax, (uint32_t)LEAF_TOPOLOGY);
+            highest = e->eax;
+        }
+    }
+    add_topology_leaf(cpuid, LEAF_TOPOLOGY, cpus, apic_id);
+    if (highest >= LEAF_TOPOLOGY_V2)
+        add_topology_leaf(cpuid, LEAF_TOPOLOGY_V2, cpus, apic_id);
 }
 
 static int set_cpuid(struct vcpu *vcpu, struct error *err)
@@ -139,7 +160,7 @@ static int set_cpuid(struct vcpu *vcpu, struct error *err)
         return error_set_errno(err, -r, "ask KVM for its CPU features");
     for (uint32_t i = 0; i < cpuid.head.nent; i++)
         adjust_entry(&cpuid.entries[i], cpus, vcpu->index);
-    complete_topology(&cpuid, cpus, vcpu->index);
+    replace_topology(&cpuid, cpus, vcpu->index);
 
     r = vcpu_ioctl(vcpu, KVM_SET_CPUID2, &cpuid);
     return r < 0 ? error_set_errno(err, -r, "set the CPU features of vCPU %u", vcpu->index) : 0;
@@ -300,7 +321,8 @@ int arch_vcpu_setup(struct vcpu *vcpu, const struct arch_entry *entry, struct er
 {
     if (set_cpuid(vcpu, err) < 0)
         return -1;
-    /* The others wait for the first one's INIT and SIPI, which set their registers. */
+    /* The others wait for the first one's INIT and SIPI, which set their registers. (A flat guest
+     * has one vCPU: config_validate() sees to it.) */
     if (vcpu->index == 0 && set_start_state(vcpu, entry, err) < 0)
         return -1;
     return entry->mode == X86_MODE_REAL ? 0 : set_msrs(vcpu, err);
@@ -308,7 +330,7 @@ int arch_vcpu_setup(struct vcpu *vcpu, const struct arch_entry *entry, struct er
 
 /* ---- exits ---- */
 
-/* A string instruction (rep outsb) leaves once with up to a page of data. */
+/* A string instruction (rep insb) leaves once for several elements. */
 static void handle_io(struct vcpu *vcpu)
 {
     struct kvm_run *run = vcpu->run;

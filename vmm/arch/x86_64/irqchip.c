@@ -4,9 +4,31 @@
 #include "vmm/machine_priv.h"
 
 /*
- * The interrupt controllers live in KVM: one local APIC a vCPU, one I/O APIC. KVM brings the two
- * 8259s along as well; a guest that reads our ACPI tables (hardware-reduced) never touches them. No
- * timer chip is made: guests that boot here have the TSC deadline timer and kvmclock.
+ * KVM brings two 8259s along with the I/O APIC, and by default sends the first 16 lines to both.
+ * Our ACPI tables say that there are none, so they must never raise anything: each line goes to the
+ * I/O APIC alone.
+ */
+static int route_to_ioapic(struct machine *m, struct error *err)
+{
+    struct {
+        struct kvm_irq_routing head;
+        struct kvm_irq_routing_entry entries[X86_GSIS];
+    } routing = {.head.nr = X86_GSIS};
+    int r;
+
+    for (uint32_t i = 0; i < X86_GSIS; i++)
+        routing.entries[i] = (struct kvm_irq_routing_entry){
+            .gsi = i,
+            .type = KVM_IRQ_ROUTING_IRQCHIP,
+            .u.irqchip = {.irqchip = KVM_IRQCHIP_IOAPIC, .pin = i},
+        };
+    r = kvm_vm_ioctl(&m->kvm, KVM_SET_GSI_ROUTING, &routing);
+    return r < 0 ? error_set_errno(err, -r, "route the interrupts") : 0;
+}
+
+/*
+ * The interrupt controllers live in KVM: one local APIC a vCPU, one I/O APIC. No timer chip is
+ * made: guests that boot here have the TSC deadline timer and kvmclock.
  *
  * A flat guest gets no interrupt controller, so that its HLT comes out to us and ends it.
  */
@@ -27,5 +49,5 @@ int arch_vm_setup(struct machine *m, struct error *err)
     r = kvm_vm_ioctl(&m->kvm, KVM_CREATE_IRQCHIP, NULL);
     if (r < 0)
         return error_set_errno(err, -r, "make the interrupt controllers");
-    return 0;
+    return route_to_ioapic(m, err);
 }
