@@ -177,6 +177,8 @@ static int validate_boot(const struct config *config, struct error *err)
                               "a real-mode binary (--flat, boot.flat)");
     if (config->kernel && config->flat)
         return error_set(err, "a kernel and a flat binary are given: only one can be booted");
+    if (config->flat && config->cpus > 1)
+        return error_set(err, "a flat binary has one processor, not %u", config->cpus);
     if (config->flat && (config->initrd || config->cmdline))
         return error_set(err, "a flat binary takes no %s",
                          config->initrd ? "initrd" : "command line");

@@ -4,6 +4,29 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#define HUGE_PAGE (2 * MiB)
+
+/*
+ * One mapping for all regions, whose address is a multiple of a huge page's size: KVM can use huge
+ * pages only where guest and host address agree in what lies below that. NULL with errno set.
+ */
+static uint8_t *map_aligned(uint64_t size)
+{
+    uint64_t span = size + HUGE_PAGE;
+    uint8_t *all = mmap(NULL, span, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint64_t before;
+
+    if (all == MAP_FAILED)
+        return NULL;
+    before = ALIGN_UP((uintptr_t)all, HUGE_PAGE) - (uintptr_t)all;
+    if (before > 0)
+        munmap(all, before);
+    if (span - before > size)
+        munmap(all + before + size, span - before - size);
+    return all + before;
+}
+
 int memory_init(struct memory *mem, const struct memory_region *regions, unsigned count,
                 struct error *err)
 {
@@ -13,10 +36,8 @@ int memory_init(struct memory *mem, const struct memory_region *regions, unsigne
     for (unsigned i = 0; i < count; i++)
         size += regions[i].size;
 
-    /* One mapping for all regions: the kernel can back it with huge pages across the hole. */
-    host = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-                0);
-    if (host == MAP_FAILED)
+    host = map_aligned(size);
+    if (!host)
         return error_set_errno(err, errno, "map %llu MiB of guest memory",
                                (unsigned long long)(size / MiB));
 

@@ -80,7 +80,7 @@ static int try_bz(const struct setup_header *h, size_t len, uint64_t ceiling, st
 static void test_bzimage(void)
 {
     struct setup_header h = good_header();
-    struct bzimage out;
+    struct bzimage out = {0};
 
     set_up();
     check_int(try_bz(&h, BZ_SIZE, RAM, &out), 0);
@@ -94,7 +94,7 @@ static void test_bzimage(void)
 static void test_bzimage_moves_down_when_it_must(void)
 {
     struct setup_header h = good_header();
-    struct bzimage out;
+    struct bzimage out = {0};
 
     set_up();
     check_int(try_bz(&h, BZ_SIZE, 8 * MiB, &out), 0);
@@ -221,7 +221,7 @@ static int try_elf(const struct elf_file *f, size_t len, struct elf_kernel *out)
     int r = image_open(&image, fd, "kernel", &err);
 
     if (r == 0)
-        r = elf_probe(&image) ? elf_load(&image, &mem, EM_X86_64, out, &err) : -2;
+        r = elf_probe(&image) ? elf_load(&image, &mem, EM_X86_64, MiB, out, &err) : -2;
     close(fd);
     return r;
 }
@@ -229,7 +229,7 @@ static int try_elf(const struct elf_file *f, size_t len, struct elf_kernel *out)
 static void test_elf(void)
 {
     struct elf_file f = good_elf();
-    struct elf_kernel out;
+    struct elf_kernel out = {0};
 
     set_up();
     check_int(try_elf(&f, sizeof(f), &out), 0);
@@ -279,6 +279,9 @@ static void test_elf_damaged(void)
     f = good_elf();
     f.ph[0].p_paddr = RAM - 16;
     expect_elf_error(&f, sizeof(f), "does not fit");
+    f = good_elf();
+    f.ph[0].p_paddr = 0x7000;
+    expect_elf_error(&f, sizeof(f), "where the boot data is");
     f = good_elf();
     f.ph[0].p_memsz = UINT64_MAX;
     expect_elf_error(&f, sizeof(f), "does not fit");

@@ -61,12 +61,15 @@ static int read_notes(const struct image *image, const Elf64_Phdr *ph, struct el
 }
 
 static int load_segment(const struct image *image, const struct memory *mem, const Elf64_Phdr *ph,
-                        struct elf_kernel *out, struct error *err)
+                        uint64_t floor, struct elf_kernel *out, struct error *err)
 {
     if (ph->p_filesz > ph->p_memsz || ph->p_offset > image->size ||
         ph->p_filesz > image->size - ph->p_offset)
         return error_set(err, "`%s` is truncated or damaged: a segment lies outside of it",
                          image->name);
+    if (ph->p_paddr < floor)
+        return error_set(err, "`%s` wants to lie at 0x%llx, where the boot data is", image->name,
+                         (unsigned long long)ph->p_paddr);
     /* RAM is zero where the file gives nothing, so only the whole extent has to be there. */
     if (!memory_ptr(mem, ph->p_paddr, ph->p_memsz))
         return error_set(err,
@@ -93,7 +96,7 @@ static int check_header(const struct image *image, const Elf64_Ehdr *eh, unsigne
     return 0;
 }
 
-int elf_load(const struct image *image, const struct memory *mem, unsigned machine,
+int elf_load(const struct image *image, const struct memory *mem, unsigned machine, uint64_t floor,
              struct elf_kernel *out, struct error *err)
 {
     Elf64_Phdr phs[MAX_PROGRAM_HEADERS];
@@ -112,14 +115,15 @@ int elf_load(const struct image *image, const struct memory *mem, unsigned machi
         if (phs[i].p_type == PT_NOTE)
             r = read_notes(image, &phs[i], out, err);
         else if (phs[i].p_type == PT_LOAD && phs[i].p_memsz > 0)
-            r = load_segment(image, mem, &phs[i], out, err);
+            r = load_segment(image, mem, &phs[i], floor, out, err);
         if (r < 0)
             return -1;
     }
     if (out->pvh_entry == 0)
         return error_set(err, "`%s` has no PVH entry (a Linux kernel needs CONFIG_PVH)",
                          image->name);
-    if (!memory_ptr(mem, out->pvh_entry, 1))
+    /* The entry is 32-bit code. */
+    if (out->pvh_entry > UINT32_MAX || !memory_ptr(mem, out->pvh_entry, 1))
         return error_set(err, "`%s` is damaged: its PVH entry 0x%llx is not in memory", image->name,
                          (unsigned long long)out->pvh_entry);
     return 0;

@@ -42,8 +42,9 @@ struct elf_kernel {
 };
 
 bool elf_probe(const struct image *image);
-/* `machine` is the EM_ value to insist on. 0, or -1 with `err`. */
-int elf_load(const struct image *image, const struct memory *mem, unsigned machine,
+/* `machine` is the EM_ value to insist on; no segment may lie below `floor`, where the boot data
+ * is. 0, or -1 with `err`. */
+int elf_load(const struct image *image, const struct memory *mem, unsigned machine, uint64_t floor,
              struct elf_kernel *out, struct error *err);
 
 /* ---- flat.c: a binary without any header ---- */

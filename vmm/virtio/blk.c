@@ -77,16 +77,24 @@ static void finish(struct blk_request *req, uint8_t status)
     put_request(req);
 }
 
+static const char *op_name(enum disk_op op)
+{
+    return op == DISK_READ ? "read" : op == DISK_WRITE ? "write" : "flush";
+}
+
 static void on_disk_done(struct disk_request *disk_req, int result)
 {
     struct blk_request *req = container_of(disk_req, struct blk_request, disk);
+    struct virtio_device *dev = &req->blk->dev;
 
     if (result < 0)
-        log_warn("disk `%s`: %s at byte %llu: %s", req->blk->dev.id,
-                 disk_req->op == DISK_READ    ? "read"
-                 : disk_req->op == DISK_WRITE ? "write"
-                                              : "flush",
-                 (unsigned long long)disk_req->offset, strerror(-result));
+        virtio_log(dev, "%s: %s", op_name(disk_req->op), strerror(-result));
+    /* A driver that cannot flush takes a write that is done for one that stays (5.2.6.2). */
+    if (result == 0 && disk_req->op == DISK_WRITE && !virtio_has_feature(dev, VIRTIO_BLK_F_FLUSH)) {
+        disk_req->op = DISK_FLUSH;
+        disk_submit(req->blk->disk, disk_req);
+        return;
+    }
     finish(req, result < 0 ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK);
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 
@@ -67,7 +68,7 @@ static void on_kick(void *opaque, uint32_t events)
     (void)events;
     /* Only to clear it; that it was read by an earlier round is no harm. */
     if (read(watch->watch.fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
-        log_warn("`%s`: read a doorbell: %s", watch->dev->id, strerror(errno));
+        virtio_log(watch->dev, "read a doorbell: %s", strerror(errno));
     watch->dev->type->kick(watch->dev, watch->index);
 }
 
@@ -110,9 +111,26 @@ void virtio_notify(struct virtio_device *dev, unsigned queue)
         dev->transport.interrupt(dev->transport.opaque, (int)queue);
 }
 
+#define MAX_COMPLAINTS 16
+
+void virtio_log(struct virtio_device *dev, const char *fmt, ...)
+{
+    unsigned count = __atomic_fetch_add(&dev->complaints, 1, __ATOMIC_RELAXED);
+    char text[256];
+    va_list ap;
+
+    if (count >= MAX_COMPLAINTS)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    log_warn("%s `%s`: %s%s", dev->type->name, dev->id, text,
+             count == MAX_COMPLAINTS - 1 ? " (no more of this device's is told)" : "");
+}
+
 void virtio_device_fail(struct virtio_device *dev, const char *why)
 {
-    log_warn("%s `%s`: %s; the device needs a reset", dev->type->name, dev->id, why);
+    virtio_log(dev, "%s; the device needs a reset", why);
     __atomic_fetch_or(&dev->status, VIRTIO_CONFIG_S_NEEDS_RESET, __ATOMIC_ACQ_REL);
     stop_in_loop(dev);
     dev->transport.interrupt(dev->transport.opaque, VIRTIO_CONFIG_CHANGED);
@@ -191,7 +209,7 @@ static bool have_loop(struct virtio_device *dev)
     snprintf(name, sizeof(name), "vole/%s", dev->id);
     dev->loop = loop_thread_start(name, &err);
     if (!dev->loop)
-        log_warn("%s `%s`: %s", dev->type->name, dev->id, err.msg);
+        virtio_log(dev, "%s", err.msg);
     dev->own_loop = dev->loop != NULL;
     return dev->own_loop;
 }

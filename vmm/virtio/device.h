@@ -70,6 +70,8 @@ struct virtio_device {
     uint8_t config[VIRTIO_MAX_CONFIG];
     uint32_t config_size;
 
+    unsigned complaints; /* lines that virtio_log() wrote; atomic */
+
     struct loop *loop;
     bool own_loop; /* made for this device */
     bool active;   /* between DRIVER_OK and reset */
@@ -111,6 +113,8 @@ void virtio_kick_again(struct virtio_device *dev, unsigned queue);
 /* The driver broke a rule: the one way out. Marks the device DEVICE_NEEDS_RESET, tells the driver,
  * stops serving the queues. In the device's loop. */
 void virtio_device_fail(struct virtio_device *dev, const char *why);
+/* A line for the log that a guest can provoke: only the first few of a device are told. */
+void virtio_log(struct virtio_device *dev, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* As above for the queues' owner: pops, and fails the device when the ring is broken. True when
  * there is a chain. */
 bool virtio_pop(struct virtio_device *dev, unsigned queue, struct virtq_chain *chain);

@@ -146,7 +146,7 @@ static enum rx_result receive_one(struct virtio_net *net)
         virtq_unpop(&net->dev.queues[RX], gathered);
         /* EBADFD: the interface is down or gone. No frames come, that is all. */
         if (len < 0 && errno != EAGAIN && errno != EBADFD && errno != EIO)
-            log_warn("net `%s`: read from the tap: %s", net->dev.id, strerror(errno));
+            virtio_log(&net->dev, "read from the tap: %s", strerror(errno));
         return RX_NO_FRAME;
     }
     push_frame(net, gathered, iov_count, (size_t)len);
@@ -177,7 +177,7 @@ static void on_tap_ready(void *opaque, uint32_t events)
 
     /* The interface was deleted under us: an error that stays, so there is nothing to wait for. */
     if (events & (EPOLLERR | EPOLLHUP)) {
-        log_warn("net `%s`: the tap is gone", net->dev.id);
+        virtio_log(&net->dev, "the tap is gone");
         loop_remove(net->dev.loop, &net->tap_watch);
         return;
     }
@@ -240,7 +240,7 @@ static void net_start(struct virtio_device *dev)
     int r = tap_set_offload(net->tap, guest_offloads(dev));
 
     if (r < 0)
-        log_warn("net `%s`: set the tap's offloads: %s", dev->id, strerror(-r));
+        virtio_log(dev, "set the tap's offloads: %s", strerror(-r));
     if (dev->queues[RX].ready &&
         loop_add(dev->loop, &net->tap_watch, net->tap->fd, EPOLLIN, on_tap_ready, net, &err) < 0) {
         virtio_device_fail(dev, err.msg);

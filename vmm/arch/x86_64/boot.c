@@ -187,7 +187,7 @@ static int start_elf(const struct machine *m, const struct image *image, struct 
     struct map_entry map[MAP_ENTRIES];
     struct pvh_data *pvh = memory_ptr(&m->memory, X86_PVH_INFO, sizeof(*pvh));
 
-    if (elf_load(image, &m->memory, EM_X86_64, &kernel, err) < 0 ||
+    if (elf_load(image, &m->memory, EM_X86_64, X86_HIGH_RAM, &kernel, err) < 0 ||
         load_cmdline(m, X86_CMDLINE_MAX, err) < 0 ||
         load_initrd(m, kernel.end, X86_HOLE_END, files, err) < 0)
         return -1;
