@@ -144,13 +144,14 @@ static const struct xml_element console_elements[] = {
 static struct parsed_chardev *read_chardev(xmlNode *node, const struct xml_element *elements,
                                            const struct domain_parser *parser, GError **error)
 {
-    g_autoptr(parsed_chardev) chardev = g_new0(struct parsed_chardev, 1);
-    struct device_parser device = {
-        .live = parser->live, .info = &chardev->info, .chardev = chardev};
     int type = DOMAIN_CHARDEV_PTY;
 
     if (!xml_enum_attribute(node, "type", domain_chardev_values, &type, error))
         return NULL;
+    g_autoptr(parsed_chardev) chardev = g_new0(struct parsed_chardev, 1);
+    struct device_parser device = {
+        .live = parser->live, .info = &chardev->info, .chardev = chardev};
+
     chardev->source.type = (enum domain_chardev_type)type;
     if (!xml_read_children(node, elements, &device, error))
         return NULL;

@@ -88,8 +88,6 @@ static bool read_rng(xmlNode *node, void *target, GError **error)
         {},
     };
     struct domain_parser *parser = target;
-    g_autoptr(domain_rng) rng = g_new0(struct domain_rng, 1);
-    struct device_parser device = {.live = parser->live, .info = &rng->info, .rng = rng};
     int model = -1;
 
     if (parser->def->rngs->len > 0)
@@ -100,6 +98,9 @@ static bool read_rng(xmlNode *node, void *target, GError **error)
         libvirt_error_set(error, VIR_ERR_XML_ERROR, "missing RNG device model");
         return false;
     }
+    g_autoptr(domain_rng) rng = g_new0(struct domain_rng, 1);
+    struct device_parser device = {.live = parser->live, .info = &rng->info, .rng = rng};
+
     if (!xml_read_children(node, rng_elements, &device, error))
         return false;
     if (!rng->source)

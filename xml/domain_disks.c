@@ -161,8 +161,6 @@ bool domain_read_disk(xmlNode *node, void *target, GError **error)
         {},
     };
     struct domain_parser *parser = target;
-    g_autoptr(domain_disk) disk = g_new0(struct domain_disk, 1);
-    struct device_parser device = {.live = parser->live, .info = &disk->info, .disk = disk};
     int type = DOMAIN_DISK_FILE;
     int kind;
 
@@ -171,6 +169,9 @@ bool domain_read_disk(xmlNode *node, void *target, GError **error)
     if (!xml_enum_attribute(node, "type", domain_disk_type_values, &type, error) ||
         !xml_enum_attribute(node, "device", devices, &kind, error))
         return false;
+    g_autoptr(domain_disk) disk = g_new0(struct domain_disk, 1);
+    struct device_parser device = {.live = parser->live, .info = &disk->info, .disk = disk};
+
     disk->type = (enum domain_disk_type)type;
     if (!xml_read_children(node, disk_elements, &device, error) || !complete_disk(disk, error) ||
         !insert_disk(parser->def, disk, error))

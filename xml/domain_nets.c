@@ -145,8 +145,6 @@ static const struct xml_element net_elements[] = {
 bool domain_read_interface(xmlNode *node, void *target, GError **error)
 {
     struct domain_parser *parser = target;
-    g_autoptr(domain_net) net = g_new0(struct domain_net, 1);
-    struct device_parser device = {.live = parser->live, .info = &net->info, .net = net};
     int type = -1;
 
     if (parser->def->nets->len == DOMAIN_MAX_NETS)
@@ -155,6 +153,9 @@ bool domain_read_interface(xmlNode *node, void *target, GError **error)
         return false;
     if (type < 0)
         return xml_invalid(error, node, "missing attribute 'type'");
+    g_autoptr(domain_net) net = g_new0(struct domain_net, 1);
+    struct device_parser device = {.live = parser->live, .info = &net->info, .net = net};
+
     net->type = (enum domain_net_type)type;
     if (!xml_read_children(node, net_elements, &device, error))
         return false;

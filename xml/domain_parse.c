@@ -9,6 +9,7 @@
 
 #include "xml/domain_priv.h"
 #include "xml/domain_values.h"
+#include "xml/writer.h"
 
 #define LABEL          "(domain_definition)"
 #define NAME_MAX_BYTES 200 /* leaves room for the names of files that are made from it */

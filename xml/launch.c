@@ -138,6 +138,7 @@ static json_t *qmp_json(const struct launch_sources *sources)
 static void set_machine(json_t *root, const domain_def *def)
 {
     uint64_t pages = (def->memory_kib + PAGE_SIZE_KIB - 1) / PAGE_SIZE_KIB;
+    uint64_t bytes = pages * PAGE_SIZE_KIB * 1024;
     char uuid[DOMAIN_UUID_TEXT];
 
     domain_uuid_format(def->uuid, uuid);
@@ -145,7 +146,7 @@ static void set_machine(json_t *root, const domain_def *def)
     set_string(root, "name", def->name);
     set_string(root, "uuid", uuid);
     json_object_set_new(root, "cpus", json_integer((json_int_t)def->vcpus));
-    json_object_set_new(root, "memory", json_integer((json_int_t)(pages * PAGE_SIZE_KIB * 1024)));
+    json_object_set_new(root, "memory", json_integer((json_int_t)bytes));
 }
 
 static void set_array(json_t *root, const char *key, json_t *array)

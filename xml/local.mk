@@ -55,3 +55,11 @@ tests_unit_test_xml_caps_LDADD = $(xml_test_ldadd)
 
 check_PROGRAMS += $(xml_tests)
 TESTS += $(xml_tests)
+
+if FUZZING
+noinst_PROGRAMS += tests/fuzz/fuzz-domain-xml
+endif
+tests_fuzz_fuzz_domain_xml_SOURCES = tests/fuzz/fuzz-domain-xml.c
+tests_fuzz_fuzz_domain_xml_CFLAGS = $(xml_libxmldomain_a_CFLAGS)
+tests_fuzz_fuzz_domain_xml_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_domain_xml_LDADD = $(xml_test_ldadd)

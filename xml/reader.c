@@ -10,7 +10,6 @@
 
 #include <libxml/SAX2.h>
 #include <libxml/parser.h>
-#include <libxml/parserInternals.h>
 #include <string.h>
 
 /* How much of somebody's text an error message repeats. */
@@ -134,7 +133,7 @@ static bool check_text(const char *text, gsize len, const char *label, GError **
     unsigned signs = 0;
 
     if (len > XML_MAX_BYTES) {
-        libvirt_error_set(error, VIR_ERR_XML_ERROR, "%s: more than %d bytes", label, XML_MAX_BYTES);
+        libvirt_error_set(error, VIR_ERR_XML_ERROR, "%s: more than %u bytes", label, XML_MAX_BYTES);
         return false;
     }
     for (gsize i = 0; i < len; i++)
@@ -166,9 +165,12 @@ xmlDoc *xml_document_parse(const char *text, gsize len, const char *label, GErro
     ctxt->sax->processingInstruction = on_instruction;
     ctxt->sax->cdataBlock = on_cdata;
 
-    g_autoptr(xmlDoc) doc = xmlCtxtReadMemory(ctxt, text, (int)len, label, NULL,
-                                              XML_PARSE_NONET | XML_PARSE_NOERROR |
-                                                  XML_PARSE_NOWARNING | XML_PARSE_BIG_LINES);
+    /* NOENT: without it '&amp;' in a namespace's name stays a reference. There are no other
+     * entities that could be put in, as there is no document type. */
+    g_autoptr(xmlDoc) doc =
+        xmlCtxtReadMemory(ctxt, text, (int)len, label, NULL,
+                          XML_PARSE_NONET | XML_PARSE_NOENT | XML_PARSE_NOERROR |
+                              XML_PARSE_NOWARNING | XML_PARSE_BIG_LINES);
 
     if (limits.exceeded) {
         libvirt_error_set(error, VIR_ERR_XML_ERROR, "%s:%d: %s", label, limits.line,
@@ -183,9 +185,6 @@ xmlDoc *xml_document_parse(const char *text, gsize len, const char *label, GErro
         libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR, "missing root element");
         return NULL;
     }
-    /* What is written out of the tree must not depend on the encoding that it was read from. */
-    xmlFree((xmlChar *)doc->encoding);
-    doc->encoding = xmlStrdup(BAD_CAST "UTF-8");
     return g_steal_pointer(&doc);
 }
 
@@ -380,20 +379,6 @@ char *xml_text(xmlNode *node)
 char *xml_attribute(xmlNode *node, const char *name)
 {
     return take_xml_string(xmlGetNoNsProp(node, BAD_CAST name));
-}
-
-char *xml_node_to_text(xmlNode *node)
-{
-    /* A copy of its own brings along the declarations that stand further up in the document. */
-    xmlNode *copy = xmlDocCopyNode(node, node->doc, 1);
-    xmlBuffer *buffer = xmlBufferCreate();
-    char *text = NULL;
-
-    if (copy && buffer && xmlNodeDump(buffer, node->doc, copy, 0, 0) >= 0)
-        text = g_strdup((const char *)xmlBufferContent(buffer));
-    xmlBufferFree(buffer);
-    xmlFreeNode(copy);
-    return text;
 }
 
 static bool invalid_attribute(GError **error, xmlNode *node, const char *name, const char *value)

@@ -20,16 +20,13 @@
 
 #include "xml/error.h"
 
-#define XML_MAX_BYTES (4 * 1024 * 1024) /* libvirt's longest string in a packet */
+#define XML_MAX_BYTES (4u << 20) /* libvirt's longest string in a packet */
 #define XML_MAX_NODES 16384
 #define XML_MAX_DEPTH 64
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlDoc, xmlFreeDoc)
 
-/*
- * `label` stands for the file's name in messages, as in "(domain_definition):3: ...". All text in
- * the tree is UTF-8, whatever the document was written in.
- */
+/* `label` stands for the file's name in messages, as in "(domain_definition):3: ...". */
 xmlDoc *xml_document_parse(const char *text, gsize len, const char *label, GError **error);
 
 enum xml_element_flags {
@@ -63,8 +60,6 @@ char *xml_attribute(xmlNode *node, const char *name);
 
 /* A text cut, between characters, to a length that fits in an error message. */
 char *xml_excerpt(const char *text);
-/* The element and all in it as XML, with the namespaces it uses declared in it. */
-char *xml_node_to_text(xmlNode *node);
 
 /* The names of an enum's values. One that libvirt knows and vole does not have has its reason here.
  */

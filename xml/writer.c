@@ -114,3 +114,100 @@ void xml_raw(struct xml_writer *w, const char *xml)
 {
     g_string_append_printf(w->out, "%*s%s\n", (int)w->depth * 2, "", xml);
 }
+
+/* ---- what is kept as it was read ---- */
+
+/*
+ * libxml2's own serializer is not used: older ones write a namespace's name without escaping, so
+ * that a '&' in it makes a document that nobody can read again.
+ */
+static void append_name(GString *out, const xmlNs *ns, const xmlChar *name)
+{
+    if (ns && ns->prefix)
+        g_string_append_printf(out, "%s:", (const char *)ns->prefix);
+    g_string_append(out, (const char *)name);
+}
+
+static void append_quoted(GString *out, const char *value)
+{
+    g_string_append(out, "='");
+    append_escaped(out, value, TRUE);
+    g_string_append_c(out, '\'');
+}
+
+static void append_declaration(GString *out, const xmlNs *ns)
+{
+    g_string_append(out, ns->prefix ? " xmlns:" : " xmlns");
+    g_string_append(out, ns->prefix ? (const char *)ns->prefix : "");
+    append_quoted(out, ns->href ? (const char *)ns->href : "");
+}
+
+static void append_attribute(GString *out, xmlAttr *attr)
+{
+    xmlChar *value = xmlNodeGetContent((xmlNode *)attr);
+
+    g_string_append_c(out, ' ');
+    append_name(out, attr->ns, attr->name);
+    append_quoted(out, value ? (const char *)value : "");
+    xmlFree(value);
+}
+
+static void append_node(GString *out, xmlNode *node);
+
+static void append_element(GString *out, xmlNode *node)
+{
+    g_string_append_c(out, '<');
+    append_name(out, node->ns, node->name);
+    for (const xmlNs *ns = node->nsDef; ns; ns = ns->next)
+        append_declaration(out, ns);
+    for (xmlAttr *attr = node->properties; attr; attr = attr->next)
+        append_attribute(out, attr);
+    if (!node->children) {
+        g_string_append(out, "/>");
+        return;
+    }
+    g_string_append_c(out, '>');
+    for (xmlNode *child = node->children; child; child = child->next)
+        append_node(out, child);
+    g_string_append(out, "</");
+    append_name(out, node->ns, node->name);
+    g_string_append_c(out, '>');
+}
+
+static void append_node(GString *out, xmlNode *node)
+{
+    const char *content = node->content ? (const char *)node->content : "";
+
+    switch (node->type) {
+    case XML_ELEMENT_NODE:
+        append_element(out, node);
+        break;
+    case XML_TEXT_NODE:
+        append_escaped(out, content, FALSE);
+        break;
+    case XML_CDATA_SECTION_NODE:
+        g_string_append_printf(out, "<![CDATA[%s]]>", content);
+        break;
+    case XML_COMMENT_NODE:
+        g_string_append_printf(out, "<!--%s-->", content);
+        break;
+    case XML_PI_NODE:
+        g_string_append_printf(out, "<?%s%s%s?>", (const char *)node->name, *content ? " " : "",
+                               content);
+        break;
+    default: /* the reader makes no others: there are no entities */
+        break;
+    }
+}
+
+char *xml_node_to_text(xmlNode *node)
+{
+    /* A copy of its own brings along the declarations that stand further up in the document. */
+    xmlNode *copy = xmlDocCopyNode(node, node->doc, 1);
+    GString *out = g_string_new(NULL);
+
+    if (copy)
+        append_element(out, copy);
+    xmlFreeNode(copy);
+    return g_string_free(out, copy == NULL);
+}

@@ -13,6 +13,7 @@
 #define VOLE_XML_WRITER_H
 
 #include <glib.h>
+#include <libxml/tree.h>
 #include <stdint.h>
 
 struct xml_writer {
@@ -33,5 +34,11 @@ void xml_text_element(struct xml_writer *w, const char *name, const char *text,
                       ...) G_GNUC_NULL_TERMINATED;
 /* A line that is XML already. */
 void xml_raw(struct xml_writer *w, const char *xml);
+
+/*
+ * An element and all in it as XML, as it was written but for quotes and references, with the
+ * namespaces it uses declared in it. The element must be no deeper than XML_MAX_DEPTH.
+ */
+char *xml_node_to_text(xmlNode *node);
 
 #endif

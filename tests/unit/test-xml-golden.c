@@ -214,7 +214,8 @@ static void cut_parsers_words(char *message)
 {
     char *words = strstr(message, ": ");
 
-    if (check(words != NULL) && check(words[2] != '\0'))
+    check(words != NULL);
+    if (words)
         words[1] = '\0';
 }
 
@@ -291,7 +292,7 @@ static void test_schema(void)
 
 int main(void)
 {
-    g_autofree struct tap_test *tests = NULL;
+    struct tap_test *tests;
     int rc;
 
     if (!find_cases())
@@ -305,6 +306,7 @@ int main(void)
     rc = tap_run(tests);
     xmlRelaxNGFree(schema);
     xmlRelaxNGCleanupTypes();
+    g_free(tests);
     g_ptr_array_unref(cases);
     return rc;
 }

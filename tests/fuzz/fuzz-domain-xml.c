@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Domain XML, as a client sends it or (when the first byte is '!') as a status file holds it. What
+ * is accepted can be written, is read back as the same, and can be started; what is refused has an
+ * error of one line.
+ */
+#include <glib.h>
+#include <libvirt/libvirt.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "xml/domain.h"
+#include "xml/launch.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define MESSAGE_MAX 16384 /* a path is told as a whole, its parts are not */
+
+static void check_refusal(const GError *error)
+{
+    g_autofree char *message = NULL;
+
+    if (!error)
+        abort();
+    message = libvirt_error_message(error);
+    if (!*message || strlen(message) > MESSAGE_MAX || !g_utf8_validate(message, -1, NULL))
+        abort();
+}
+
+/* The XML of `text` read again with the same flags. */
+static void check_fixed_point(const char *text, unsigned parse_flags, unsigned format_flags)
+{
+    g_autoptr(domain_def) def = domain_def_parse(text, strlen(text), parse_flags, NULL);
+    g_autoptr(domain_def) copy = def ? domain_def_copy(def) : NULL;
+    g_autofree char *again = def ? domain_def_format(copy, format_flags) : NULL;
+
+    if (!again || strcmp(again, text) != 0)
+        abort();
+}
+
+static void check_start(domain_def *def)
+{
+    g_autofree char *document = NULL;
+    g_autofree char *live = NULL;
+
+    domain_def_assign_aliases(def);
+    def->id = 1;
+    for (guint i = 0; i < def->nets->len; i++)
+        if (!domain_net_at(def, i)->target)
+            domain_net_at(def, i)->target = g_strdup_printf("vnet%u", i);
+    document = launch_document(def, NULL, 0, NULL);
+    if (!document)
+        abort();
+    live = domain_def_format(def, 0);
+    check_fixed_point(live, DOMAIN_PARSE_LIVE, 0);
+    g_clear_pointer(&live, g_free);
+    live = domain_def_format(def, VIR_DOMAIN_XML_INACTIVE);
+    check_fixed_point(live, DOMAIN_PARSE_DEFINITION, 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    unsigned flags = DOMAIN_PARSE_DEFINITION;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(domain_def) def = NULL;
+    g_autofree char *text = NULL;
+
+    if (size > 0 && data[0] == '!') {
+        flags = DOMAIN_PARSE_LIVE;
+        data++;
+        size--;
+    }
+    def = domain_def_parse((const char *)data, size, flags, &error);
+    if (!def) {
+        check_refusal(error);
+        return 0;
+    }
+    text = domain_def_format(def, 0);
+    check_fixed_point(text, flags, 0);
+    if (flags == DOMAIN_PARSE_DEFINITION)
+        check_start(def);
+    return 0;
+}
