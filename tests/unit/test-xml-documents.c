@@ -22,24 +22,32 @@ static bool is_document(const char *file)
     return len > 5 && strcmp(file + len - 5, ".json") == 0;
 }
 
-static void check_document(const char *file)
+/* The whole of a file; its length, or 0 when it cannot be read or is too long. */
+static size_t read_document(const char *file, char *text, size_t size)
 {
-    static char text[DOCUMENT_MAX];
     cleanup_free char *path = NULL;
-    struct config config;
-    struct error err = {0};
     FILE *stream;
-    size_t len;
+    size_t len = 0;
 
     if (asprintf(&path, GOLDEN_DIR "/%s", file) < 0)
         abort();
     stream = fopen(path, "re");
-    if (!check(stream != NULL))
-        return;
-    len = fread(text, 1, sizeof(text), stream);
-    fclose(stream);
+    if (stream) {
+        len = fread(text, 1, size, stream);
+        fclose(stream);
+    }
+    return len < size ? len : 0;
+}
+
+static void check_document(const char *file)
+{
+    static char text[DOCUMENT_MAX];
+    size_t len = read_document(file, text, sizeof(text));
+    struct config config;
+    struct error err = {0};
+
     config_init(&config);
-    if (!check(config_parse_json(&config, text, len, &err) == 0) ||
+    if (!check(len > 0) || !check(config_parse_json(&config, text, len, &err) == 0) ||
         !check(config_validate(&config, &err) == 0))
         printf("# %s: %s\n", file, err.msg);
     config_clear(&config);
