@@ -56,6 +56,7 @@ tests_unit_test_xml_caps_LDADD = $(xml_test_ldadd)
 check_PROGRAMS += $(xml_tests)
 TESTS += $(xml_tests)
 
+EXTRA_DIST += tests/fuzz/corpus/fuzz-domain-xml
 if FUZZING
 noinst_PROGRAMS += tests/fuzz/fuzz-domain-xml
 endif
