@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ElementTree
 import libvirt
 import pytest
 
-from support.virtvoled import domain_xml
+from support.virtvoled import domain_xml, ended, leave
 from support.wait import SHORT, Deadline
 
 
@@ -82,15 +82,13 @@ def test_console_both_ways(echo):
     child.expect("Escape character is")
     child.send("hello")
     child.expect("hello")
-    child.send("\x1d")
-    child.expect("\n")
-    child.wait()
+    leave(child)
 
     child = echo.console("echo")
     child.send("again")
     child.expect("again")
     child.send("Q")  # the guest powers off: the console ends with it
-    child.wait()
+    ended(child)
     wait_for_state(echo, "shut off")
 
 
@@ -99,14 +97,13 @@ def test_a_second_console_is_refused_and_force_takes_over(echo):
     first = echo.console("echo")
     refused_one = echo.virsh_terminal("console", "echo")
     refused_one.expect("Active console session exists for this domain")
-    assert refused_one.wait() == 1
+    assert ended(refused_one) == 1
     second = echo.virsh_terminal("console", "--force", "echo")
     second.expect("Escape character is")
     second.send("mine")
     second.expect("mine")
-    first.wait()
-    second.sendcontrol("]")
-    second.wait()
+    ended(first)
+    leave(second)
 
 
 def test_guest_poweroff_shuts_off(echo):
@@ -114,7 +111,7 @@ def test_guest_poweroff_shuts_off(echo):
     child = echo.console("echo")
     child.send("Q")
     wait_for_state(echo, "shut off")
-    child.wait()
+    ended(child)
     assert echo.virsh("domstate", "--reason", "echo") == "shut off (shutdown)"
 
 
@@ -127,8 +124,7 @@ def test_guest_reset_restarts_in_place(echo):
     assert echo.vmm_pids() == [pid]
     echo.virsh("reset", "echo")
     child.expect("ready")
-    child.sendcontrol("]")
-    child.wait()
+    leave(child)
 
 
 def test_start_paused(echo):
@@ -137,8 +133,7 @@ def test_start_paused(echo):
     assert state(echo) == "paused"
     echo.virsh("resume", "echo")
     child.expect("ready")
-    child.sendcontrol("]")
-    child.wait()
+    leave(child)
 
 
 def test_create_is_transient(virtvoled, payloads, folder):
@@ -186,8 +181,7 @@ def test_domains_outlive_the_daemon(echo, how, paused):
     child = echo.console("echo")
     child.send("still")
     child.expect("still")
-    child.sendcontrol("]")
-    child.wait()
+    leave(child)
 
 
 def test_a_domain_that_ends_while_no_daemon_looks(echo):

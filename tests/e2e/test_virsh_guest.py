@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from support.guest import PASSWORD
+from support.virtvoled import ended
 from support.wait import BOOT, SHORT, Deadline
 
 pytestmark = pytest.mark.guest
@@ -36,7 +37,7 @@ def debian_domain(daemon, image, disk, bridge):
         "debian", kernel=image.kernel, initrd=image.initrd, memory_mib=512, vcpus=2,
         cmdline="console=ttyS0 root=/dev/vda quiet",
         devices=f"""
-            <disk type='file' device='disk'><driver name='vole' type='raw'/>
+            <disk type='file' device='disk'><driver type='raw'/>
               <source file='{disk}'/><target dev='vda' bus='virtio'/></disk>
             <interface type='bridge'><mac address='{MAC}'/><source bridge='{bridge}'/>
               <model type='virtio'/></interface>
@@ -97,7 +98,7 @@ def test_debian_from_define_to_undefine(debian_domain):
     (pid,) = daemon.vmm_pids()
     run(console, "echo before >/run/note")
     daemon.stop(signal.SIGKILL)
-    console.wait()
+    ended(console)
     daemon.start()
     assert "running" in daemon.virsh("list", "--all")
     assert daemon.vmm_pids() == [pid]
@@ -118,7 +119,7 @@ def test_debian_from_define_to_undefine(debian_domain):
     # the guest's own poweroff
     console.send("poweroff\r")
     wait_for_state(daemon, "shut off")
-    console.wait()
+    ended(console)
     assert daemon.virsh("domstate", "--reason", "debian") == "shut off (shutdown)"
     daemon.virsh("undefine", "debian")
     assert daemon.virsh("list", "--all", "--name") == ""
@@ -131,7 +132,7 @@ def test_shutdown_asks_the_guest(debian_domain):
     login(console)
     daemon.virsh("shutdown", "debian")
     wait_for_state(daemon, "shut off")
-    console.wait()
+    ended(console)
     assert daemon.virsh("domstate", "--reason", "debian") == "shut off (shutdown)"
 
 

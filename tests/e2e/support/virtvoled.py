@@ -117,6 +117,19 @@ class Virtvoled:
         return child
 
 
+def leave(child):
+    """Ends a `virsh console` by its escape character."""
+    child.sendcontrol("]")
+    return ended(child)
+
+
+def ended(child, timeout=SHORT):
+    """Waits for the end of a pexpect child; its exit status."""
+    child.expect(pexpect.EOF, timeout=timeout)
+    child.close()
+    return child.exitstatus
+
+
 def domain_xml(name, kernel, memory_mib=32, vcpus=1, initrd=None, cmdline=None, devices="",
                more=""):
     boot = f"<kernel>{kernel}</kernel>"
