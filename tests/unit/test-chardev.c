@@ -439,6 +439,83 @@ static void test_input_waits(void)
     close(pair[0]);
 }
 
+/* More than is read in one go, from a writer that has long ended when the guest gets to it. */
+static void check_all_arrives(struct front *f, int writer)
+{
+    static char data[30000];
+
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (char)(i % 251);
+    pthread_mutex_lock(&f->lock);
+    f->room = 16;
+    pthread_mutex_unlock(&f->lock);
+    check_int(write(writer, data, sizeof(data)), sizeof(data));
+    close(writer);
+    for (size_t want = 16; want < sizeof(data); want += 16) {
+        if (!check_wait(f, len, want))
+            return;
+        pthread_mutex_lock(&f->lock);
+        f->room = 16;
+        pthread_mutex_unlock(&f->lock);
+        chardev_accept_input(f->chr);
+    }
+    check_wait(f, len, sizeof(data));
+    check(memcmp(f->got, data, sizeof(data)) == 0);
+}
+
+static void test_input_outlives_its_writer(void)
+{
+    cleanup_free char *spec = in_folder("unix:", "s");
+    cleanup_free char *path = in_folder("", "s");
+    char fd_spec[32];
+    int ends[2];
+    struct front *f = front_new(spec);
+
+    check_all_arrives(f, unix_connect(path));
+    pthread_mutex_lock(&f->lock);
+    f->room = SIZE_MAX;
+    pthread_mutex_unlock(&f->lock);
+    chardev_accept_input(f->chr);
+    check_wait(f, disconnects, 1);
+    front_free(f);
+
+    check_int(pipe(ends), 0);
+    snprintf(fd_spec, sizeof(fd_spec), "fd:%d", ends[0]);
+    f = front_new(fd_spec);
+    check_all_arrives(f, ends[1]);
+    front_free(f);
+
+    check_int(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    snprintf(fd_spec, sizeof(fd_spec), "fd:%d", ends[0]);
+    f = front_new(fd_spec);
+    check_all_arrives(f, ends[1]);
+    front_free(f);
+}
+
+/* The same, but the next one waited already when the first hung up. */
+static void test_hang_up_with_the_next_one_waiting(void)
+{
+    cleanup_free char *spec = in_folder("unix:", "s");
+    cleanup_free char *path = in_folder("", "s");
+    struct front *f = front_new(spec);
+    int first = unix_connect(path);
+    int second;
+
+    check_wait(f, connects, 1);
+    pthread_mutex_lock(&f->lock);
+    f->room = 0;
+    pthread_mutex_unlock(&f->lock);
+    write_text(first, "never read");
+    second = unix_connect(path);
+    check_int(f->connects, 1);
+    close(first);
+    check_wait(f, connects, 2);
+    check_int(chardev_write(f->chr, "hello", 5), 5);
+    check_reads(second, "hello");
+    close(second);
+    front_free(f);
+}
+
 /* A guest that reads nothing must not keep the next client out. */
 static void test_hang_up_while_input_waits(void)
 {
@@ -844,6 +921,8 @@ int main(void)
         TAP(test_disconnect_unblocks),
         TAP(test_input_waits),
         TAP(test_hang_up_while_input_waits),
+        TAP(test_hang_up_with_the_next_one_waiting),
+        TAP(test_input_outlives_its_writer),
         TAP(test_pty),
         TAP(test_inherited_pty),
         TAP(test_pty_back_pressure),

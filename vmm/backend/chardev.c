@@ -334,6 +334,11 @@ void chardev_accept_input(struct chardev *chr)
 
 /* ---- the loop's side ---- */
 
+bool chardev_lingers(struct chardev *chr)
+{
+    return chr->hung_up && chr->in_fd >= 0 && atomic_load(&chr->held);
+}
+
 /* Everything that may have become possible. */
 static void chardev_pump(struct chardev *chr)
 {
@@ -348,6 +353,8 @@ static void chardev_pump(struct chardev *chr)
     pthread_mutex_unlock(&chr->lock);
     tell_connected(chr);
     pump_input(chr);
+    if (chr->ops->lingers && chardev_lingers(chr))
+        chr->ops->lingers(chr);
     tell_connected(chr);
     tell_writable(chr);
 }
@@ -356,10 +363,9 @@ static void descriptor_ready(void *opaque, uint32_t events)
 {
     struct chardev *chr = opaque;
 
-    /* A hang-up while the front end is full would not be seen by reading: let the other side go,
-     * or a guest that reads nothing keeps the next client out. What is read already stays. */
-    if ((events & EPOLLHUP) && chr->in_start < chr->in_end && chr->ops->hung_up)
-        chr->ops->hung_up(chr);
+    /* Not acted upon: what was sent before is still to be read, and its end is met by reading. */
+    if (events & EPOLLHUP)
+        chr->hung_up = true;
     chardev_pump(chr);
 }
 
@@ -400,6 +406,7 @@ void chardev_client(struct chardev *chr, int fd)
     chr->in_fd = chr->out_fd = fd;
     chr->connected = true;
     pthread_mutex_unlock(&chr->lock);
+    chr->hung_up = false;
     watch_descriptors(chr);
     kick(chr);
 }

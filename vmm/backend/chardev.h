@@ -11,7 +11,8 @@
  *                means only that no more input comes
  *   pty          a new pseudo-terminal; its path is told by chardev_path()
  *   unix:PATH    a listening socket, mode 0600, one client at a time; a further one replaces none,
- *                it waits
+ *                it waits. Only of a client that hung up before the guest read all that it sent the
+ *                rest is dropped when the next one comes
  *   file:PATH    output only, created with mode 0600, appended to
  *   fd:N         an inherited descriptor: a pty's master, a listening or connected stream socket,
  *                a terminal, a pipe or a file; which of them it is, is found out

@@ -25,9 +25,11 @@ struct chardev_ops {
     /* Whether somebody is there, where that can change without an event. NULL: `connected` says
      * so. Lock held. */
     bool (*probe)(struct chardev *chr);
-    /* The other side is gone: close what has to be closed. Loop's thread, no lock held. NULL:
-     * nothing to do. */
+    /* The other side is gone, and all that it sent was read: close what has to be closed. Loop's
+     * thread, no lock held. NULL: nothing to do. */
     void (*hung_up)(struct chardev *chr);
+    /* chardev_lingers(), after each pump. Loop's thread, no lock held. NULL: nothing to do. */
+    void (*lingers)(struct chardev *chr);
     /* Attached, detached: watch what is the kind's own. Loop's thread. NULL: nothing. */
     void (*start)(struct chardev *chr);
     void (*stop)(struct chardev *chr);
@@ -57,6 +59,7 @@ struct chardev {
     size_t in_start;
     size_t in_end;
     atomic_bool held; /* the front end is being offered bytes, or has refused some */
+    bool hung_up;     /* the other side is seen to be gone, which reading has yet to meet */
     bool told_connected;
 
     /* Output; all under the lock. */
@@ -102,5 +105,8 @@ ssize_t chardev_plain_write(struct chardev *chr, const void *buf, size_t len);
 void chardev_client(struct chardev *chr, int fd);
 /* The client's descriptor, which is not watched and not used any more, or -1. Loop's thread. */
 int chardev_take_client(struct chardev *chr);
+/* The other side has hung up, but what it sent waits for a front end that takes no more. Loop's
+ * thread. */
+bool chardev_lingers(struct chardev *chr);
 
 #endif

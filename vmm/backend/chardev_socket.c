@@ -51,15 +51,23 @@ int chardev_adopt_socket(struct chardev *chr, int fd, struct error *err)
 
 /* ---- listening ---- */
 
+/*
+ * A client that hung up keeps its place until the guest has read what it sent, as long as nobody
+ * else wants it. Then it has to go, unread bytes or not: a guest that reads nothing must not keep
+ * everybody out.
+ */
 static void accept_next(struct chardev *chr)
 {
     int fd;
 
-    if (chr->in_fd >= 0)
+    if (chr->in_fd >= 0 && !chardev_lingers(chr))
         return; /* the next one waits */
     fd = unix_listener_accept(&chr->listener);
-    if (fd >= 0)
-        chardev_client(chr, fd);
+    if (fd < 0)
+        return;
+    if (chr->in_fd >= 0)
+        connection_ended(chr);
+    chardev_client(chr, fd);
 }
 
 static void client_waits(void *opaque, uint32_t events)
@@ -97,6 +105,7 @@ static const struct chardev_ops listener_ops = {
     .read = socket_read,
     .write = socket_write,
     .hung_up = client_ended,
+    .lingers = accept_next,
     .start = listener_start,
     .stop = listener_stop,
     .close = listener_close,
