@@ -386,6 +386,56 @@ static void test_full_buffer_loses_nothing(void)
     close(pair[0]);
 }
 
+/* The last of it is written when the chardev is closed already, to a reader that comes late. */
+static void *read_late(void *opaque)
+{
+    struct reader *r = opaque;
+    struct timespec late = {.tv_nsec = 200 * 1000 * 1000};
+
+    nanosleep(&late, NULL); /* the close below is to meet a full pipe; it passes either way */
+    return read_all(r);
+}
+
+static void test_close_waits_for_a_slow_reader(void)
+{
+    static uint8_t data[100000];
+    int ends[2];
+    char spec[32];
+    struct reader reader;
+    pthread_t thread;
+    struct front *f;
+
+    check_int(pipe(ends), 0);
+    snprintf(spec, sizeof(spec), "fd:%d", ends[1]);
+    f = front_new(spec);
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (uint8_t)(i % 251);
+    check_int(chardev_write(f->chr, data, sizeof(data)), sizeof(data));
+    reader = (struct reader){.fd = ends[0], .total = sizeof(data)};
+    check_int(pthread_create(&thread, NULL, read_late, &reader), 0);
+    front_free(f);
+    pthread_join(thread, NULL);
+    check_int(reader.len, sizeof(data));
+    check(reader.intact);
+    close(ends[0]);
+}
+
+/* One that reads nothing at all does not keep us for ever; alarm() tells. */
+static void test_close_gives_up(void)
+{
+    static uint8_t data[100000];
+    int ends[2];
+    char spec[32];
+    struct front *f;
+
+    check_int(pipe(ends), 0);
+    snprintf(spec, sizeof(spec), "fd:%d", ends[1]);
+    f = front_new(spec);
+    check_int(chardev_write(f->chr, data, sizeof(data)), sizeof(data));
+    front_free(f);
+    close(ends[0]);
+}
+
 static void test_disconnect_unblocks(void)
 {
     cleanup_free char *spec = in_folder("unix:", "s");
@@ -918,6 +968,8 @@ int main(void)
         TAP(test_unix_replaces_only_the_dead),
         TAP(test_inherited_sockets),
         TAP(test_full_buffer_loses_nothing),
+        TAP(test_close_waits_for_a_slow_reader),
+        TAP(test_close_gives_up),
         TAP(test_disconnect_unblocks),
         TAP(test_input_waits),
         TAP(test_hang_up_while_input_waits),

@@ -17,8 +17,10 @@
 #include "vmm/backend/chardev.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <time.h>
 
 #include "vmm/backend/chardev_priv.h"
 
@@ -517,14 +519,51 @@ struct chardev *chardev_open(const char *spec, const char *label, struct loop *l
     return chr;
 }
 
+/* How long the end waits for a reader, in milliseconds: for any progress, and in all. */
+#define DRAIN_STALLED_MS 1000
+#define DRAIN_TOTAL_MS   5000
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* A guest's last words are worth a wait for a reader that is merely slow, but one that has stopped
+ * reading does not keep the machine from ending. */
+static void drain(struct chardev *chr)
+{
+    int64_t end = now_ms() + DRAIN_TOTAL_MS;
+    int64_t stalled = 0; /* when to give up; from the last progress on */
+    size_t before = SIZE_MAX;
+
+    while (chr->out_fd >= 0 && chr->connected) {
+        struct pollfd p = {.fd = chr->out_fd, .events = POLLOUT};
+        int64_t now = now_ms();
+
+        flush(chr);
+        if (chr->out_len < before)
+            stalled = MIN(now + DRAIN_STALLED_MS, end);
+        before = chr->out_len;
+        if (before == 0)
+            return;
+        if (now >= stalled || (poll(&p, 1, (int)(stalled - now)) < 0 && errno != EINTR) ||
+            (p.revents & (POLLERR | POLLHUP | POLLNVAL)))
+            break;
+    }
+    if (chr->out_len > 0)
+        log_warn("%s: the last %zu bytes are lost: nobody reads them", chr->label, chr->out_len);
+}
+
 void chardev_close(struct chardev *chr)
 {
     if (!chr)
         return;
     chardev_attach(chr, NULL, NULL);
     pthread_mutex_lock(&chr->lock);
-    if (chr->out_fd >= 0)
-        flush(chr);
+    drain(chr);
     pthread_mutex_unlock(&chr->lock);
     if (chr->ops && chr->ops->close)
         chr->ops->close(chr);

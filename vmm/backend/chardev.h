@@ -55,8 +55,9 @@ int chardev_check_spec(const char *spec, struct error *err);
 /* `spec` as above; `label` names it in errors and in query-chardev ("serial0"). */
 struct chardev *chardev_open(const char *spec, const char *label, struct loop *loop,
                              struct error *err);
-/* Detaches, flushes what the host takes at once, restores the terminal, closes. NULL is harmless.
- */
+/* Detaches, hands over what is still kept, restores the terminal, closes. Waits for a reader as
+ * long as it goes on reading (a second without any progress, five in all, then the rest is lost
+ * with a line in the log). NULL is harmless. */
 void chardev_close(struct chardev *chr);
 
 /*
