@@ -30,7 +30,7 @@ xml_tests += tests/unit/test-xml-golden
 tests_unit_test_xml_golden_CPPFLAGS = $(xml_test_cppflags)
 tests_unit_test_xml_golden_CFLAGS = $(xml_libxmldomain_a_CFLAGS)
 tests_unit_test_xml_golden_LDADD = $(xml_test_ldadd)
-EXTRA_DIST += tests/golden
+EXTRA_DIST += tests/golden docs/domain-xml.md
 
 xml_tests += tests/unit/test-xml-documents
 tests_unit_test_xml_documents_CPPFLAGS = $(xml_test_cppflags)
