@@ -85,6 +85,10 @@ vmm_tests += tests/unit/test-i8042
 tests_unit_test_i8042_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_i8042_LDADD = $(vmm_test_ldadd)
 
+vmm_tests += tests/unit/test-debug-port
+tests_unit_test_debug_port_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_debug_port_LDADD = $(vmm_test_ldadd)
+
 vmm_tests += tests/unit/test-qmp
 tests_unit_test_qmp_SOURCES = tests/unit/test-qmp.c tests/unit/fake-machine.h
 tests_unit_test_qmp_CPPFLAGS = $(AM_CPPFLAGS) -DTOP_SRCDIR='"$(top_srcdir)"'

@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 
 /* Names come from outside (a JSON key may hold a newline): a message stays one line of text. */
 static void blank_control_characters(char *text)
@@ -190,6 +192,20 @@ int open_path_or_fd(const char *spec, int flags, struct error *err)
     if (fd < 0)
         return error_set_errno(err, errno, "%s", spec);
     return fd;
+}
+
+int reopen_nonblocking(int fd, int mode)
+{
+    unsigned pty_number;
+    char name[32];
+    struct stat st;
+
+    if (fstat(fd, &st) < 0 || (!S_ISCHR(st.st_mode) && !S_ISFIFO(st.st_mode)))
+        return -1;
+    if (ioctl(fd, TIOCGPTN, &pty_number) == 0)
+        return -1; /* a pty's master: opening it anew makes another pty */
+    snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+    return open(name, mode | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
 int parse_number(const char *text, uint64_t max, uint64_t *out)

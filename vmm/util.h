@@ -103,6 +103,14 @@ int open_path_or_fd(const char *spec, int flags, struct error *err);
 bool spec_is_fd(const char *spec);
 int inherit_fd(const char *spec, struct error *err);
 
+/*
+ * A second, non-blocking open file for the terminal, device or pipe that `fd` is open on: unlike
+ * with a duplicate, O_NONBLOCK does not reach everybody who shares `fd`. `mode` is O_RDONLY or
+ * O_WRONLY. Returns -1 where that is refused (another user's terminal) or cannot be done (a socket,
+ * a pty's master; a file, which would lose its position and never blocks).
+ */
+int reopen_nonblocking(int fd, int mode);
+
 /* Decimal digits only, at most `max`. 0 or -1. */
 int parse_number(const char *text, uint64_t max, uint64_t *out);
 /* "512M" and the like: digits and an optional K, M, G or T (powers of 1024). 0 or -1. */

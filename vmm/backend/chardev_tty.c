@@ -125,17 +125,13 @@ static int make_nonblocking(int fd, struct error *err)
 static int private_copy(int fd, int mode, struct error *err)
 {
     cleanup_close int copy = -1;
-    char name[32];
     struct stat st;
 
     if (fstat(fd, &st) < 0)
         return error_set_errno(err, errno, "descriptor %d", fd);
-    if (S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode)) {
-        snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-        copy = open(name, mode | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-        if (copy >= 0)
-            return steal_fd(&copy);
-    }
+    copy = reopen_nonblocking(fd, mode);
+    if (copy >= 0)
+        return steal_fd(&copy);
     copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     if (copy < 0)
         return error_set_errno(err, errno, "descriptor %d", fd);
