@@ -186,9 +186,9 @@ def compile_commands(folder):
         if not source.startswith(str(TREE)) or source.startswith(str(BUILD)):
             continue
         command = line[line.index("clang"):].replace(match[0], source)
-        # As words: cppcheck loses the quotes of -DNAME='"text"' in a command line.
-        database.append({"directory": str(folder), "arguments": shlex.split(command),
-                         "file": source})
+        # Quotes escaped: of -DNAME='"text"' cppcheck loses them.
+        command = " ".join(word.replace('"', '\\"') for word in shlex.split(command))
+        database.append({"directory": str(folder), "command": command, "file": source})
     if not database:
         raise Broken("make would compile nothing")
     return database

@@ -215,8 +215,8 @@ void loop_call(struct loop *loop, void (*fn)(void *opaque), void *opaque)
         fn(opaque);
         return;
     }
-    /* It is off the list when we return. cppcheck-suppress autoVariables */
     *loop->calls_tail = &call;
+    /* cppcheck-suppress autoVariables ; it is off the list when we return */
     loop->calls_tail = &call.next;
     loop_wake_up(loop);
     while (!call.done)

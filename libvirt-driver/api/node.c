@@ -10,7 +10,7 @@ bool api_node_get_info(struct call *call, const wire_none *in, wire_node_info *o
     const struct host *host = call->daemon->host;
     const struct host_caps *caps = &host->caps;
 
-    for (gsize i = 0; caps->arch[i] && i < G_N_ELEMENTS(out->model) - 1; i++)
+    for (gsize i = 0; i < G_N_ELEMENTS(out->model) - 1 && caps->arch[i]; i++)
         out->model[i] = (guint8)caps->arch[i];
     out->memory = host->memory_kib;
     out->cpus = (int)host->online_cpus;

@@ -152,6 +152,7 @@ static void test_reply_is_what_libvirt_sends(void)
     g_autoptr(GBytes) call = WORDS(0x1c, 0x20008086, 1, 66, 0, 0, 0);
     g_autoptr(GBytes) want = WORDS(0x24, 0x20008086, 1, 66, 1, 0, 0, 1, 0);
     int none = 0;
+    /* cppcheck-suppress legacyUninitvar ; it is set right here */
     wire_auth_types types = {.types = {.types_len = 1, .types_val = &none}};
     struct rpc_header header;
     g_autoptr(GBytes) got = NULL;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "vmm/loader/bzimage.h"
 
+#include <inttypes.h>
+
 #define HEADER_OFFSET  0x1f1
 #define HEADER_MAGIC   0x53726448 /* "HdrS" */
 #define BOOT_FLAG      0xaa55
@@ -53,10 +55,9 @@ static int choose_place(const struct image *image, const struct setup_header *h,
     if (h->relocatable_kernel && *load < ceiling && h->init_size <= ceiling - *load)
         return 0;
     return error_set(err,
-                     "too little memory for kernel `%s`: it needs %llu MiB to unpack itself, the "
-                     "machine has %llu MiB",
-                     image->name, (unsigned long long)((h->init_size + lowest + MiB - 1) / MiB),
-                     (unsigned long long)(ceiling / MiB));
+                     "too little memory for kernel `%s`: it needs %" PRIu64
+                     " MiB to unpack itself, the machine has %" PRIu64 " MiB",
+                     image->name, (h->init_size + lowest + MiB - 1) / MiB, ceiling / MiB);
 }
 
 int bzimage_load(const struct image *image, const struct memory *mem, uint64_t ceiling,
@@ -75,9 +76,10 @@ int bzimage_load(const struct image *image, const struct memory *mem, uint64_t c
     setup_size = ((h->setup_sects ? h->setup_sects : UINT64_C(4)) + 1) * SECTOR;
     size = (uint64_t)h->syssize * 16;
     if (setup_size >= image->size || size > image->size - setup_size || size <= ENTRY_64)
-        return error_set(
-            err, "kernel `%s` is truncated: its header speaks of %llu bytes, it has %llu",
-            image->name, (unsigned long long)(setup_size + size), (unsigned long long)image->size);
+        return error_set(err,
+                         "kernel `%s` is truncated: its header speaks of %" PRIu64
+                         " bytes, it has %" PRIu64,
+                         image->name, setup_size + size, image->size);
     if (choose_place(image, h, ceiling, &out->load, err) < 0)
         return -1;
     if (size > h->init_size)
