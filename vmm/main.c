@@ -34,17 +34,20 @@ static void on_signal(void *opaque, uint32_t events)
 
 /*
  * Signals that ask us to end become events of the main loop. They are blocked before any thread is
- * made, so that no other thread takes them.
+ * made, so that no other thread takes them. One that we were started to ignore (nohup) is left
+ * alone: blocked, it would come through after all.
  */
 static int watch_signals(struct run *run, struct error *err)
 {
+    static const int ends[] = {SIGTERM, SIGINT, SIGHUP};
+    struct sigaction inherited;
     sigset_t set;
 
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
+    for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+        if (sigaction(ends[i], NULL, &inherited) == 0 && inherited.sa_handler != SIG_IGN)
+            sigaddset(&set, ends[i]);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     run->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (run->signal_fd < 0)

@@ -37,6 +37,19 @@ def test_quit_and_signal_end_it_with_status_0(payloads, vole):
     assert machine.stderr() == ""
 
 
+def test_ignored_signals_stay_ignored(payloads, vole):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does; children inherit it
+    try:
+        machine = vole("--flat", payloads.spin)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    machine.process.send_signal(signal.SIGHUP)
+    for _ in range(3):
+        assert machine.qmp.execute("query-status")["status"] == "running"
+    machine.process.send_signal(signal.SIGTERM)
+    assert machine.wait() == 0
+
+
 def test_sockets_are_removed_at_the_end(payloads, vole):
     machine = vole("--flat", payloads.spin)
     assert machine.qmp_path.exists() and machine.serial_path.exists()
