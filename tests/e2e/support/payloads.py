@@ -16,7 +16,8 @@ class Payloads:
         for name in FLAT:
             self._build(folder, name, ["-Ttext=0x1000", "--oformat=binary"])
         for name in ELF:
-            self._build(folder, name, ["-Ttext=0x100000", "-e", "_start", "--build-id=none"])
+            # -n: no page of file headers below the text, where a machine has its boot data.
+            self._build(folder, name, ["-n", "-Ttext=0x100000", "-e", "_start", "--build-id=none"])
 
     def _build(self, folder, name, options):
         target = Path(folder) / name
