@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 
 #include "vmm/config.h"
 #include "vmm/config_priv.h"
@@ -282,11 +283,15 @@ static int set_uuid(struct config *config, const char *value, struct error *err)
 static char *read_document(const char *spec, size_t *len, struct error *err)
 {
     cleanup_close int fd = open_path_or_fd(spec, O_RDONLY, err);
+    struct pollfd writer = {.fd = fd, .events = POLLIN};
     cleanup_free char *text = NULL;
     ssize_t n;
 
     if (fd < 0)
         return NULL;
+    /* A FIFO that nobody has opened yet reads as one that has ended. */
+    while (poll(&writer, 1, -1) < 0 && errno == EINTR)
+        ;
     /* One byte more than may be, so that too long a document is seen to be so. */
     text = xcalloc(1, CONFIG_DOCUMENT_MAX + 1);
     for (*len = 0; *len <= CONFIG_DOCUMENT_MAX; *len += (size_t)n) {

@@ -180,17 +180,24 @@ int open_path_or_fd(const char *spec, int flags, struct error *err)
 
     if (spec_is_fd(spec)) {
         fd = inherit_fd(spec, err);
-        if (fd < 0 || check_access_mode(fd, flags, spec, err) < 0)
-            return -1;
-        return fd;
+        if (fd < 0 || check_access_mode(fd, flags, spec, err) == 0)
+            return fd;
+        close(fd);
+        return -1;
     }
     if (spec[0] == '\0')
         return error_set(err, "the path is empty");
     do
-        fd = open(spec, flags | O_CLOEXEC, 0600);
+        fd = open(spec, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
     while (fd < 0 && errno == EINTR);
     if (fd < 0)
         return error_set_errno(err, errno, "%s", spec);
+    /* That was for the opening alone, unless the caller asked for it. */
+    if (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) < 0) {
+        error_set_errno(err, errno, "%s", spec);
+        close(fd);
+        return -1;
+    }
     return fd;
 }
 

@@ -94,7 +94,9 @@ int write_full(int fd, const void *buf, size_t len);
 /*
  * A file given as a path, or as "fd:N" for a descriptor that this process inherited. Takes over an
  * inherited descriptor (marks it close-on-exec), which must be open for what `flags` asks; a file
- * that O_CREAT makes is its owner's alone. Returns the descriptor, or -1 with `err` set.
+ * that O_CREAT makes is its owner's alone. Opening never waits, as a FIFO without its other end
+ * would make it do; whether what was opened will do is the caller's to find out. Returns the
+ * descriptor, or -1 with `err` set and an inherited descriptor closed.
  */
 int open_path_or_fd(const char *spec, int flags, struct error *err);
 

@@ -2,7 +2,9 @@
 #include "vmm/config.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "tests/unit/tap.h"
 
@@ -399,6 +401,34 @@ static void test_document_from_descriptor(void)
     check_int(fcntl(pipes[0], F_GETFD), -1); /* taken over, and used up */
 }
 
+static void *write_document(void *path)
+{
+    cleanup_close int fd = open(path, O_WRONLY);
+
+    check_int(write_full(fd, whole_document, strlen(whole_document)), 0);
+    return NULL;
+}
+
+/* The writer may come later than we. */
+static void test_document_from_fifo(void)
+{
+    char folder[] = "/tmp/vole-test-XXXXXX";
+    cleanup_free char *path = NULL;
+    cleanup_free char *line = NULL;
+    pthread_t writer;
+
+    check(mkdtemp(folder) != NULL);
+    path = xasprintf("%s/fifo", folder);
+    line = xasprintf("--config %s", path);
+    check_int(mkfifo(path, 0600), 0);
+    check_int(pthread_create(&writer, NULL, write_document, path), 0);
+    check_int(parse_args(line), 0);
+    check_str(config.name, "web1");
+    pthread_join(writer, NULL);
+    unlink(path);
+    rmdir(folder);
+}
+
 static void test_help_and_man_page_name_every_option(void)
 {
     static const char *const options[] = {
@@ -457,6 +487,7 @@ int main(void)
         TAP(test_document_too_large),
         TAP(test_flags_over_document),
         TAP(test_document_from_descriptor),
+        TAP(test_document_from_fifo),
         TAP(test_help_and_man_page_name_every_option),
         {},
     });

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "tests/unit/tap.h"
 
@@ -78,8 +79,34 @@ static void test_open_path_or_fd(void)
     snprintf(spec, sizeof(spec), "fd:%d", dev_null);
     check_int(open_path_or_fd(spec, O_RDWR, &err), -1);
     check(strstr(err.msg, "the descriptor is open for reading only") != NULL);
+    check_int(fcntl(dev_null, F_GETFD), -1); /* closed, it was ours */
+    dev_null = open("/dev/null", O_RDONLY);
+    snprintf(spec, sizeof(spec), "fd:%d", dev_null);
     check_int(open_path_or_fd(spec, O_RDONLY, &err), dev_null);
     check_int(fcntl(dev_null, F_GETFD), FD_CLOEXEC);
+}
+
+/* The other end may never come; alarm() tells. */
+static void test_opening_does_not_wait(void)
+{
+    char folder[] = "/tmp/vole-test-XXXXXX";
+    cleanup_free char *fifo = NULL;
+    struct error err;
+    int fd;
+
+    check(mkdtemp(folder) != NULL);
+    fifo = xasprintf("%s/fifo", folder);
+    check_int(mkfifo(fifo, 0600), 0);
+    fd = open_path_or_fd(fifo, O_RDONLY, &err);
+    check(fd >= 0);
+    check_int(fcntl(fd, F_GETFL) & O_NONBLOCK, 0); /* which was for the opening alone */
+    check_int(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    close(fd);
+    fd = open_path_or_fd(fifo, O_RDONLY | O_NONBLOCK, &err);
+    check_int(fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+    close(fd);
+    unlink(fifo);
+    rmdir(folder);
 }
 
 static void test_pread_full(void)
@@ -99,11 +126,13 @@ static void test_pread_full(void)
 
 int main(void)
 {
+    alarm(60);
     return tap_run((struct tap_test[]){
         TAP(test_errors),
         TAP(test_parse_size),
         TAP(test_parse_number),
         TAP(test_open_path_or_fd),
+        TAP(test_opening_does_not_wait),
         TAP(test_pread_full),
         {},
     });
