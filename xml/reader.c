@@ -4,7 +4,8 @@
  * the tree. Those of them that make nodes are wrapped to count first and to stop the parser when
  * the text asks for too much, so memory is bounded by the limits and not by the sender. Only an
  * element's attributes are gathered, and each compared with all others, before the callback can
- * count them; so there is a bound on '=' in the text as well.
+ * count them; so there is a bound on '=' in the text as well. For that to count, the text has to be
+ * what it looks like: it is read as UTF-8, whatever encoding it declares or seems to be in.
  */
 #include "xml/reader.h"
 
@@ -168,9 +169,9 @@ xmlDoc *xml_document_parse(const char *text, gsize len, const char *label, GErro
     /* NOENT: without it '&amp;' in a namespace's name stays a reference. There are no other
      * entities that could be put in, as there is no document type. */
     g_autoptr(xmlDoc) doc =
-        xmlCtxtReadMemory(ctxt, text, (int)len, label, NULL,
-                          XML_PARSE_NONET | XML_PARSE_NOENT | XML_PARSE_NOERROR |
-                              XML_PARSE_NOWARNING | XML_PARSE_BIG_LINES);
+        xmlCtxtReadMemory(ctxt, text, (int)len, label, "UTF-8",
+                          XML_PARSE_IGNORE_ENC | XML_PARSE_NONET | XML_PARSE_NOENT |
+                              XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_BIG_LINES);
 
     if (limits.exceeded) {
         libvirt_error_set(error, VIR_ERR_XML_ERROR, "%s:%d: %s", label, limits.line,

@@ -21,12 +21,15 @@
 #include "xml/error.h"
 
 #define XML_MAX_BYTES (4u << 20) /* libvirt's longest string in a packet */
-#define XML_MAX_NODES 16384
+#define XML_MAX_NODES 8192
 #define XML_MAX_DEPTH 64
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlDoc, xmlFreeDoc)
 
-/* `label` stands for the file's name in messages, as in "(domain_definition):3: ...". */
+/*
+ * `text` is UTF-8, whatever encoding it declares. `label` stands for the file's name in messages,
+ * as in "(domain_definition):3: ...".
+ */
 xmlDoc *xml_document_parse(const char *text, gsize len, const char *label, GError **error);
 
 enum xml_element_flags {

@@ -134,6 +134,23 @@ static void test_not_well_formed(void)
     check_parse("<r>&unknown;</r>", "(test):1: Entity 'unknown' not defined");
 }
 
+static void test_encodings(void)
+{
+    static const char utf16[] = "\377\376<\0r\0/\0>\0";
+    static const char ebcdic[] = "\x4c\x6f\xa7\x94\x93\x40";
+    static const char *const not_utf8[] = {utf16, ebcdic};
+
+    check_parse("<?xml version='1.0' encoding='ISO-8859-1'?><r>\303\251</r>", NULL);
+    check_parse("<?xml version='1.0' encoding='UTF-7'?><r>+ADwAYQ-</r>", NULL);
+    check_parse("<?xml version='1.0' encoding='no-such-thing'?><r/>", NULL);
+    check_parse("\357\273\277<r/>", NULL); /* a byte order mark */
+    check_parse("<r>\351</r>", "(test):1: Input is not proper UTF-8, indicate encoding ! Bytes: "
+                               "0xE9 0x3C 0x2F 0x72");
+    for (unsigned i = 0; i < G_N_ELEMENTS(not_utf8); i++)
+        check(!xml_document_parse(not_utf8[i], i == 0 ? sizeof(utf16) - 1 : sizeof(ebcdic) - 1,
+                                  "(test)", NULL));
+}
+
 /* Whatever a document has in it, the message is one line of printable length. */
 static void test_messages_are_short(void)
 {
@@ -379,6 +396,7 @@ int main(void)
                                          TAP(test_size),
                                          TAP(test_document_types),
                                          TAP(test_not_well_formed),
+                                         TAP(test_encodings),
                                          TAP(test_messages_are_short),
                                          TAP(test_not_terminated),
                                          TAP(test_tables),
