@@ -116,7 +116,6 @@ static void console_reset(struct virtio_device *dev)
 static void console_free(struct virtio_device *dev)
 {
     chardev_attach(to_console(dev)->chr, NULL, NULL);
-    chardev_attach(to_console(dev)->chr, NULL, NULL);
     virtio_device_release(dev);
     free(to_console(dev));
 }
