@@ -42,7 +42,7 @@ static int check_inherited(int fd, const char *source, struct error *err)
 
 int tap_open(struct tap *tap, const char *source, struct error *err)
 {
-    bool inherited = strncmp(source, "fd:", 3) == 0;
+    bool inherited = spec_is_fd(source);
     cleanup_close int fd = inherited ? open_path_or_fd(source, 0, err) : open_by_name(source, err);
     int header = (int)TAP_HEADER_SIZE;
 
