@@ -287,9 +287,11 @@ static int validate_devices(const struct config *config, struct error *err)
 
 static int validate_ids(const struct config *config, struct error *err)
 {
-    const char *ids[MAX_DEVICES];
+    const char *ids[MAX_DEVICES + 1];
     unsigned count = 0;
 
+    if (config->rng_source)
+        ids[count++] = CONFIG_RNG_ID;
     for (unsigned i = 0; i < config->disk_count; i++)
         ids[count++] = config->disks[i].id;
     for (unsigned i = 0; i < config->net_count; i++)

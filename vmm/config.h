@@ -25,6 +25,9 @@
     "/dev/urandom" /* when a source of randomness is wanted, but not named \
                     */
 
+/* The one device that cannot be named. */
+#define CONFIG_RNG_ID "rng0"
+
 enum on_reboot {
     ON_REBOOT_RESTART, /* in place: same process, same descriptors */
     ON_REBOOT_EXIT,    /* end with status 0 */

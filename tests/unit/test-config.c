@@ -202,6 +202,7 @@ static void test_validate(void)
          "memory of 33554433 bytes is not a whole number of 4 KiB pages"},
         {"--kernel k --disk d --disk e,id=disk0", "two devices have the id \"disk0\""},
         {"--kernel k --disk d --net tap=t,id=disk0", "two devices have the id \"disk0\""},
+        {"--kernel k --rng --console null --disk d,id=rng0", "two devices have the id \"rng0\""},
         {"--kernel k --disk d,id=a/b", "\"a/b\" cannot be a device's id: up to 63 letters, digits, "
                                        "'-', '_' and '.' can"},
         {"--kernel k --disk d,serial=123456789012345678901",
@@ -222,6 +223,7 @@ static void test_validate(void)
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
         check_refused(parse_args(cases[i].line), cases[i].message);
     check_int(parse_args("--kernel k --serial null --console null --console none"), 0);
+    check_int(parse_args("--kernel k --disk d,id=rng0"), 0); /* where there is no other */
 }
 
 static void test_mac_is_stable(void)
