@@ -146,12 +146,24 @@ static bool check_text(const char *text, gsize len, const char *label, GError **
     return true;
 }
 
+/* libxml2 wants this done before threads use it; whichever of them comes first does it here. */
+static void init_parser(void)
+{
+    static gsize done;
+
+    if (g_once_init_enter(&done)) {
+        xmlInitParser();
+        g_once_init_leave(&done, 1);
+    }
+}
+
 xmlDoc *xml_document_parse(const char *text, gsize len, const char *label, GError **error)
 {
     struct limits limits = {0};
 
     if (!check_text(text, len, label, error))
         return NULL;
+    init_parser();
     g_autoptr(xmlParserCtxt) ctxt = xmlNewParserCtxt();
 
     if (!ctxt) {
