@@ -390,7 +390,7 @@ static void test_full_buffer_loses_nothing(void)
 static void *read_late(void *opaque)
 {
     struct reader *r = opaque;
-    struct timespec late = {.tv_nsec = 200 * 1000 * 1000};
+    struct timespec late = {.tv_nsec = 200000000L};
 
     nanosleep(&late, NULL); /* the close below is to meet a full pipe; it passes either way */
     return read_all(r);
@@ -872,6 +872,7 @@ static void test_stdio_escape_ends(void)
 
 static void restore_and_exit(int sig)
 {
+    /* Documented as safe here. NOLINTNEXTLINE(bugprone-signal-handler) */
     chardev_restore_terminals();
     _exit(7);
 }

@@ -169,16 +169,18 @@ static void test_flags_refused(void)
 
 static void test_too_many(void)
 {
-    char line[1024] = "--kernel k";
+    char line[1024];
+    size_t start = (size_t)snprintf(line, sizeof(line), "--kernel k");
+    size_t len = start;
 
     for (unsigned i = 0; i < CONFIG_MAX_QMP; i++)
-        sprintf(line + strlen(line), " --qmp unix:%u", i);
+        len += (size_t)snprintf(line + len, sizeof(line) - len, " --qmp unix:%u", i);
     check_int(parse_args(line), 0);
-    strcat(line, " --qmp unix:x");
+    snprintf(line + len, sizeof(line) - len, " --qmp unix:x");
     check_refused(parse_args(line), "--qmp unix:x: 4 are there already, no more are possible");
-    strcpy(line, "--kernel k");
+    len = start;
     for (unsigned i = 0; i <= CONFIG_MAX_DISKS; i++)
-        strcat(line, " --disk d");
+        len += (size_t)snprintf(line + len, sizeof(line) - len, " --disk d");
     check_refused(parse_args(line), "--disk d: 16 are there already, no more are possible");
 }
 
