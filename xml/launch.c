@@ -9,11 +9,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(json_value, json_decref)
 #define DOCUMENT_VERSION 1
 #define PAGE_SIZE_KIB    4
 
-/* Where there is a value; a key without one is left out of the document. */
+/* Where there is a value; a key without one is left out of the document. Text that is not UTF-8 is
+ * found when the document is written. */
 static void set_string(json_t *object, const char *key, const char *value)
 {
     if (value)
-        json_object_set_new(object, key, json_string(value));
+        json_object_set_new(object, key, json_string_nocheck(value));
 }
 
 static const char *entry(const char *const *sources, unsigned i, const char *otherwise)
@@ -131,7 +132,7 @@ static json_t *qmp_json(const struct launch_sources *sources)
     json_t *qmp = json_array();
 
     for (unsigned i = 0; sources->qmp && sources->qmp[i]; i++)
-        json_array_append_new(qmp, json_string(sources->qmp[i]));
+        json_array_append_new(qmp, json_string_nocheck(sources->qmp[i]));
     return qmp;
 }
 
@@ -183,7 +184,8 @@ char *launch_document(const domain_def *def, const struct launch_sources *source
 
     text = json_dumps(root, JSON_INDENT(2));
     if (!text) {
-        libvirt_error_set(error, VIR_ERR_NO_MEMORY, NULL);
+        libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR,
+                          "the machine document cannot be written: a path is not UTF-8");
         return NULL;
     }
     copy = g_strconcat(text, "\n", NULL);

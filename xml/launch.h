@@ -34,7 +34,7 @@ enum launch_flags {
 /*
  * The document as JSON text, to be freed with g_free(); NULL with `error` set when the definition
  * lacks what only a start can supply (VIR_ERR_INTERNAL_ERROR, naming it): a bridged interface whose
- * tap has no name yet. `sources` may be NULL.
+ * tap has no name yet; or when a source is not UTF-8. `sources` may be NULL.
  */
 char *launch_document(const domain_def *def, const struct launch_sources *sources, unsigned flags,
                       GError **error);

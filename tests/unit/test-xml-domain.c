@@ -202,6 +202,23 @@ static void test_launch_without_tap(void)
     check_str(error->message, "interface 0 has no tap device");
 }
 
+/* A path is bytes, a document is UTF-8: such a source is told of, and not left out. */
+static void test_launch_not_utf8(void)
+{
+    static const char *const qmp[] = {"unix:/m\377", NULL};
+    const struct launch_sources in_array = {.qmp = qmp};
+    const struct launch_sources alone = {.kernel = "/k\377"};
+    const struct launch_sources *const sources[] = {&in_array, &alone};
+    g_autoptr(domain_def) def = parse(devices);
+
+    for (unsigned i = 0; def && i < G_N_ELEMENTS(sources); i++) {
+        g_autoptr(GError) error = NULL;
+
+        check(!launch_document(def, sources[i], 0, &error));
+        check_int(error ? libvirt_error_code(error) : VIR_ERR_OK, VIR_ERR_INTERNAL_ERROR);
+    }
+}
+
 int main(void)
 {
     int rc = tap_run((struct tap_test[]){TAP(test_uuid),
@@ -211,6 +228,7 @@ int main(void)
                                          TAP(test_ids),
                                          TAP(test_launch_sources),
                                          TAP(test_launch_without_tap),
+                                         TAP(test_launch_not_utf8),
                                          {}});
 
     xmlCleanupParser();
