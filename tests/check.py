@@ -177,7 +177,7 @@ def compile_commands(folder):
     for path in objects:  # so that make wants to compile everything
         path.unlink()
     tests = make_variable(folder, "check_PROGRAMS").split()
-    database = []
+    database = {}  # some files are compiled for several programs; once is enough
     for line in output_of("make", "-n", "V=1", "all", *tests, cwd=folder).splitlines():
         match = re.search(r"`test -f '([^']+)' \|\| echo '[^']*'`\1", line)
         if " -c " not in line or not match:
@@ -188,10 +188,10 @@ def compile_commands(folder):
         command = line[line.index("clang"):].replace(match[0], source)
         # Quotes escaped: of -DNAME='"text"' cppcheck loses them.
         command = " ".join(word.replace('"', '\\"') for word in shlex.split(command))
-        database.append({"directory": str(folder), "command": command, "file": source})
+        database[source] = {"directory": str(folder), "command": command, "file": source}
     if not database:
         raise Broken("make would compile nothing")
-    return database
+    return list(database.values())
 
 
 # ---- unit ----

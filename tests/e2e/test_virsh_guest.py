@@ -98,7 +98,8 @@ def test_debian_from_define_to_undefine(debian_domain):
     (pid,) = daemon.vmm_pids()
     run(console, "echo before >/run/note")
     daemon.stop(signal.SIGKILL)
-    ended(console)
+    console.expect("Disconnected from vole:///system")
+    console.close()
     daemon.start()
     assert "running" in daemon.virsh("list", "--all")
     assert daemon.vmm_pids() == [pid]
