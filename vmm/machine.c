@@ -128,7 +128,7 @@ static int add_rng(struct machine *m, struct error *err)
 
     if (fd < 0)
         return error_prefix(err, "rng");
-    return add_virtio(m, virtio_rng_new("rng0", &m->memory, m->io_loop, fd, err), err);
+    return add_virtio(m, virtio_rng_new(CONFIG_RNG_ID, &m->memory, m->io_loop, fd, err), err);
 }
 
 /* The devices in the order in which the guest finds them. */

@@ -141,8 +141,8 @@ def test_a_client_that_goes_is_not_missed(payloads, vole):
 
 def test_query_machine_tells_the_document(payloads, vole):
     # Paused: a second processor that waits to be woken is more than some KVMs can.
-    machine = vole("--flat", payloads.spin, "--name", "web1", "--cpus", "2", "--uuid",
-                   "6f1c3ad2-5b5e-4a55-9e0c-0d9f3b6b8f11", paused=True)
+    machine = vole("--kernel", payloads.echo, "--memory", "16M", "--name", "web1", "--cpus", "2",
+                   "--uuid", "6f1c3ad2-5b5e-4a55-9e0c-0d9f3b6b8f11", paused=True)
     document = machine.qmp.execute("query-machine")
     assert (document["name"], document["cpus"], document["uuid"]) == (
         "web1", 2, "6f1c3ad2-5b5e-4a55-9e0c-0d9f3b6b8f11")

@@ -117,21 +117,6 @@ int disk_start(struct disk *disk, struct loop *loop, void (*batch_done)(void *op
     return disk->engine->start(disk, loop, err);
 }
 
-void disk_stop(struct disk *disk)
-{
-    disk->engine->stop(disk);
-}
-
-void disk_submit(struct disk *disk, struct disk_request *req)
-{
-    disk->engine->submit(disk, req);
-}
-
-void disk_commit(struct disk *disk)
-{
-    disk->engine->commit(disk);
-}
-
 bool disk_request_advance(struct disk_request *req, size_t len)
 {
     req->offset += len;

@@ -20,6 +20,7 @@
 #define DISK_SECTOR UINT64_C(512)
 
 struct disk;
+struct disk_engine;
 
 enum disk_op {
     DISK_READ,
@@ -53,13 +54,51 @@ bool disk_readonly(const struct disk *disk);
 int disk_start(struct disk *disk, struct loop *loop, void (*batch_done)(void *opaque), void *opaque,
                struct error *err);
 /* Returns when everything that was submitted is done. */
-void disk_stop(struct disk *disk);
-
+static inline void disk_stop(struct disk *disk);
 /* At most DISK_MAX_IN_FLIGHT at a time. */
-void disk_submit(struct disk *disk, struct disk_request *req);
+static inline void disk_submit(struct disk *disk, struct disk_request *req);
 /* After a batch of disk_submit(): hands it to the host. */
-void disk_commit(struct disk *disk);
+static inline void disk_commit(struct disk *disk);
 
 #define DISK_MAX_IN_FLIGHT 256
+
+/* ---- for disk*.c, and so that the calls above lead straight into the engine ---- */
+
+/* A way to get requests done. All calls come from the thread of the loop given to start(). */
+struct disk_engine {
+    const char *name;
+    int (*open)(struct disk *disk, struct error *err); /* -1: the host does not have it */
+    void (*close)(struct disk *disk);
+    int (*start)(struct disk *disk, struct loop *loop, struct error *err);
+    void (*stop)(struct disk *disk); /* waits for what is in flight */
+    void (*submit)(struct disk *disk, struct disk_request *req);
+    void (*commit)(struct disk *disk);
+};
+
+struct disk {
+    int fd;
+    uint64_t size; /* bytes */
+    bool readonly;
+
+    const struct disk_engine *engine; /* NULL until the disk is first started */
+    void *engine_state;
+    void (*batch_done)(void *opaque);
+    void *opaque;
+};
+
+static inline void disk_stop(struct disk *disk)
+{
+    disk->engine->stop(disk);
+}
+
+static inline void disk_submit(struct disk *disk, struct disk_request *req)
+{
+    disk->engine->submit(disk, req);
+}
+
+static inline void disk_commit(struct disk *disk)
+{
+    disk->engine->commit(disk);
+}
 
 #endif
