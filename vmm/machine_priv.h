@@ -14,7 +14,8 @@
 #include "vmm/vcpu.h"
 #include "vmm/virtio/mmio.h"
 
-#define MACHINE_MAX_VIRTIO (CONFIG_MAX_DISKS + CONFIG_MAX_NETS + CONFIG_MAX_CONSOLES + 1 /* rng \
+#define MACHINE_MAX_VIRTIO \
+    (CONFIG_MAX_DISKS + CONFIG_MAX_NETS + CONFIG_MAX_CONSOLES + 1 /* rng \
                                                                                           */)
 #define MACHINE_MAX_CHARDEVS (1 + CONFIG_MAX_CONSOLES)
 

@@ -38,7 +38,7 @@ def bad_kernels(folder, payloads):
         "empty": write("empty", b""),
         "text": write("text", b"#!/bin/sh\necho I am no kernel\n" * 100),
         "short-bzimage": write("short-bzimage", bytes(bzimage_head)),
-        "short-elf": write("short-elf", elf[:len(elf) // 2]),
+        "short-elf": write("short-elf", elf[:96]),
         "head-of-elf": write("head-of-elf", elf[:40]),
         "foreign-elf": write("foreign-elf", bytes(foreign)),
         "zeroes": write("zeroes", bytes(1 << 20)),

@@ -7,8 +7,8 @@
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
 
-#define RAM    (64 * KiB)
-#define QUEUES 2
+#define RAM          (64 * KiB)
+#define QUEUES       2
 #define FAKE_FEATURE 5 /* a feature of the device type's */
 #define STATUS_UP_TO_FEATURES \
     (VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK)
