@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -248,54 +249,88 @@ def test_results(folder, name):
 
 # ---- end to end ----
 
+@dataclass
+class Session:
+    """One run of pytest: what it is called, which tests, and the lab's options if it is in one."""
+    name: str
+    files: list
+    selection: list
+    lab: bool = False
+
+
 def e2e(options):
     folder = built("gcc")
     results = BUILD / "results"
     results.mkdir(exist_ok=True)
     os.environ["VOLE_BUILDDIR"] = str(folder)
+    everything = sorted((TREE / "tests/e2e").glob("test_*.py"))
     if options.list:
-        run(*pytest("--collect-only", "-q", *select(options)))
+        run(*pytest(everything, "--collect-only", "-q", *select(options)))
         return Counts()
 
     if subprocess.run([TREE / "tests/lab/need-lab"], check=False).returncode != 0:
-        return pytest_results([], "all", results, select(options))
-    counts = pytest_results([], "host", results, select(options, "not guest"))
-    if chosen(select(options, "guest")):
+        return run_sessions([Session("all", everything, select(options))], results)
+    # A lab has one processor, so there is one for each file with guests: together they use what
+    # the machine has.
+    sessions = [Session(file.stem, [file], select(options, "guest"), lab=True)
+                for file in everything]
+    sessions = [session for session in sessions if chosen(session)]
+    if sessions:
         for kernel in ("cloud", "generic"):
             run(TREE / "tests/lab/guest-image", "--kernel", kernel, stdout=subprocess.DEVNULL)
-        lab = [TREE / "tests/lab/lab", "--timeout", str(LAB_SECONDS), "--share", results,
-               "--console-log", results / "lab-console.log", "--"]
-        counts += pytest_results(lab, "guest", results, select(options, "guest"))
-    return counts
+    sessions.append(Session("host", everything, select(options, "not guest")))
+    return run_sessions(sessions, results)
 
 
-def pytest(*arguments):
-    return ["/usr/bin/python3", "-m", "pytest", "-c", TREE / "tests/e2e/pytest.ini",
-            TREE / "tests/e2e", *arguments]
+def pytest(files, *arguments):
+    return ["/usr/bin/python3", "-u", "-m", "pytest", "-c", TREE / "tests/e2e/pytest.ini", *files,
+            *arguments]
 
 
 def select(options, marker=None):
     return (["-m", marker] if marker else []) + (["-k", options.k] if options.k else [])
 
 
-def chosen(selection):
-    """Whether there is any such test."""
-    return subprocess.run([str(arg) for arg in pytest("--collect-only", "-q", *selection)],
-                          check=False, stdout=subprocess.DEVNULL).returncode == 0
+def chosen(session):
+    """Whether it has any test."""
+    argv = pytest(session.files, "--collect-only", "-q", *session.selection)
+    return subprocess.run([str(arg) for arg in argv], check=False,
+                          stdout=subprocess.DEVNULL).returncode == 0
 
 
-def pytest_results(prefix, name, results, selection):
-    """Runs pytest, here or behind a prefix, and counts what it wrote down."""
-    report = results / f"{name}.xml"
+def run_sessions(sessions, results):
+    """All of them, as many at a time as there are processors."""
+    counts = Counts()
+    with ThreadPoolExecutor(max_workers=int(JOBS)) as pool:
+        for done in pool.map(lambda session: run_session(session, results), sessions):
+            counts += done
+    return counts
+
+
+def run_session(session, results):
+    report = results / f"{session.name}.xml"
     report.unlink(missing_ok=True)
-    argv = [*prefix, *pytest("-v", "--tb=short", "--durations=10", f"--junitxml={report}",
-                             *selection)]
-    status = subprocess.run([str(arg) for arg in argv], check=False,
-                            stdin=subprocess.DEVNULL).returncode
-    if status == 5:  # nothing was selected
+    argv = pytest(session.files, "-v", "--tb=short", "--durations=5", f"--junitxml={report}",
+                  *session.selection)
+    if session.lab:
+        argv = [TREE / "tests/lab/lab", "--timeout", str(LAB_SECONDS), "--share", results,
+                "--console-log", results / f"{session.name}-console.log", "--", *argv]
+    with subprocess.Popen([str(arg) for arg in argv], text=True, errors="replace",
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT) as process:
+        for line in process.stdout:  # whole lines, for several sessions print at a time
+            print(f"{session.name}: {line}", end="", flush=True)
+    if process.returncode == 5:  # nothing was selected
         return Counts()
     if not report.exists():
-        return failed(f"e2e ({name}): pytest ended with {status} before it was done")
+        return failed(f"e2e ({session.name}): ended with {process.returncode} before it was done")
+    counts = report_counts(report)
+    if process.returncode != 0 and not counts.failed:
+        counts += failed(f"e2e ({session.name}): ended with {process.returncode}")
+    return counts
+
+
+def report_counts(report):
     counts = Counts()
     for case in ElementTree.parse(report).iter("testcase"):
         test = f"{case.get('classname')}::{case.get('name')}"
@@ -307,8 +342,6 @@ def pytest_results(prefix, name, results, selection):
                              details=[f"SKIPPED {test}: {kinds['skipped'].get('message')}"])
         else:
             counts += passed()
-    if status != 0 and not counts.failed:
-        counts += failed(f"e2e ({name}): pytest ended with {status}")
     return counts
 
 

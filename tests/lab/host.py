@@ -30,6 +30,12 @@ BOOT_SECONDS = 120  # a healthy lab takes 3; a busy machine gets its time
 CPU = "EPYC,+svm," + ",".join(
     f"-{f}" for f in "xsave xsaveopt xsavec xgetbv1 avx avx2 f16c fma".split())
 
+# Of processors: one, if nobody asks for more. With several, TCG may translate code while another
+# processor changes it, and keeps what it saw. Linux changes its code all the time (static keys: a
+# new VM switches preemption notifiers on, in the scheduler), by way of a breakpoint; one that is
+# kept stops the lab for good, once in twenty guests. One is faster, too.
+DEFAULT_CPUS = 1
+
 CONSOLE_BYTES = 64 * 1024
 PR_SET_PDEATHSIG = 1
 
