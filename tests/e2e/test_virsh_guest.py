@@ -94,6 +94,11 @@ def test_debian_from_define_to_undefine(debian_domain):
     daemon.virsh("resume", "debian")
     subprocess.run(["ping", "-c", "1", "-W", "20", "192.0.2.2"], check=True)
 
+    # virsh reboot comes back, in a new VMM, and keeps the console
+    daemon.virsh("reboot", "debian")
+    login(console)
+    assert daemon.virsh("domstate", "debian") == "running"
+
     # the daemon dies and comes back: the same VMM, the same guest, the console again
     (pid,) = daemon.vmm_pids()
     run(console, "echo before >/run/note")
@@ -111,11 +116,6 @@ def test_debian_from_define_to_undefine(debian_domain):
     login(console)
     assert daemon.vmm_pids() == [pid]
     assert run(console, "cat /run/note 2>/dev/null") == ""
-
-    # virsh reboot comes back as well, and keeps the console
-    daemon.virsh("reboot", "debian")
-    login(console)
-    assert daemon.virsh("domstate", "debian") == "running"
 
     # the guest's own poweroff
     console.send("poweroff\r")
