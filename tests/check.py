@@ -38,12 +38,9 @@ class Counts:
     skipped: int = 0
     details: list = field(default_factory=list)  # one line a failure or skip
 
-    def __iadd__(self, other):
-        self.passed += other.passed
-        self.failed += other.failed
-        self.skipped += other.skipped
-        self.details += other.details
-        return self
+    def __add__(self, other):
+        return Counts(self.passed + other.passed, self.failed + other.failed,
+                      self.skipped + other.skipped, self.details + other.details)
 
     def __str__(self):
         return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
@@ -374,8 +371,14 @@ def fuzz(options):
 
 # ---- dist ----
 
+# Of the repository, not of a release.
+NOT_RELEASED = {".gitignore", ".ci/run"}
+
+
 def dist(_):
     folder = configured("gcc")
+    for path in folder.glob("vole-*.tar.xz"):
+        path.unlink()
     log = BUILD / "distcheck.log"
     with open(log, "w", encoding="utf-8") as out:
         done = subprocess.run(["make", "-s", f"-j{JOBS}", "distcheck"], cwd=folder, check=False,
@@ -383,7 +386,22 @@ def dist(_):
     if done.returncode != 0:
         print(*log.read_text(errors="replace").splitlines()[-40:], sep="\n")
         return failed(f"make distcheck: see {log}")
-    return passed()
+    return passed() + released_files(folder)
+
+
+def released_files(folder):
+    """Whether the release has every file that the repository has."""
+    if not (TREE / ".git").exists():
+        return Counts()
+    (release,) = folder.glob("vole-*.tar.xz")
+    names = output_of("tar", "-tf", release).splitlines()
+    inside = {name.partition("/")[2] for name in names}
+    tracked = output_of("git", "ls-files", cwd=TREE).splitlines()
+    missing = [name for name in tracked if name not in inside | NOT_RELEASED]
+    counts = Counts() if missing else passed()
+    for name in missing:
+        counts += failed(f"dist: {name} is not in the release")
+    return counts
 
 
 STAGES = {"style": style, "lint": lint, "unit": unit, "e2e": e2e, "fuzz": fuzz, "dist": dist}

@@ -4,4 +4,39 @@
 
 EXTRA_DIST += tests/unit/tap.h
 
-EXTRA_DIST += tests/bench/bench tests/bench/payload.py
+EXTRA_DIST += docs/testing.md
+EXTRA_DIST += docs/benchmarks.md tests/bench/bench tests/bench/payload.py
+
+EXTRA_DIST += \
+	tests/check.py \
+	tests/e2e/conftest.py \
+	tests/e2e/payloads/echo.S \
+	tests/e2e/payloads/hello.S \
+	tests/e2e/payloads/spin.S \
+	tests/e2e/pytest.ini \
+	tests/e2e/support/__init__.py \
+	tests/e2e/support/console.py \
+	tests/e2e/support/guest.py \
+	tests/e2e/support/payloads.py \
+	tests/e2e/support/qmp.py \
+	tests/e2e/support/virtvoled.py \
+	tests/e2e/support/vole.py \
+	tests/e2e/support/wait.py \
+	tests/e2e/test_bad_input.py \
+	tests/e2e/test_flat.py \
+	tests/e2e/test_guest.py \
+	tests/e2e/test_qmp.py \
+	tests/e2e/test_virsh.py \
+	tests/e2e/test_virsh_guest.py \
+	tests/lab/agent.py \
+	tests/lab/cache.py \
+	tests/lab/client.py \
+	tests/lab/guest-image \
+	tests/lab/guest.py \
+	tests/lab/host.py \
+	tests/lab/init \
+	tests/lab/kernel.py \
+	tests/lab/lab \
+	tests/lab/need-lab \
+	tests/lab/vmlinux.py \
+	tests/lab/wire.py
