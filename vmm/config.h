@@ -14,37 +14,93 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "vmm/throttle.h"
 #include "vmm/util.h"
 
 #define CONFIG_MAX_CPUS     254
 #define CONFIG_MAX_DISKS    16
 #define CONFIG_MAX_NETS     16
 #define CONFIG_MAX_CONSOLES 4
+#define CONFIG_MAX_PORTS    16
 #define CONFIG_MAX_QMP      4
+#define CONFIG_MAX_QUEUES   16 /* of a disk, and pairs of a network device */
 #define CONFIG_RNG_SOURCE                                                  \
     "/dev/urandom" /* when a source of randomness is wanted, but not named \
                     */
 
-/* The one device that cannot be named. */
-#define CONFIG_RNG_ID "rng0"
+/* The devices that cannot be named. */
+#define CONFIG_RNG_ID     "rng0"
+#define CONFIG_BALLOON_ID "balloon0"
+#define CONFIG_VSOCK_ID   "vsock0"
 
 enum on_reboot {
     ON_REBOOT_RESTART, /* in place: same process, same descriptors */
     ON_REBOOT_EXIT,    /* end with status 0 */
 };
 
+/* What a guest's own report of a panic (pvpanic) does. */
+enum on_panic {
+    ON_PANIC_EXIT,    /* end with status 4 */
+    ON_PANIC_PAUSE,   /* stand still, for somebody to look */
+    ON_PANIC_RESTART, /* as a reset from outside */
+    ON_PANIC_IGNORE,  /* tell, and leave the guest to itself */
+};
+
+struct config_topology { /* of the cpus; their product is the number of cpus */
+    unsigned sockets;
+    unsigned cores;
+    unsigned threads;
+};
+
+/* How guest RAM is backed by the host. */
+struct config_memory_backing {
+    bool shared; /* a memfd, which another process can map */
+    uint64_t
+        hugepages; /* size of the host's huge pages (2 MiB, 1 GiB) in bytes; 0: ordinary ones */
+    bool thp;      /* let the host use transparent huge pages; default true */
+    bool prealloc; /* have all pages from the start */
+    bool lock;     /* and keep them from being swapped out */
+};
+
+/* How a disk's requests are carried out. */
+enum disk_engine_kind {
+    DISK_ENGINE_AUTO, /* io_uring where the host has it, threads otherwise */
+    DISK_ENGINE_IO_URING,
+    DISK_ENGINE_THREADS,
+};
+
 struct config_disk {
     char *id;     /* unique among all devices; "disk0" and so on when not given */
     char *source; /* raw image or block device */
     bool readonly;
+    bool direct;     /* O_DIRECT: past the host's page cache */
+    bool discard;    /* pass the guest's discards on to the image; default true */
+    unsigned queues; /* 1 to CONFIG_MAX_QUEUES */
+    enum disk_engine_kind engine;
     char *serial; /* what the guest reads as the disk's identity, at most 20 bytes; or NULL */
+    struct throttle_limits limits;
+};
+
+/* When packets go through the host kernel's vhost-net instead of through this process. */
+enum vhost_use {
+    VHOST_AUTO, /* where it can be used: the host has it and nothing is asked that it cannot do */
+    VHOST_ON,   /* or fail */
+    VHOST_OFF,
 };
 
 struct config_net {
     char *id;
-    char *tap;      /* an interface's name, or "fd:N" for a tap that is open already */
+    char *tap;      /* an interface's name, or "fd:N" for a tap that is open already; with more than
+                       one queue "fd:N:M..." */
     uint8_t mac[6]; /* made from the machine's uuid (or name) when not given */
     bool has_mac;   /* it was given */
+    unsigned queues; /* pairs, 1 to CONFIG_MAX_QUEUES */
+    unsigned mtu;    /* 68 to 65535, or 0: the guest is told nothing */
+    bool link_down;  /* starts without a carrier */
+    enum vhost_use vhost;
+    char *vhost_fds; /* "fd:N:M...": /dev/vhost-net, opened already, once a pair; or NULL */
+    struct throttle_limits rx_limits; /* to the guest; bytes and packets, `total` only */
+    struct throttle_limits tx_limits; /* from the guest */
 };
 
 struct config_console {
@@ -52,11 +108,37 @@ struct config_console {
     char *chardev; /* as backend/chardev.h has it */
 };
 
+/* A named port of the virtio console: /dev/virtio-ports/NAME in the guest. */
+struct config_port {
+    char *id;
+    char *name;
+    char *chardev;
+};
+
+struct config_balloon {
+    bool present;
+    bool deflate_on_oom;      /* default true: the guest may take pages back before it kills */
+    bool free_page_reporting; /* default true: pages that the guest frees go back to the host */
+};
+
+struct config_vsock {
+    uint32_t cid; /* the guest's, from 3 on; 0: no such device */
+    char *vhost;  /* /dev/vhost-vsock when not given, a path or "fd:N" */
+};
+
+struct config_rtc {
+    bool absent;
+    bool localtime; /* the clock shows the host's local time instead of UTC */
+    int64_t offset; /* seconds that it goes ahead of that */
+};
+
 struct config {
-    char *name;      /* "vole" when not given */
-    char *uuid;      /* canonical text, or NULL */
-    unsigned cpus;   /* 1 to CONFIG_MAX_CPUS */
-    uint64_t memory; /* bytes, whole pages */
+    char *name;                      /* "vole" when not given */
+    char *uuid;                      /* canonical text, or NULL */
+    unsigned cpus;                   /* 1 to CONFIG_MAX_CPUS */
+    struct config_topology topology; /* one socket of single-threaded cores when not given */
+    uint64_t memory;                 /* bytes, whole pages */
+    struct config_memory_backing memory_backing;
 
     char *kernel; /* bzImage or ELF */
     char *initrd;
@@ -69,6 +151,11 @@ struct config {
     unsigned net_count;
     struct config_console consoles[CONFIG_MAX_CONSOLES];
     unsigned console_count;
+    struct config_port ports[CONFIG_MAX_PORTS];
+    unsigned port_count;
+    struct config_balloon balloon;
+    struct config_vsock vsock;
+    struct config_rtc rtc;
     char *serial;     /* chardev; "stdio" from flags when not given, "none" from a document */
     char *rng_source; /* NULL: no such device */
 
@@ -77,6 +164,8 @@ struct config {
 
     bool paused; /* wait for `cont` before the first instruction */
     enum on_reboot on_reboot;
+    bool pvpanic; /* the guest can tell that it panicked; default true */
+    enum on_panic on_panic;
     int debug_port; /* a port whose bytes go to standard output, or -1 */
 };
 
