@@ -45,6 +45,7 @@ class Agent:
             Kind.STDIN: self.on_stdin,
             Kind.RESIZE: self.on_resize,
             Kind.SIGNAL: self.on_signal,
+            Kind.NUDGE: lambda number, payload: None,
         }
 
     def run(self):

@@ -26,6 +26,7 @@ class Kind(IntEnum):
     RESIZE = 6  # JSON: [rows, columns]
     SIGNAL = 7  # one byte: the signal's number, for the session's process group
     EXIT = 8    # one byte: the exit status as a shell counts it (128 + signal)
+    NUDGE = 9   # host -> lab, session 0: nothing; it is the interrupt that matters
 
 
 def frame(session, kind, payload=b""):
