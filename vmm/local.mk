@@ -26,6 +26,7 @@ vmm_libvmm_a_SOURCES = \
 	vmm/qmp/client.c vmm/qmp/client.h vmm/qmp/commands.c vmm/qmp/commands.h \
 	vmm/qmp/qmp.c vmm/qmp/qmp.h \
 	vmm/socket.c vmm/socket.h \
+	vmm/throttle.c vmm/throttle.h \
 	vmm/util.c vmm/util.h \
 	vmm/vcpu.c vmm/vcpu.h \
 	vmm/virtio/blk.c vmm/virtio/console.c vmm/virtio/net.c vmm/virtio/rng.c \
@@ -59,6 +60,10 @@ vmm_tests =
 vmm_tests += tests/unit/test-util
 tests_unit_test_util_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_util_LDADD = $(vmm_test_ldadd)
+
+vmm_tests += tests/unit/test-throttle
+tests_unit_test_throttle_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_throttle_LDADD = $(vmm_test_ldadd)
 
 vmm_tests += tests/unit/test-bus
 tests_unit_test_bus_CFLAGS = $(vmm_libvmm_a_CFLAGS)
