@@ -205,6 +205,16 @@ void loop_remove(struct loop *loop, struct loop_watch *watch)
             loop->batch[i].data.ptr = NULL;
 }
 
+bool loop_is_here(struct loop *loop)
+{
+    bool here;
+
+    pthread_mutex_lock(&loop->lock);
+    here = !loop->running || pthread_equal(loop->thread, pthread_self());
+    pthread_mutex_unlock(&loop->lock);
+    return here;
+}
+
 void loop_call(struct loop *loop, void (*fn)(void *opaque), void *opaque)
 {
     struct call call = {.fn = fn, .opaque = opaque};

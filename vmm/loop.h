@@ -57,6 +57,10 @@ void loop_remove(struct loop *loop, struct loop_watch *watch);
  */
 void loop_call(struct loop *loop, void (*fn)(void *opaque), void *opaque);
 
+/* Whether what belongs to the loop may be touched right here: in its thread, or while no thread
+ * runs it. */
+bool loop_is_here(struct loop *loop);
+
 /* A thread that runs a loop until loop_thread_stop(), which joins it and frees the loop. `name` is
  * what ps and top show (15 characters at most). */
 struct loop *loop_thread_start(const char *name, struct error *err);

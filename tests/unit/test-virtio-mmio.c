@@ -23,25 +23,35 @@ static struct fake *to_fake(struct virtio_device *dev)
     return container_of(dev, struct fake, dev);
 }
 
-static void fake_start(struct virtio_device *dev)
+static void fake_start(struct virtio_device *dev, unsigned worker)
 {
-    to_fake(dev)->starts++;
+    (void)worker;
+    __atomic_fetch_add(&to_fake(dev)->starts, 1, __ATOMIC_RELAXED);
 }
 
-static void fake_stop(struct virtio_device *dev)
+static void fake_stop(struct virtio_device *dev, unsigned worker)
 {
-    to_fake(dev)->stops++;
+    (void)worker;
+    __atomic_fetch_add(&to_fake(dev)->stops, 1, __ATOMIC_RELAXED);
 }
 
 static void fake_kick(struct virtio_device *dev, unsigned queue)
 {
     (void)queue;
-    to_fake(dev)->kicks++;
+    __atomic_fetch_add(&to_fake(dev)->kicks, 1, __ATOMIC_RELAXED);
 }
 
 static void fake_reset(struct virtio_device *dev)
 {
     to_fake(dev)->resets++;
+}
+
+/* One byte can be written by the driver, the others cannot. */
+static void fake_write_config(struct virtio_device *dev, unsigned offset, const void *data,
+                              unsigned len)
+{
+    if (offset == 0 && len == 1)
+        dev->config[0] = *(const uint8_t *)data;
 }
 
 static void fake_free(struct virtio_device *dev)
@@ -52,12 +62,12 @@ static void fake_free(struct virtio_device *dev)
 static const struct virtio_type fake_type = {
     .name = "virtio-fake",
     .id = 42,
-    .queues = QUEUES,
     .queue_size = 64,
     .start = fake_start,
     .stop = fake_stop,
     .kick = fake_kick,
     .reset = fake_reset,
+    .write_config = fake_write_config,
     .free = fake_free,
 };
 
@@ -69,8 +79,13 @@ struct bench {
     struct bus bus;
 };
 
-static void set_up(struct bench *b)
+static void set_up_shape(struct bench *b, unsigned workers)
 {
+    struct virtio_shape shape = {
+        .queues = QUEUES,
+        .workers = workers,
+        .features = VIRTIO_FEATURE(FAKE_FEATURE),
+    };
     static const struct arch_virtio_slot slot = {.base = 0xd0000000, .gsi = 16};
     struct memory_region region = {.gpa = 0, .size = RAM};
     struct error err;
@@ -79,14 +94,21 @@ static void set_up(struct bench *b)
     check(memory_init(&b->mem, &region, 1, &err) == 0);
     b->loop = loop_thread_start("test", &err);
     check(b->loop != NULL);
-    check(virtio_device_init(&b->fake.dev, &fake_type, "fake0", &b->mem, b->loop,
-                             VIRTIO_FEATURE(FAKE_FEATURE), &err) == 0);
+    shape.loop = workers == 1 ? b->loop : NULL;
+    check(virtio_device_init(&b->fake.dev, &fake_type, "fake0", &b->mem, &shape, &err) == 0);
+    for (unsigned i = 0; i < QUEUES; i++)
+        b->fake.dev.watches[i].worker = i % workers;
     memcpy(b->fake.dev.config, "configuration!", 14);
     b->fake.dev.config_size = 14;
     b->mmio = virtio_mmio_new(&b->fake.dev, &slot, &err);
     check(b->mmio != NULL);
     check(bus_add(&b->bus, slot.base, ARCH_VIRTIO_SLOT_SIZE, 0, virtio_mmio_bus_device(b->mmio),
                   &err) == 0);
+}
+
+static void set_up(struct bench *b)
+{
+    set_up_shape(b, 1);
 }
 
 static void tear_down(struct bench *b)
@@ -290,7 +312,8 @@ static void test_config_space_has_an_end(void)
                 check_int(bus_read(&b.bus, addr, lens[i]), 0);
         }
     }
-    check(memcmp(b.fake.dev.config, "configuration!", 14) == 0);
+    check_int(b.fake.dev.config[0], 0xff); /* the one byte that a driver may write */
+    check(memcmp(b.fake.dev.config + 1, "onfiguration!", 13) == 0);
     tear_down(&b);
 }
 
@@ -325,7 +348,7 @@ static void test_pause(void)
     set_queue(&b, 0, 64, 0x1000);
     wr(&b, VIRTIO_MMIO_STATUS, STATUS_UP_TO_FEATURES | VIRTIO_CONFIG_S_DRIVER_OK);
     virtio_device_pause(&b.fake.dev);
-    check(!b.fake.dev.started);
+    check(!virtio_started(&b.fake.dev, 0));
     wr(&b, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
     virtio_device_pause(&b.fake.dev);
     check_int(b.fake.kicks, 0);
@@ -339,9 +362,96 @@ static void test_pause(void)
     tear_down(&b);
 }
 
+/* Config space: the device changes it and the driver is told; the driver changes what it may. */
+static void test_config_changes(void)
+{
+    struct bench b;
+    uint32_t generation;
+
+    set_up(&b);
+    generation = (uint32_t)rd(&b, VIRTIO_MMIO_CONFIG_GENERATION);
+    virtio_set_config(&b.fake.dev, 0, "configuration!", 14);
+    check_int(rd(&b, VIRTIO_MMIO_CONFIG_GENERATION), generation);
+    virtio_set_config(&b.fake.dev, 0, "C", 1);
+    check_int(rd(&b, VIRTIO_MMIO_CONFIG_GENERATION), generation + 1);
+    check_int(rd(&b, VIRTIO_MMIO_INTERRUPT_STATUS), 0); /* no driver yet */
+    drive(&b);
+    wr(&b, VIRTIO_MMIO_STATUS, STATUS_UP_TO_FEATURES | VIRTIO_CONFIG_S_DRIVER_OK);
+    virtio_set_config(&b.fake.dev, 1, "O", 1);
+    check_int(rd(&b, VIRTIO_MMIO_INTERRUPT_STATUS), VIRTIO_MMIO_INT_CONFIG);
+    check_int(virtio_device_read_config(&b.fake.dev, 0, 2), 'C' | 'O' << 8);
+    virtio_device_write_config(&b.fake.dev, 0, 'x', 1);
+    virtio_device_write_config(&b.fake.dev, 1, 'x', 1);
+    virtio_device_write_config(&b.fake.dev, 14, 'x', 1);
+    virtio_device_write_config(&b.fake.dev, 13, 'x', 2);
+    virtio_device_write_config(&b.fake.dev, UINT64_MAX, 'x', 2);
+    check_int(virtio_device_read_config(&b.fake.dev, 0, 2), 'x' | 'O' << 8);
+    check_int(virtio_device_read_config(&b.fake.dev, 13, 1), '!');
+    check_int(virtio_device_read_config(&b.fake.dev, 13, 2), 0);
+    tear_down(&b);
+}
+
+static void count_notice(void *opaque)
+{
+    __atomic_fetch_add((int *)opaque, 1, __ATOMIC_RELAXED);
+}
+
+static void do_nothing(void *opaque)
+{
+    (void)opaque;
+}
+
+/* A broken rule in one worker's queue ends all workers; the machine is told once. */
+static void test_workers(void)
+{
+    struct bench b;
+    int notices = 0;
+
+    set_up_shape(&b, QUEUES);
+    b.fake.dev.notify = count_notice;
+    b.fake.dev.notify_opaque = &notices;
+    drive(&b);
+    for (unsigned i = 0; i < QUEUES; i++)
+        set_queue(&b, i, 64, 0x1000 + 0x4000 * i);
+    check(!b.fake.dev.workers[0].loop);
+    wr(&b, VIRTIO_MMIO_STATUS, STATUS_UP_TO_FEATURES | VIRTIO_CONFIG_S_DRIVER_OK);
+    check_int(b.fake.starts, QUEUES);
+    check(b.fake.dev.workers[0].loop != b.fake.dev.workers[1].loop);
+    virtio_device_fail(&b.fake.dev, "a test");
+    virtio_device_fail(&b.fake.dev, "a test");
+    /* A call comes behind the doorbell that told the worker to stop. */
+    for (unsigned i = 0; i < QUEUES; i++)
+        virtio_device_call(&b.fake.dev, i, do_nothing, NULL);
+    check_int(b.fake.stops + b.fake.kicks, QUEUES);
+    check_int(notices, 1);
+    check_int(virtio_device_take_notices(&b.fake.dev), VIRTIO_NOTICE_FAILED);
+    check_int(virtio_device_take_notices(&b.fake.dev), 0);
+    check(rd(&b, VIRTIO_MMIO_STATUS) & VIRTIO_CONFIG_S_NEEDS_RESET);
+    wr(&b, VIRTIO_MMIO_STATUS, 0);
+    check_int(b.fake.stops, QUEUES);
+    tear_down(&b);
+}
+
+/* A back end in the kernel interrupts by itself: the driver is always told to look. */
+static void test_interrupt_fd(void)
+{
+    struct bench b;
+
+    set_up(&b);
+    check(b.fake.dev.transport.interrupt_fd(b.fake.dev.transport.opaque) >= 0);
+    wr(&b, VIRTIO_MMIO_INTERRUPT_ACK, VIRTIO_MMIO_INT_VRING);
+    check_int(rd(&b, VIRTIO_MMIO_INTERRUPT_STATUS), VIRTIO_MMIO_INT_VRING);
+    wr(&b, VIRTIO_MMIO_STATUS, 0);
+    check_int(rd(&b, VIRTIO_MMIO_INTERRUPT_STATUS), 0);
+    tear_down(&b);
+}
+
 int main(void)
 {
     return tap_run((struct tap_test[]){
+        TAP(test_config_changes),
+        TAP(test_workers),
+        TAP(test_interrupt_fd),
         TAP(test_identity),
         TAP(test_driver_comes_and_goes),
         TAP(test_features_are_checked),

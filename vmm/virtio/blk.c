@@ -196,7 +196,7 @@ static void blk_kick(struct virtio_device *dev, unsigned queue)
 
     virtq_disable_kicks(&dev->queues[queue]);
     empty = submit_round(blk);
-    if (!dev->started)
+    if (!virtio_started(dev, queue))
         return;
     disk_commit(blk->disk);
     virtio_notify(dev, queue);
@@ -216,16 +216,16 @@ static void on_batch_done(void *opaque)
     virtio_kick_again(&blk->dev, 0);
 }
 
-static void blk_start(struct virtio_device *dev)
+static void blk_start(struct virtio_device *dev, unsigned worker)
 {
     struct virtio_blk *blk = container_of(dev, struct virtio_blk, dev);
     struct error err;
 
     if (!blk->requests)
         blk->requests = xcalloc(QUEUE_SIZE, sizeof(*blk->requests));
-    if (disk_start(blk->disk, dev->loop, on_batch_done, blk, &err) < 0) {
+    if (disk_start(blk->disk, dev->workers[worker].loop, on_batch_done, blk, &err) < 0) {
         /* Not started: there is nothing to stop. */
-        dev->started = false;
+        dev->workers[worker].started = false;
         virtio_device_fail(dev, err.msg);
         return;
     }
@@ -234,7 +234,7 @@ static void blk_start(struct virtio_device *dev)
         blk_kick(dev, 0);
 }
 
-static void blk_stop(struct virtio_device *dev)
+static void blk_stop(struct virtio_device *dev, unsigned worker)
 {
     disk_stop(container_of(dev, struct virtio_blk, dev)->disk);
 }
@@ -251,9 +251,7 @@ static void blk_free(struct virtio_device *dev)
 static const struct virtio_type blk_type = {
     .name = "virtio-blk",
     .id = VIRTIO_ID_BLOCK,
-    .queues = 1,
     .queue_size = QUEUE_SIZE,
-    .own_thread = true,
     .start = blk_start,
     .kick = blk_kick,
     .stop = blk_stop,
@@ -269,12 +267,15 @@ struct virtio_device *virtio_blk_new(const char *id, const struct memory *mem, s
         .seg_max = SEG_MAX,
         .blk_size = (uint32_t)DISK_SECTOR,
     };
-    uint64_t features = VIRTIO_FEATURE(VIRTIO_BLK_F_SEG_MAX) |
-                        VIRTIO_FEATURE(VIRTIO_BLK_F_BLK_SIZE) | VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH);
+    struct virtio_shape shape = {
+        .queues = 1,
+        .features = VIRTIO_FEATURE(VIRTIO_BLK_F_SEG_MAX) | VIRTIO_FEATURE(VIRTIO_BLK_F_BLK_SIZE) |
+                    VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH),
+    };
 
     if (disk_readonly(disk))
-        features |= VIRTIO_FEATURE(VIRTIO_BLK_F_RO);
-    if (virtio_device_init(&blk->dev, &blk_type, id, mem, NULL, features, err) < 0) {
+        shape.features |= VIRTIO_FEATURE(VIRTIO_BLK_F_RO);
+    if (virtio_device_init(&blk->dev, &blk_type, id, mem, &shape, err) < 0) {
         free(blk);
         return NULL;
     }

@@ -29,7 +29,7 @@ static struct virtio_console *to_console(struct virtio_device *dev)
 /* ---- guest to host ---- */
 
 /* Returns whether the whole chain went out; if not, on_writable() goes on with it. */
-static bool send_chain(struct virtio_device *dev, struct virtq_chain *chain)
+static bool send_chain(struct virtio_device *dev, unsigned queue, struct virtq_chain *chain)
 {
     struct virtio_console *console = to_console(dev);
     struct iovec part[VIRTQ_MAX_SEGMENTS];
@@ -45,7 +45,7 @@ static bool send_chain(struct virtio_device *dev, struct virtq_chain *chain)
             return false;
     }
     console->tx_done = 0;
-    virtq_push(&dev->queues[TX], chain->head, 0);
+    virtq_push(&dev->queues[queue], chain->head, 0);
     return true;
 }
 
@@ -58,7 +58,7 @@ static void on_writable(void *opaque)
 {
     struct virtio_console *console = opaque;
 
-    if (console->dev.started)
+    if (virtio_started(&console->dev, RX))
         transmit(console);
 }
 
@@ -70,7 +70,7 @@ static size_t on_input(void *opaque, const uint8_t *data, size_t len)
     struct virtqueue *vq = &console->dev.queues[RX];
     size_t done = 0;
 
-    if (!console->dev.started)
+    if (!virtio_started(&console->dev, RX))
         return 0;
     while (done < len) {
         const struct virtq_chain *chain = &console->chain;
@@ -78,7 +78,7 @@ static size_t on_input(void *opaque, const uint8_t *data, size_t len)
 
         if (!virtio_pop(&console->dev, RX, &console->chain)) {
             /* A buffer that came just now rings no bell: look again. */
-            if (console->dev.started && vq->ready && virtq_enable_kicks(vq))
+            if (virtio_started(&console->dev, RX) && vq->ready && virtq_enable_kicks(vq))
                 continue;
             break;
         }
@@ -86,7 +86,7 @@ static size_t on_input(void *opaque, const uint8_t *data, size_t len)
         virtq_push(vq, chain->head, (uint32_t)n);
         done += n;
     }
-    if (done > 0 && console->dev.started)
+    if (done > 0 && virtio_started(&console->dev, RX))
         virtio_notify(&console->dev, RX);
     return done;
 }
@@ -101,7 +101,7 @@ static void console_kick(struct virtio_device *dev, unsigned queue)
         chardev_accept_input(to_console(dev)->chr);
 }
 
-static void console_start(struct virtio_device *dev)
+static void console_start(struct virtio_device *dev, unsigned worker)
 {
     chardev_accept_input(to_console(dev)->chr);
     if (dev->queues[TX].ready)
@@ -123,7 +123,6 @@ static void console_free(struct virtio_device *dev)
 static const struct virtio_type console_type = {
     .name = "virtio-console",
     .id = VIRTIO_ID_CONSOLE,
-    .queues = 2,
     .queue_size = QUEUE_SIZE,
     .start = console_start,
     .kick = console_kick,
@@ -140,9 +139,10 @@ struct virtio_device *virtio_console_new(const char *id, const struct memory *me
                                          struct loop *loop, struct chardev *chr, struct error *err)
 {
     struct virtio_console *console = xcalloc(1, sizeof(*console));
+    const struct virtio_shape shape = {.queues = 2, .loop = loop};
 
     console->chr = chr;
-    if (virtio_device_init(&console->dev, &console_type, id, mem, loop, 0, err) < 0) {
+    if (virtio_device_init(&console->dev, &console_type, id, mem, &shape, err) < 0) {
         free(console);
         return NULL;
     }

@@ -17,6 +17,7 @@ struct virtio_mmio {
     struct arch_virtio_slot slot;
     struct irq_line irq;
     uint32_t interrupt_status; /* atomic: set by the device's thread, cleared by the driver */
+    uint32_t sticky_interrupt; /* bits that always show: the host's kernel interrupts by itself */
     uint32_t features_select;
     uint32_t driver_features_select;
     uint32_t queue_select;
@@ -33,28 +34,29 @@ static void mmio_interrupt(void *opaque, int queue)
     irq_line_raise(&mmio->irq);
 }
 
+/* A back end in the kernel raises the line without setting the status that the driver reads; so the
+ * status says from now on that queues may have something. A look too many costs the driver little.
+ */
+static int mmio_interrupt_fd(void *opaque)
+{
+    struct virtio_mmio *mmio = opaque;
+
+    mmio->sticky_interrupt = VIRTIO_MMIO_INT_VRING;
+    return mmio->irq.eventfd;
+}
+
 /* ---- registers ---- */
 
 /* The selected queue, or NULL where the device has none of that number. */
 static struct virtqueue *selected_queue(struct virtio_mmio *mmio)
 {
-    return mmio->queue_select < mmio->dev->type->queues ? &mmio->dev->queues[mmio->queue_select]
-                                                        : NULL;
-}
-
-static uint64_t read_config(const struct virtio_device *dev, uint64_t offset, unsigned len)
-{
-    uint64_t value = 0;
-
-    if (offset >= dev->config_size || len > dev->config_size - offset)
-        return 0;
-    memcpy(&value, dev->config + offset, len);
-    return value;
+    return mmio->queue_select < mmio->dev->queue_count ? &mmio->dev->queues[mmio->queue_select]
+                                                       : NULL;
 }
 
 static uint32_t read_register(struct virtio_mmio *mmio, uint64_t offset)
 {
-    const struct virtio_device *dev = mmio->dev;
+    struct virtio_device *dev = mmio->dev;
     const struct virtqueue *vq = selected_queue(mmio);
 
     switch (offset) {
@@ -74,7 +76,7 @@ static uint32_t read_register(struct virtio_mmio *mmio, uint64_t offset)
     case VIRTIO_MMIO_QUEUE_READY:
         return vq ? vq->ready : 0;
     case VIRTIO_MMIO_INTERRUPT_STATUS:
-        return __atomic_load_n(&mmio->interrupt_status, __ATOMIC_ACQUIRE);
+        return __atomic_load_n(&mmio->interrupt_status, __ATOMIC_ACQUIRE) | mmio->sticky_interrupt;
     case VIRTIO_MMIO_STATUS:
         return virtio_device_status(dev);
     case VIRTIO_MMIO_SHM_LEN_LOW:
@@ -82,8 +84,10 @@ static uint32_t read_register(struct virtio_mmio *mmio, uint64_t offset)
     case VIRTIO_MMIO_SHM_BASE_LOW:
     case VIRTIO_MMIO_SHM_BASE_HIGH:
         return UINT32_MAX; /* no shared memory regions */
+    case VIRTIO_MMIO_CONFIG_GENERATION:
+        return virtio_device_config_generation(dev);
     default:
-        return 0; /* the configuration never changes while it is read: generation 0 */
+        return 0;
     }
 }
 
@@ -92,7 +96,7 @@ static uint64_t mmio_read(struct bus_device *bus, uint64_t offset, unsigned len)
     struct virtio_mmio *mmio = container_of(bus, struct virtio_mmio, bus);
 
     if (offset >= VIRTIO_MMIO_CONFIG)
-        return read_config(mmio->dev, offset - VIRTIO_MMIO_CONFIG, len);
+        return virtio_device_read_config(mmio->dev, offset - VIRTIO_MMIO_CONFIG, len);
     return len == 4 ? read_register(mmio, offset) : 0;
 }
 
@@ -147,7 +151,7 @@ static void write_driver_features(struct virtio_mmio *mmio, uint32_t value)
 /* Only doorbells that no ioeventfd took come here, of a width that it does not match. */
 static void ring_doorbell(struct virtio_mmio *mmio, uint32_t queue)
 {
-    if (queue < mmio->dev->type->queues)
+    if (queue < mmio->dev->queue_count)
         (void)eventfd_write(mmio->dev->queues[queue].kick_fd, 1);
 }
 
@@ -160,8 +164,12 @@ static void mmio_write(struct bus_device *bus, uint64_t offset, uint64_t value, 
         ring_doorbell(mmio, v);
         return;
     }
-    if (len != 4 || offset >= VIRTIO_MMIO_CONFIG)
-        return; /* no device of ours has configuration that a driver may write */
+    if (offset >= VIRTIO_MMIO_CONFIG) {
+        virtio_device_write_config(mmio->dev, offset - VIRTIO_MMIO_CONFIG, value, len);
+        return;
+    }
+    if (len != 4)
+        return;
     switch (offset) {
     case VIRTIO_MMIO_DEVICE_FEATURES_SEL:
         mmio->features_select = v;
@@ -179,6 +187,8 @@ static void mmio_write(struct bus_device *bus, uint64_t offset, uint64_t value, 
         __atomic_fetch_and(&mmio->interrupt_status, ~v, __ATOMIC_ACQ_REL);
         break;
     case VIRTIO_MMIO_STATUS:
+        if (v == 0)
+            mmio->sticky_interrupt = 0;
         virtio_device_set_status(mmio->dev, v);
         if (v == 0)
             __atomic_store_n(&mmio->interrupt_status, 0, __ATOMIC_RELEASE);
@@ -208,7 +218,8 @@ struct virtio_mmio *virtio_mmio_new(struct virtio_device *dev, const struct arch
         virtio_mmio_free(mmio);
         return NULL;
     }
-    dev->transport = (struct virtio_transport){.interrupt = mmio_interrupt, .opaque = mmio};
+    dev->transport = (struct virtio_transport){
+        .interrupt = mmio_interrupt, .interrupt_fd = mmio_interrupt_fd, .opaque = mmio};
     return mmio;
 }
 
@@ -242,7 +253,7 @@ int virtio_mmio_wire(struct virtio_mmio *mmio, const struct kvm *kvm, struct err
 
     if (kvm_irqfd(kvm, mmio->irq.eventfd, mmio->irq.gsi, err) < 0)
         return -1;
-    for (unsigned i = 0; i < dev->type->queues; i++) {
+    for (unsigned i = 0; i < dev->queue_count; i++) {
         if (kvm_ioeventfd(kvm, dev->queues[i].kick_fd, mmio->slot.base + VIRTIO_MMIO_QUEUE_NOTIFY,
                           i, err) < 0)
             return -1;
@@ -256,5 +267,6 @@ void virtio_mmio_reset(struct virtio_mmio *mmio)
     mmio->features_select = 0;
     mmio->driver_features_select = 0;
     mmio->queue_select = 0;
+    mmio->sticky_interrupt = 0;
     __atomic_store_n(&mmio->interrupt_status, 0, __ATOMIC_RELEASE);
 }

@@ -94,7 +94,7 @@ static unsigned gather_buffers(struct virtio_net *net, unsigned *iov_count)
         net->rx_buffers[buffers++] = (struct rx_buffer){chain->head, chain->writable_len};
         room += chain->writable_len;
     }
-    if (!net->dev.started)
+    if (!virtio_started(&net->dev, RX))
         return 0;
     /* Fewer than it takes, and the guest is about to give more: wait for it. A driver that has
      * given all it can and still has too little room gets frames that are cut off. */
@@ -161,14 +161,14 @@ static void receive(struct virtio_net *net)
     virtq_disable_kicks(vq);
     for (unsigned i = 0; i < BATCH && result == RX_FRAME; i++) {
         result = receive_one(net);
-        if (!net->dev.started)
+        if (!virtio_started(&net->dev, RX))
             return;
         /* Wait for the guest with the tap switched off, or the loop would spin on it. */
         if (result == RX_NO_BUFFER && virtq_enable_kicks(vq))
             result = RX_FRAME;
     }
     virtio_notify(&net->dev, RX);
-    loop_modify(net->dev.loop, &net->tap_watch, result == RX_NO_BUFFER ? 0 : EPOLLIN);
+    loop_modify(virtio_loop(&net->dev, RX), &net->tap_watch, result == RX_NO_BUFFER ? 0 : EPOLLIN);
 }
 
 static void on_tap_ready(void *opaque, uint32_t events)
@@ -178,7 +178,7 @@ static void on_tap_ready(void *opaque, uint32_t events)
     /* The interface was deleted under us: an error that stays, so there is nothing to wait for. */
     if (events & (EPOLLERR | EPOLLHUP)) {
         virtio_log(&net->dev, "the tap is gone");
-        loop_remove(net->dev.loop, &net->tap_watch);
+        loop_remove(virtio_loop(&net->dev, RX), &net->tap_watch);
         return;
     }
     receive(net);
@@ -186,7 +186,7 @@ static void on_tap_ready(void *opaque, uint32_t events)
 
 /* ---- transmit: guest to tap ---- */
 
-static bool send_one(struct virtio_device *dev, struct virtq_chain *chain)
+static bool send_one(struct virtio_device *dev, unsigned queue, struct virtq_chain *chain)
 {
     ssize_t len = 0;
 
@@ -197,7 +197,7 @@ static bool send_one(struct virtio_device *dev, struct virtq_chain *chain)
             len = writev(to_net(dev)->tap->fd, chain->iov, (int)chain->readable);
         while (len < 0 && errno == EINTR);
     }
-    virtq_push(&dev->queues[TX], chain->head, 0);
+    virtq_push(&dev->queues[queue], chain->head, 0);
     return true;
 }
 
@@ -233,7 +233,7 @@ static unsigned guest_offloads(const struct virtio_device *dev)
     return flags;
 }
 
-static void net_start(struct virtio_device *dev)
+static void net_start(struct virtio_device *dev, unsigned worker)
 {
     struct virtio_net *net = to_net(dev);
     struct error err;
@@ -241,8 +241,8 @@ static void net_start(struct virtio_device *dev)
 
     if (r < 0)
         virtio_log(dev, "set the tap's offloads: %s", strerror(-r));
-    if (dev->queues[RX].ready &&
-        loop_add(dev->loop, &net->tap_watch, net->tap->fd, EPOLLIN, on_tap_ready, net, &err) < 0) {
+    if (dev->queues[RX].ready && loop_add(virtio_loop(dev, RX), &net->tap_watch, net->tap->fd,
+                                          EPOLLIN, on_tap_ready, net, &err) < 0) {
         virtio_device_fail(dev, err.msg);
         return;
     }
@@ -250,9 +250,9 @@ static void net_start(struct virtio_device *dev)
         transmit(net);
 }
 
-static void net_stop(struct virtio_device *dev)
+static void net_stop(struct virtio_device *dev, unsigned worker)
 {
-    loop_remove(dev->loop, &to_net(dev)->tap_watch);
+    loop_remove(virtio_loop(dev, RX), &to_net(dev)->tap_watch);
     /* The next driver may take less; what comes until then is for nobody. */
     (void)tap_set_offload(to_net(dev)->tap, 0);
 }
@@ -266,9 +266,7 @@ static void net_free(struct virtio_device *dev)
 static const struct virtio_type net_type = {
     .name = "virtio-net",
     .id = VIRTIO_ID_NET,
-    .queues = 2,
     .queue_size = QUEUE_SIZE,
-    .own_thread = true,
     .start = net_start,
     .kick = net_kick,
     .stop = net_stop,
@@ -286,13 +284,13 @@ struct virtio_device *virtio_net_new(const char *id, const struct memory *mem, s
     };
     struct virtio_net *net = xcalloc(1, sizeof(*net));
     struct virtio_net_config config = {.status = VIRTIO_NET_S_LINK_UP};
-    uint64_t features = 0;
+    struct virtio_shape shape = {.queues = 2};
 
     for (size_t i = 0; i < ARRAY_SIZE(feature_bits); i++)
-        features |= VIRTIO_FEATURE(feature_bits[i]);
+        shape.features |= VIRTIO_FEATURE(feature_bits[i]);
     net->tap = tap;
     net->tap_watch.fd = -1;
-    if (virtio_device_init(&net->dev, &net_type, id, mem, NULL, features, err) < 0) {
+    if (virtio_device_init(&net->dev, &net_type, id, mem, &shape, err) < 0) {
         free(net);
         return NULL;
     }

@@ -30,13 +30,13 @@ static void wait_for_source(struct virtio_rng *rng)
 {
     struct error err;
 
-    if (rng->watch.fd < 0 &&
-        loop_add(rng->dev.loop, &rng->watch, rng->source, EPOLLIN, on_source_ready, rng, &err) < 0)
+    if (rng->watch.fd < 0 && loop_add(virtio_loop(&rng->dev, 0), &rng->watch, rng->source, EPOLLIN,
+                                      on_source_ready, rng, &err) < 0)
         virtio_device_fail(&rng->dev, err.msg);
 }
 
 /* Never an empty answer, a driver would take it for entropy. */
-static bool fill(struct virtio_device *dev, struct virtq_chain *chain)
+static bool fill(struct virtio_device *dev, unsigned queue, struct virtq_chain *chain)
 {
     struct virtio_rng *rng = to_rng(dev);
     struct iovec part[VIRTQ_MAX_SEGMENTS];
@@ -57,7 +57,7 @@ static bool fill(struct virtio_device *dev, struct virtq_chain *chain)
     if (n <= 0)
         virtio_device_fail(dev, n < 0 ? strerror(errno) : "the entropy source is dry");
     else
-        virtq_push(&dev->queues[0], chain->head, (uint32_t)n);
+        virtq_push(&dev->queues[queue], chain->head, (uint32_t)n);
     return true;
 }
 
@@ -71,16 +71,16 @@ static void on_source_ready(void *opaque, uint32_t events)
     struct virtio_rng *rng = opaque;
 
     (void)events;
-    loop_remove(rng->dev.loop, &rng->watch);
+    loop_remove(virtio_loop(&rng->dev, 0), &rng->watch);
     rng_kick(&rng->dev, 0);
 }
 
-static void rng_stop(struct virtio_device *dev)
+static void rng_stop(struct virtio_device *dev, unsigned worker)
 {
-    loop_remove(dev->loop, &to_rng(dev)->watch);
+    loop_remove(virtio_loop(dev, 0), &to_rng(dev)->watch);
 }
 
-static void rng_start(struct virtio_device *dev)
+static void rng_start(struct virtio_device *dev, unsigned worker)
 {
     if (dev->queues[0].ready)
         rng_kick(dev, 0);
@@ -96,7 +96,6 @@ static void rng_free(struct virtio_device *dev)
 static const struct virtio_type rng_type = {
     .name = "virtio-rng",
     .id = VIRTIO_ID_RNG,
-    .queues = 1,
     .queue_size = QUEUE_SIZE,
     .start = rng_start,
     .kick = rng_kick,
@@ -108,11 +107,13 @@ struct virtio_device *virtio_rng_new(const char *id, const struct memory *mem, s
                                      int source_fd, struct error *err)
 {
     struct virtio_rng *rng = xcalloc(1, sizeof(*rng));
+    const struct virtio_shape shape = {.queues = 1, .loop = loop};
 
     rng->source = source_fd;
     rng->watch.fd = -1;
-    if (virtio_device_init(&rng->dev, &rng_type, id, mem, loop, 0, err) < 0) {
-        rng_free(&rng->dev);
+    if (virtio_device_init(&rng->dev, &rng_type, id, mem, &shape, err) < 0) {
+        close(source_fd);
+        free(rng);
         return NULL;
     }
     return &rng->dev;
