@@ -21,7 +21,7 @@ vmm_libvmm_a_SOURCES = \
 	vmm/loader/elf.c vmm/loader/flat.c \
 	vmm/loader/loader.c vmm/loader/loader.h \
 	vmm/loop.c vmm/loop.h \
-	vmm/machine.c vmm/machine.h vmm/machine_priv.h \
+	vmm/machine.c vmm/machine.h vmm/machine_devices.c vmm/machine_priv.h \
 	vmm/memory.c vmm/memory.h \
 	vmm/qmp/client.c vmm/qmp/client.h vmm/qmp/commands.c vmm/qmp/commands.h \
 	vmm/qmp/qmp.c vmm/qmp/qmp.h \

@@ -20,9 +20,7 @@
 
 #include "vmm/arch/arch.h"
 #include "vmm/backend/disk.h"
-#include "vmm/backend/tap.h"
 #include "vmm/machine_priv.h"
-#include "vmm/virtio/devices.h"
 
 /* ---- names ---- */
 
@@ -54,107 +52,6 @@ bool machine_cause_is_guest(enum machine_cause cause)
 }
 
 /* ---- parts ---- */
-
-static struct chardev *open_chardev(struct machine *m, const char *spec, const char *label,
-                                    struct loop *loop, struct error *err)
-{
-    struct chardev *chr = chardev_open(spec, label, loop, err);
-
-    if (chr)
-        m->chardevs[m->chardev_count++] = chr;
-    return chr;
-}
-
-static int open_serial(struct machine *m, struct error *err)
-{
-    if (!m->config->serial || strcmp(m->config->serial, "none") == 0)
-        return 0;
-    m->serial = open_chardev(m, m->config->serial, "serial0", m->loop, err);
-    return m->serial ? 0 : -1;
-}
-
-/* Puts a device on the bus. Takes over `dev`, which may be NULL (then `err` is set already). */
-static int add_virtio(struct machine *m, struct virtio_device *dev, struct error *err)
-{
-    struct arch_virtio_slot slot;
-    struct virtio_mmio *mmio;
-
-    if (!dev)
-        return -1;
-    if (arch_virtio_slot(m->virtio_count, &slot, err) < 0) {
-        virtio_device_free(dev);
-        return -1;
-    }
-    mmio = virtio_mmio_new(dev, &slot, err);
-    if (!mmio)
-        return -1;
-    m->virtio[m->virtio_count++] = mmio;
-    return bus_add(&m->mmio, slot.base, ARCH_VIRTIO_SLOT_SIZE, 0, virtio_mmio_bus_device(mmio),
-                   err);
-}
-
-static int add_disk(struct machine *m, unsigned i, struct error *err)
-{
-    const struct config_disk *c = &m->config->disks[i];
-
-    m->disks[i] = disk_open(c->source, c->readonly, err);
-    if (!m->disks[i])
-        return -1;
-    return add_virtio(m, virtio_blk_new(c->id, &m->memory, m->disks[i], c->serial, err), err);
-}
-
-static int add_net(struct machine *m, unsigned i, struct error *err)
-{
-    const struct config_net *c = &m->config->nets[i];
-
-    if (tap_open(&m->taps[i], c->tap, err) < 0)
-        return error_prefix(err, "net `%s`", c->id);
-    return add_virtio(m, virtio_net_new(c->id, &m->memory, &m->taps[i], c->mac, err), err);
-}
-
-static int add_console(struct machine *m, unsigned i, struct error *err)
-{
-    const struct config_console *c = &m->config->consoles[i];
-    struct chardev *chr = open_chardev(m, c->chardev, c->id, m->io_loop, err);
-
-    if (!chr)
-        return -1;
-    return add_virtio(m, virtio_console_new(c->id, &m->memory, m->io_loop, chr, err), err);
-}
-
-static int add_rng(struct machine *m, struct error *err)
-{
-    int fd = open_path_or_fd(m->config->rng_source, O_RDONLY | O_CLOEXEC | O_NONBLOCK, err);
-
-    if (fd < 0)
-        return error_prefix(err, "rng");
-    return add_virtio(m, virtio_rng_new(CONFIG_RNG_ID, &m->memory, m->io_loop, fd, err), err);
-}
-
-/* The devices in the order in which the guest finds them. */
-static int add_devices(struct machine *m, struct error *err)
-{
-    const struct config *c = m->config;
-
-    if (c->console_count > 0 || c->rng_source) {
-        m->io_loop = loop_thread_start("vole/io", err);
-        if (!m->io_loop)
-            return -1;
-    }
-    for (unsigned i = 0; i < c->disk_count; i++) {
-        if (add_disk(m, i, err) < 0)
-            return -1;
-    }
-    for (unsigned i = 0; i < c->net_count; i++) {
-        if (add_net(m, i, err) < 0)
-            return -1;
-    }
-    for (unsigned i = 0; i < c->console_count; i++) {
-        if (add_console(m, i, err) < 0)
-            return -1;
-    }
-    return c->rng_source ? add_rng(m, err) : 0;
-}
 
 static int open_boot_files(struct machine *m, struct error *err)
 {
@@ -357,10 +254,10 @@ static int build(struct machine *m, struct error *err)
     unsigned region_count = arch_memory_layout(m->config->memory, regions);
 
     if (watch_requests(m, err) < 0 || open_boot_files(m, err) < 0 || kvm_open(&m->kvm, err) < 0 ||
-        memory_init(&m->memory, regions, region_count, err) < 0 || open_serial(m, err) < 0 ||
-        arch_platform_new(m, err) < 0)
+        memory_init(&m->memory, regions, region_count, err) < 0 ||
+        machine_open_serial(m, err) < 0 || arch_platform_new(m, err) < 0)
         return -1;
-    if (!m->config->flat && add_devices(m, err) < 0)
+    if (!m->config->flat && machine_add_devices(m, err) < 0)
         return -1;
     if (vcpu_set_init(&m->vcpus, m, m->config->cpus, err) < 0)
         return -1;
@@ -375,8 +272,6 @@ struct machine *machine_new(const struct config *config, struct loop *main_loop,
     m->loop = main_loop;
     m->kvm = (struct kvm){.fd = -1, .vm = -1};
     m->kernel_fd = m->initrd_fd = m->request_fd = m->request_watch.fd = -1;
-    for (unsigned i = 0; i < CONFIG_MAX_NETS; i++)
-        m->taps[i].fd = -1;
     m->state = MACHINE_CREATED;
     if (build(m, err) < 0) {
         machine_free(m);
@@ -400,17 +295,7 @@ void machine_free(struct machine *m)
         vcpu_set_wait_closed(&m->vcpus);
         power_off(m);
     }
-    for (unsigned i = 0; i < m->virtio_count; i++)
-        virtio_mmio_free(m->virtio[i]);
-    arch_platform_free(m);
-    for (unsigned i = 0; i < CONFIG_MAX_DISKS; i++)
-        disk_close(m->disks[i]);
-    for (unsigned i = 0; i < CONFIG_MAX_NETS; i++)
-        tap_close(&m->taps[i]);
-    if (m->io_loop)
-        loop_thread_stop(m->io_loop);
-    for (unsigned i = 0; i < m->chardev_count; i++)
-        chardev_close(m->chardevs[i]);
+    machine_free_devices(m);
     vcpu_set_release(&m->vcpus);
     kvm_close(&m->kvm);
     memory_release(&m->memory);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a machine is made of; for machine.c, vcpu.c and arch/. Everybody else uses machine.h. */
+/* What a machine is made of; for machine*.c, vcpu.c and arch/. Everybody else uses machine.h. */
 #ifndef VOLE_MACHINE_PRIV_H
 #define VOLE_MACHINE_PRIV_H
 
@@ -41,6 +41,7 @@ struct machine {
     unsigned virtio_count;
     struct disk *disks[CONFIG_MAX_DISKS]; /* in the order of config->disks */
     struct tap taps[CONFIG_MAX_NETS];     /* and of config->nets */
+    unsigned tap_count;
 
     /* Open from the start to the end, because a reset loads them again. -1 when not given. */
     int kernel_fd; /* or the flat binary's */
@@ -58,5 +59,12 @@ struct machine {
     int requested_reset;    /* enum machine_cause; atomic */
     int requested_shutdown; /* enum machine_cause; atomic, first one wins */
 };
+
+/* ---- machine_devices.c ---- */
+
+int machine_open_serial(struct machine *m, struct error *err);
+int machine_add_devices(struct machine *m, struct error *err);
+/* With all chardevs; harmless on those that were never made. */
+void machine_free_devices(struct machine *m);
 
 #endif
