@@ -4,46 +4,22 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#define HUGE_PAGE (2 * MiB)
-
-/*
- * One mapping for all regions, whose address is a multiple of a huge page's size: KVM can use huge
- * pages only where guest and host address agree in what lies below that. NULL with errno set.
- */
-static uint8_t *map_aligned(uint64_t size)
-{
-    uint64_t span = size + HUGE_PAGE;
-    uint8_t *all = mmap(NULL, span, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    uint64_t before;
-
-    if (all == MAP_FAILED)
-        return NULL;
-    before = ALIGN_UP((uintptr_t)all, HUGE_PAGE) - (uintptr_t)all;
-    if (before > 0)
-        munmap(all, before);
-    if (span - before > size)
-        munmap(all + before + size, span - before - size);
-    return all + before;
-}
-
 int memory_init(struct memory *mem, const struct memory_region *regions, unsigned count,
-                struct error *err)
+                const struct config_memory_backing *backing, struct error *err)
 {
     uint8_t *host;
-    uint64_t size = 0;
 
-    for (unsigned i = 0; i < count; i++)
-        size += regions[i].size;
-
-    host = map_aligned(size);
-    if (!host)
-        return error_set_errno(err, errno, "map %llu MiB of guest memory",
-                               (unsigned long long)(size / MiB));
-
-    *mem = (struct memory){.count = count, .size = size};
+    *mem = (struct memory){.count = count};
     for (unsigned i = 0; i < count; i++) {
         mem->regions[i] = regions[i];
+        mem->size += regions[i].size;
+    }
+    host = memory_backing_map(mem, backing, err);
+    if (!host) {
+        *mem = (struct memory){.fd = -1};
+        return -1;
+    }
+    for (unsigned i = 0; i < count; i++) {
         mem->regions[i].host = host;
         host += regions[i].size;
     }
@@ -52,15 +28,21 @@ int memory_init(struct memory *mem, const struct memory_region *regions, unsigne
 
 void memory_release(struct memory *mem)
 {
-    if (mem->count > 0)
+    if (mem->count > 0) {
         munmap(mem->regions[0].host, mem->size);
-    *mem = (struct memory){0};
+        if (mem->fd >= 0)
+            close(mem->fd);
+    }
+    *mem = (struct memory){.fd = -1};
 }
 
 void memory_discard(struct memory *mem)
 {
-    /* Private anonymous pages come back as zeroes; with both arguments valid this cannot fail. */
-    madvise(mem->regions[0].host, mem->size, MADV_DONTNEED);
+    uint8_t *host = mem->regions[0].host;
+
+    /* Dropped pages come back as zeroes. */
+    if (mem->keep || memory_backing_drop(mem, host, mem->size) < 0)
+        memset(host, 0, mem->size);
 }
 
 void *memory_ptr(const struct memory *mem, uint64_t gpa, uint64_t len)
@@ -99,5 +81,22 @@ int memory_load(const struct memory *mem, uint64_t gpa, int fd, uint64_t offset,
         return error_set(err, "`%s` is truncated", what);
     if (r < 0)
         return error_set_errno(err, -r, "read `%s`", what);
+    return 0;
+}
+
+int memory_release_range(const struct memory *mem, uint64_t gpa, uint64_t len)
+{
+    uint8_t *host = memory_ptr(mem, gpa, len);
+    uint64_t before;
+
+    if (!host)
+        return -1;
+    if (mem->page != GUEST_PAGE_SIZE)
+        return 0;
+    before = ALIGN_UP(gpa, GUEST_PAGE_SIZE) - gpa;
+    len = before < len ? ALIGN_DOWN(len - before, GUEST_PAGE_SIZE) : 0;
+    /* A host that cannot take pages back keeps them: the guest sees no difference. */
+    if (len > 0)
+        (void)memory_backing_drop(mem, host + before, len);
     return 0;
 }

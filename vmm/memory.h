@@ -11,9 +11,12 @@
 #ifndef VOLE_MEMORY_H
 #define VOLE_MEMORY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "vmm/util.h"
+
+struct config_memory_backing;
 
 #define MEMORY_MAX_REGIONS 4
 #define GUEST_PAGE_SIZE    UINT64_C(4096)
@@ -27,14 +30,19 @@ struct memory_region {
 struct memory {
     struct memory_region regions[MEMORY_MAX_REGIONS]; /* ascending, not touching */
     unsigned count;
-    uint64_t size; /* of all regions together */
+    uint64_t size; /* of all regions together, which follow one another in the host and in `fd` */
+    int fd;        /* of shared RAM, for another process to map; -1 when it is ours alone */
+    uint64_t page; /* bytes of a host page, the least that can be given back */
+    bool keep;     /* the host's pages were asked for in advance: a reset zeroes them in place */
 };
 
-/* Maps zeroed RAM for the `count` regions, of which gpa and size are given. 0, or -1 with `err`. */
+/* Maps zeroed RAM for the `count` regions, of which gpa and size are given. `backing` says what the
+ * host takes it from; NULL is its ordinary memory. 0, or -1 with `err`. */
 int memory_init(struct memory *mem, const struct memory_region *regions, unsigned count,
-                struct error *err);
+                const struct config_memory_backing *backing, struct error *err);
 void memory_release(struct memory *mem);
-/* Makes all RAM zero again and gives the host its pages back. No vCPU or device may be at work. */
+/* Makes all RAM zero again and gives the host its pages back, unless they were asked for in
+ * advance. No vCPU or device may be at work. */
 void memory_discard(struct memory *mem);
 
 /* The host address of `len` bytes at `gpa`, or NULL unless all of them are RAM in one region.
@@ -46,5 +54,20 @@ int memory_write(const struct memory *mem, uint64_t gpa, const void *data, uint6
 /* Reads `len` bytes of a file into RAM. 0, or -1 with `err` naming `what`. */
 int memory_load(const struct memory *mem, uint64_t gpa, int fd, uint64_t offset, uint64_t len,
                 const char *what, struct error *err);
+/*
+ * Gives the host the pages back that lie wholly in a range that the guest does not use for now (a
+ * balloon's). What the guest finds there later is zeroes, or what was there; the page at the edge
+ * of a range stays. Huge pages from the host's pool stay too: once given back, nothing would
+ * promise that there is one when the guest wants it again. 0, or -1 where the range is not RAM.
+ */
+int memory_release_range(const struct memory *mem, uint64_t gpa, uint64_t len);
+
+/* ---- memory_backing.c, for memory.c ---- */
+
+/* Maps `mem->size` bytes and fills fd, page and keep. The mapping, or NULL with `err`. */
+uint8_t *memory_backing_map(struct memory *mem, const struct config_memory_backing *backing,
+                            struct error *err);
+/* Gives whole pages of the mapping back. 0, or -1 where the host cannot. */
+int memory_backing_drop(const struct memory *mem, uint8_t *host, uint64_t len);
 
 #endif

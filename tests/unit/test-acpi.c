@@ -33,7 +33,7 @@ static void set_up(unsigned cpus, unsigned devices)
     machine.config = &config;
     /* Only whether there is one matters here. */
     machine.serial = (struct chardev *)(void *)&machine;
-    check(memory_init(&machine.memory, &region, 1, &err) == 0);
+    check(memory_init(&machine.memory, &region, 1, NULL, &err) == 0);
     machine.io_loop = loop_thread_start("test", &err);
     for (unsigned i = 0; i < devices; i++) {
         struct arch_virtio_slot slot;

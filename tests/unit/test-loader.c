@@ -17,7 +17,7 @@ static void set_up(void)
     struct memory_region region = {.gpa = 0, .size = RAM};
 
     err.msg[0] = '\0';
-    check(memory_init(&mem, &region, 1, &err) == 0);
+    check(memory_init(&mem, &region, 1, NULL, &err) == 0);
 }
 
 static void tear_down(void)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tests/unit/tap.h"
+#include "vmm/config.h"
 #include "vmm/memory.h"
 
 #include <fcntl.h>
@@ -14,7 +15,7 @@ static bool make(struct memory *mem)
 {
     struct error err;
 
-    return check(memory_init(mem, two_regions, 2, &err) == 0);
+    return check(memory_init(mem, two_regions, 2, NULL, &err) == 0);
 }
 
 static void test_pointers_stay_inside_a_region(void)
@@ -110,6 +111,157 @@ static void test_load_names_the_file(void)
     memory_release(&mem);
 }
 
+/* ---- backings ---- */
+
+#define PAGES 32u /* of the upper region */
+
+static unsigned resident_pages(const struct memory *mem)
+{
+    unsigned char present[PAGES];
+    unsigned count = 0;
+
+    if (!check(mincore(mem->regions[1].host, PAGES * GUEST_PAGE_SIZE, present) == 0))
+        return 0;
+    for (unsigned i = 0; i < PAGES; i++)
+        count += present[i] & 1;
+    return count;
+}
+
+/* Writes to all of the upper region, gives a range of it back, and says how many pages are left. */
+static unsigned left_after_release(struct memory *mem, uint64_t offset, uint64_t len)
+{
+    memset(mem->regions[1].host, 0x55, PAGES * GUEST_PAGE_SIZE);
+    check_int(resident_pages(mem), PAGES);
+    check_int(memory_release_range(mem, 4 * GiB + offset, len), 0);
+    return resident_pages(mem);
+}
+
+static void check_release(struct memory *mem)
+{
+    check_int(left_after_release(mem, 0, 4 * GUEST_PAGE_SIZE), PAGES - 4);
+    check_int(mem->regions[1].host[0], 0);
+    check_int(mem->regions[1].host[4 * GUEST_PAGE_SIZE], 0x55);
+    /* Only what lies wholly in the range. */
+    check_int(left_after_release(mem, 1, 4 * GUEST_PAGE_SIZE), PAGES - 3);
+    check_int(mem->regions[1].host[0], 0x55);
+    check_int(left_after_release(mem, 1, GUEST_PAGE_SIZE), PAGES);
+    check_int(left_after_release(mem, 8, 16), PAGES);
+    check_int(left_after_release(mem, 0, 0), PAGES);
+    check_int(left_after_release(mem, 0, PAGES * GUEST_PAGE_SIZE), 0);
+    check_int(memory_release_range(mem, 64 * KiB, GUEST_PAGE_SIZE), -1);
+    check_int(memory_release_range(mem, 4 * GiB, (PAGES + 1) * GUEST_PAGE_SIZE), -1);
+    check_int(memory_release_range(mem, UINT64_MAX, 2), -1);
+}
+
+static void check_discard(struct memory *mem, unsigned left)
+{
+    memset(mem->regions[0].host, 0x11, mem->regions[0].size);
+    memset(mem->regions[1].host, 0x22, mem->regions[1].size);
+    memory_discard(mem);
+    /* Looked at before it is read, which makes pages of holes. */
+    check_int(resident_pages(mem), left);
+    for (unsigned r = 0; r < 2; r++)
+        for (uint64_t i = 0; i < mem->regions[r].size; i++)
+            if (!check(mem->regions[r].host[i] == 0))
+                return;
+}
+
+static void test_backings(void)
+{
+    static const struct config_memory_backing backings[] = {
+        {.thp = false}, {.thp = true},      {.shared = true},
+        {.lock = true}, {.prealloc = true}, {.shared = true, .prealloc = true, .lock = true},
+    };
+    struct memory mem;
+    struct error err;
+
+    for (size_t i = 0; i < ARRAY_SIZE(backings); i++) {
+        const struct config_memory_backing *b = &backings[i];
+
+        if (!check(memory_init(&mem, two_regions, 2, b, &err) == 0)) {
+            printf("# backing %zu: %s\n", i, err.msg);
+            continue;
+        }
+        check_int(mem.fd >= 0, b->shared);
+        check_int(resident_pages(&mem), b->prealloc ? PAGES : 0);
+        check_release(&mem);
+        check_discard(&mem, b->prealloc ? PAGES : 0);
+        memory_release(&mem);
+    }
+}
+
+/* Another process sees the same bytes, and cannot take the memory away. */
+static void test_shared_memory_is_shared(void)
+{
+    static const struct config_memory_backing backing = {.shared = true};
+    struct memory mem;
+    struct error err;
+    uint8_t *other;
+
+    if (!check(memory_init(&mem, two_regions, 2, &backing, &err) == 0))
+        return;
+    other = mmap(NULL, mem.size, PROT_READ | PROT_WRITE, MAP_SHARED, mem.fd, 0);
+    if (check(other != MAP_FAILED)) {
+        check_int(memory_write(&mem, 4 * GiB, "abc", 3), 0);
+        check(memcmp(other + 64 * KiB, "abc", 3) == 0);
+        munmap(other, mem.size);
+    }
+    check(ftruncate(mem.fd, 0) < 0);
+    memory_release(&mem);
+}
+
+static void expect_backing_error(uint64_t hugepages, const char *says)
+{
+    const struct config_memory_backing backing = {.hugepages = hugepages};
+    const struct memory_region region = {.gpa = 0, .size = 8 * MiB};
+    struct memory mem;
+    struct error err = {""};
+
+    if (!check(memory_init(&mem, &region, 1, &backing, &err) == -1) ||
+        !check(strstr(err.msg, says) != NULL))
+        printf("# want \"%s\", got \"%s\"\n", says, err.msg);
+}
+
+static void test_huge_pages_that_are_none(void)
+{
+    expect_backing_error(3 * MiB, "not a power of two");
+    expect_backing_error(4 * MiB, "this host has no huge pages of 4 MiB");
+    expect_backing_error(1 * GiB, "cannot be made of huge pages of 1024 MiB");
+}
+
+/* Where the host's pool has too few, it is said how many; elsewhere RAM is made of them. */
+static void test_huge_pages(void)
+{
+    const struct memory_region region = {.gpa = 0, .size = 4 * MiB};
+    struct config_memory_backing backing = {.hugepages = 2 * MiB};
+    struct memory mem;
+    struct error err = {""};
+    FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "r");
+    int available = -1;
+
+    if (f) {
+        check_int(fscanf(f, "%d", &available), 1);
+        fclose(f);
+    }
+    for (int shared = 0; shared < 2; shared++) {
+        int r;
+
+        backing.shared = shared;
+        r = memory_init(&mem, &region, 1, &backing, &err);
+        check_int(r, available >= 2 ? 0 : -1);
+        if (r < 0) {
+            check(strstr(err.msg, available < 0 ? "no huge pages of 2 MiB"
+                                                : "take 2 huge pages of 2 MiB") != NULL);
+            continue;
+        }
+        memset(mem.regions[0].host, 0x33, 4 * MiB);
+        check_int(memory_release_range(&mem, 0, 4 * MiB), 0);
+        memory_discard(&mem);
+        check_int(mem.regions[0].host[4 * MiB - 1], 0);
+        memory_release(&mem);
+    }
+}
+
 int main(void)
 {
     return tap_run((struct tap_test[]){
@@ -117,6 +269,10 @@ int main(void)
         TAP(test_regions_do_not_overlap_in_the_host),
         TAP(test_write_is_all_or_nothing),
         TAP(test_load_names_the_file),
+        TAP(test_backings),
+        TAP(test_shared_memory_is_shared),
+        TAP(test_huge_pages_that_are_none),
+        TAP(test_huge_pages),
         {0},
     });
 }

@@ -85,7 +85,7 @@ static void set_up(struct bench *b, bool event_idx, bool indirect)
     struct error err;
 
     memset(b, 0, sizeof(*b));
-    check(memory_init(&b->mem, &region, 1, &err) == 0);
+    check(memory_init(&b->mem, &region, 1, NULL, &err) == 0);
     b->ram = memory_ptr(&b->mem, 0, RAM);
     b->vq = (struct virtqueue){
         .size = SIZE,

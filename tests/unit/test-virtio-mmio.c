@@ -91,7 +91,7 @@ static void set_up_shape(struct bench *b, unsigned workers)
     struct error err;
 
     memset(b, 0, sizeof(*b));
-    check(memory_init(&b->mem, &region, 1, &err) == 0);
+    check(memory_init(&b->mem, &region, 1, NULL, &err) == 0);
     b->loop = loop_thread_start("test", &err);
     check(b->loop != NULL);
     shape.loop = workers == 1 ? b->loop : NULL;
