@@ -14,8 +14,6 @@
 /* The first message to each client. A new reference, as all of the below. */
 json_t *qmp_greeting(void);
 
-json_t *qmp_event(const struct machine_event *ev);
-
 /* {"error": {"class": "GenericError", "desc": desc}} */
 json_t *qmp_generic_error(const char *desc);
 

@@ -4,6 +4,7 @@
 
 #include "vmm/qmp/client.h"
 #include "vmm/qmp/commands.h"
+#include "vmm/qmp/events.h"
 #include "vmm/socket.h"
 
 #define MAX_CLIENTS 16
