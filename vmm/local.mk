@@ -22,7 +22,7 @@ vmm_libvmm_a_SOURCES = \
 	vmm/loader/loader.c vmm/loader/loader.h \
 	vmm/loop.c vmm/loop.h \
 	vmm/machine.c vmm/machine.h vmm/machine_devices.c vmm/machine_priv.h \
-	vmm/memory.c vmm/memory.h \
+	vmm/memory.c vmm/memory.h vmm/memory_backing.c \
 	vmm/qmp/client.c vmm/qmp/client.h vmm/qmp/commands.c vmm/qmp/commands.h \
 	vmm/qmp/dispatch.c vmm/qmp/events.c vmm/qmp/events.h vmm/qmp/handlers.h \
 	vmm/qmp/handlers_block.c vmm/qmp/handlers_devices.c vmm/qmp/handlers_machine.c \
