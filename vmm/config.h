@@ -24,9 +24,8 @@
 #define CONFIG_MAX_PORTS    16
 #define CONFIG_MAX_QMP      4
 #define CONFIG_MAX_QUEUES   16 /* of a disk, and pairs of a network device */
-#define CONFIG_RNG_SOURCE                                                  \
-    "/dev/urandom" /* when a source of randomness is wanted, but not named \
-                    */
+/* When a source of randomness is wanted, but not named. */
+#define CONFIG_RNG_SOURCE "/dev/urandom"
 
 /* The devices that cannot be named. */
 #define CONFIG_RNG_ID     "rng0"
@@ -54,12 +53,11 @@ struct config_topology { /* of the cpus; their product is the number of cpus */
 
 /* How guest RAM is backed by the host. */
 struct config_memory_backing {
-    bool shared; /* a memfd, which another process can map */
-    uint64_t
-        hugepages; /* size of the host's huge pages (2 MiB, 1 GiB) in bytes; 0: ordinary ones */
-    bool thp;      /* let the host use transparent huge pages; default true */
-    bool prealloc; /* have all pages from the start */
-    bool lock;     /* and keep them from being swapped out */
+    bool shared;        /* a memfd, which another process can map */
+    uint64_t hugepages; /* their size, 2 MiB or 1 GiB, in bytes; 0: ordinary pages */
+    bool thp;           /* let the host use transparent huge pages; default true */
+    bool prealloc;      /* have all pages from the start */
+    bool lock;          /* and keep them from being swapped out */
 };
 
 /* How a disk's requests are carried out. */

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The command line of `vole run`. One table of options stands behind the parser and the help; an
- * option whose value has parts (--disk, --net) has a table of those as well.
+ * The command line of `vole run`. One table of options stands behind the parser and the help; the
+ * parts of a value (--disk, --net) are the keys that the machine document has (config_fields.c).
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 
-#include "vmm/config.h"
 #include "vmm/config_priv.h"
 
 struct option {
@@ -17,136 +16,6 @@ struct option {
                struct error *err); /* NULL: asks for help */
     bool repeatable;
     const char *help;
-};
-
-/* ---- values with parts: FIRST[,key=value]... ---- */
-
-/*
- * Cuts the first part off `*rest`: up to a comma; a doubled comma is one that belongs to the part.
- * NULL when there is none left. The part is the caller's to free.
- */
-static char *next_part(const char **rest)
-{
-    const char *p = *rest;
-    char *part;
-    size_t n = 0;
-
-    if (!p)
-        return NULL;
-    part = xcalloc(1, strlen(p) + 1);
-    for (; *p; p++) {
-        if (*p == ',') {
-            p++;
-            if (*p != ',') {
-                *rest = p;
-                return part;
-            }
-        }
-        part[n++] = *p;
-    }
-    *rest = NULL;
-    return part;
-}
-
-struct part {
-    const char *key;
-    int (*set)(void *object, const char *value, struct error *err);
-};
-
-static int set_part(void *object, const struct part *parts, size_t count, char *text,
-                    unsigned *seen, struct error *err)
-{
-    char *equals = strchr(text, '=');
-
-    if (!equals)
-        return error_set(err, "\"%s\" is not KEY=VALUE (write a comma inside a name twice)", text);
-    *equals = '\0';
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(parts[i].key, text) != 0)
-            continue;
-        if (*seen & 1U << i)
-            return error_set(err, "%s is given twice", text);
-        *seen |= 1U << i;
-        if (parts[i].set(object, equals + 1, err) < 0)
-            return error_prefix(err, "%s", text);
-        return 0;
-    }
-    return error_set(err, "there is no \"%s\"", text);
-}
-
-static int set_parts(void *object, const struct part *parts, size_t count, const char *rest,
-                     struct error *err)
-{
-    unsigned seen = 0;
-
-    while (rest) {
-        cleanup_free char *text = next_part(&rest);
-
-        if (set_part(object, parts, count, text, &seen, err) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static int set_text(char **out, const char *value, struct error *err)
-{
-    if (value[0] == '\0')
-        return error_set(err, "the value is empty");
-    free(*out);
-    *out = xstrdup(value);
-    return 0;
-}
-
-static int disk_readonly(void *object, const char *value, struct error *err)
-{
-    struct config_disk *disk = object;
-
-    if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
-        return error_set(err, "\"%s\" is neither on nor off", value);
-    disk->readonly = strcmp(value, "on") == 0;
-    return 0;
-}
-
-static int disk_serial(void *object, const char *value, struct error *err)
-{
-    return set_text(&((struct config_disk *)object)->serial, value, err);
-}
-
-static int disk_id(void *object, const char *value, struct error *err)
-{
-    return set_text(&((struct config_disk *)object)->id, value, err);
-}
-
-static const struct part disk_parts[] = {
-    {"readonly", disk_readonly},
-    {"serial", disk_serial},
-    {"id", disk_id},
-};
-
-static int net_tap(void *object, const char *value, struct error *err)
-{
-    return set_text(&((struct config_net *)object)->tap, value, err);
-}
-
-static int net_mac(void *object, const char *value, struct error *err)
-{
-    struct config_net *net = object;
-
-    if (config_parse_mac(value, net->mac, err) < 0)
-        return -1;
-    net->has_mac = true;
-    return 0;
-}
-
-static int net_id(void *object, const char *value, struct error *err)
-{
-    return set_text(&((struct config_net *)object)->id, value, err);
-}
-
-static const struct part net_parts[] = {
-    {"tap", net_tap},
-    {"mac", net_mac},
-    {"id", net_id},
 };
 
 /* ---- one function an option ---- */
@@ -160,12 +29,12 @@ static int check_room(unsigned count, unsigned max, struct error *err)
 
 static int set_kernel(struct config *config, const char *value, struct error *err)
 {
-    return set_text(&config->kernel, value, err);
+    return config_parse_text(&config->kernel, value, err);
 }
 
 static int set_initrd(struct config *config, const char *value, struct error *err)
 {
-    return set_text(&config->initrd, value, err);
+    return config_parse_text(&config->initrd, value, err);
 }
 
 static int set_append(struct config *config, const char *value, struct error *err)
@@ -177,36 +46,30 @@ static int set_append(struct config *config, const char *value, struct error *er
 
 static int set_flat(struct config *config, const char *value, struct error *err)
 {
-    return set_text(&config->flat, value, err);
+    return config_parse_text(&config->flat, value, err);
 }
 
+/* Another number of processors makes the document's topology meaningless. */
 static int set_cpus(struct config *config, const char *value, struct error *err)
 {
-    uint64_t n;
-
-    if (parse_number(value, CONFIG_MAX_CPUS, &n) < 0 || n == 0)
-        return error_set(err, "\"%s\" is no number from 1 to %d", value, CONFIG_MAX_CPUS);
-    config->cpus = (unsigned)n;
-    return 0;
+    config->topology = (struct config_topology){0};
+    return config_parse_parts(config, &config_cpus_fields, "cpus", value, err);
 }
 
 static int set_memory(struct config *config, const char *value, struct error *err)
 {
-    if (parse_size(value, &config->memory) < 0)
-        return error_set(err, "\"%s\" is no size like 256M", value);
-    return 0;
+    return config_parse_parts(config, &config_memory_fields, "memory", value, err);
 }
 
 static int set_disk(struct config *config, const char *value, struct error *err)
 {
     struct config_disk *disk = &config->disks[config->disk_count];
-    const char *rest = value;
 
     if (check_room(config->disk_count, CONFIG_MAX_DISKS, err) < 0)
         return -1;
     config->disk_count++;
-    disk->source = next_part(&rest);
-    return set_parts(disk, disk_parts, ARRAY_SIZE(disk_parts), rest, err);
+    config_disk_fields.init(disk);
+    return config_parse_parts(disk, &config_disk_fields, "source", value, err);
 }
 
 static int set_net(struct config *config, const char *value, struct error *err)
@@ -216,33 +79,79 @@ static int set_net(struct config *config, const char *value, struct error *err)
     if (check_room(config->net_count, CONFIG_MAX_NETS, err) < 0)
         return -1;
     config->net_count++;
-    if (set_parts(net, net_parts, ARRAY_SIZE(net_parts), value, err) < 0)
-        return -1;
-    return net->tap ? 0 : error_set(err, "tap=NAME is missing");
+    config_net_fields.init(net);
+    return config_parse_parts(net, &config_net_fields, NULL, value, err);
 }
 
 static int set_serial(struct config *config, const char *value, struct error *err)
 {
-    return set_text(&config->serial, value, err);
+    return config_parse_text(&config->serial, value, err);
 }
 
 static int set_console(struct config *config, const char *value, struct error *err)
 {
     if (check_room(config->console_count, CONFIG_MAX_CONSOLES, err) < 0)
         return -1;
-    return set_text(&config->consoles[config->console_count++].chardev, value, err);
+    return config_parse_text(&config->consoles[config->console_count++].chardev, value, err);
+}
+
+static int set_port(struct config *config, const char *value, struct error *err)
+{
+    if (check_room(config->port_count, CONFIG_MAX_PORTS, err) < 0)
+        return -1;
+    return config_parse_parts(&config->ports[config->port_count++], &config_port_fields, NULL,
+                              value, err);
 }
 
 static int set_rng(struct config *config, const char *value, struct error *err)
 {
-    return set_text(&config->rng_source, value ? value : CONFIG_RNG_SOURCE, err);
+    return config_parse_text(&config->rng_source, value ? value : CONFIG_RNG_SOURCE, err);
+}
+
+static int set_balloon(struct config *config, const char *value, struct error *err)
+{
+    config->balloon.present = true;
+    return config_parse_parts(&config->balloon, &config_balloon_fields, NULL, value, err);
+}
+
+static int set_vsock(struct config *config, const char *value, struct error *err)
+{
+    return config_parse_parts(&config->vsock, &config_vsock_fields, NULL, value, err);
+}
+
+static int set_rtc(struct config *config, const char *value, struct error *err)
+{
+    return config_parse_parts(&config->rtc, &config_rtc_fields, "base", value, err);
+}
+
+/* An option whose value is a key's of the document, and has no parts. */
+static int set_document_key(struct config *config, const char *key, const char *value,
+                            struct error *err)
+{
+    for (size_t i = 0; i < config_document_fields.count; i++) {
+        const struct field *f = &config_document_fields.list[i];
+
+        if (strcmp(f->name, key) == 0)
+            return f->type->parse(config, f, value, err);
+    }
+    return error_set(err, "there is no \"%s\"", key);
+}
+
+static int set_pvpanic(struct config *config, const char *value, struct error *err)
+{
+    return set_document_key(config, "pvpanic", value, err);
+}
+
+static int set_on_panic(struct config *config, const char *value, struct error *err)
+{
+    return set_document_key(config, "on_panic", value, err);
 }
 
 static int set_qmp(struct config *config, const char *value, struct error *err)
 {
     if (check_room(config->qmp_count, CONFIG_MAX_QMP, err) < 0)
         return -1;
-    return set_text(&config->qmp[config->qmp_count++], value, err);
+    return config_parse_text(&config->qmp[config->qmp_count++], value, err);
 }
 
 static int set_paused(struct config *config, const char *value, struct error *err)
@@ -259,20 +168,12 @@ static int set_no_reboot(struct config *config, const char *value, struct error 
 
 static int set_debug_port(struct config *config, const char *value, struct error *err)
 {
-    char *end;
-    unsigned long port;
-
-    errno = 0;
-    port = strtoul(value, &end, 0);
-    if (value[0] < '0' || value[0] > '9' || *end || errno || port > UINT16_MAX)
-        return error_set(err, "\"%s\" is no port number like 0xf1", value);
-    config->debug_port = (int)port;
-    return 0;
+    return config_parse_port_number(value, &config->debug_port, err);
 }
 
 static int set_name(struct config *config, const char *value, struct error *err)
 {
-    return set_text(&config->name, value, err);
+    return config_parse_text(&config->name, value, err);
 }
 
 static int set_uuid(struct config *config, const char *value, struct error *err)
@@ -330,18 +231,41 @@ static const struct option options[] = {
     {"flat", "PATH", set_flat, false,
      "a real-mode binary instead of a kernel: loaded at 0x1000,\n"
      "entered at 0000:1000, ends at hlt"},
-    {"cpus", "N", set_cpus, false, "virtual processors (default 1)"},
-    {"memory", "SIZE", set_memory, false, "RAM, in bytes or with K, M, G, T (default 256M)"},
-    {"disk", "PATH[,readonly=on][,serial=TEXT][,id=NAME]", set_disk, true,
-     "a raw image or a block device, as a virtio disk"},
-    {"net", "tap=NAME[,mac=ADDRESS][,id=NAME]", set_net, true,
-     "a virtio network device on a tap interface"},
+    {"cpus", "N[,KEY=N]...", set_cpus, false,
+     "virtual processors (default 1); KEY is sockets, cores, threads"},
+    {"memory", "SIZE[,KEY=VALUE]...", set_memory, false,
+     "RAM, in bytes or with K, M, G, T (default 256M);\n"
+     "hugepages=2M|1G, thp=off, prealloc=on, lock=on, shared=on"},
+    {"disk", "PATH[,KEY=VALUE]...", set_disk, true,
+     "a raw image or a block device, as a virtio disk;\n"
+     "readonly=on, direct=on, discard=off, queues=N, serial=TEXT,\n"
+     "engine=auto|io_uring|threads, id=NAME; limits a second:\n"
+     "bps=, bps_rd=, bps_wr=, iops=, iops_rd=, iops_wr=, each of\n"
+     "them with _max= and _max_length= for bursts; iops_size="},
+    {"net", "tap=NAME[,KEY=VALUE]...", set_net, true,
+     "a virtio network device on a tap interface;\n"
+     "mac=ADDRESS, queues=N, mtu=N, link=off, vhost=auto|on|off,\n"
+     "vhost_fds=fd:N:M, id=NAME; limits a second: rx_bps=, rx_pps=,\n"
+     "tx_bps=, tx_pps=, with _max= and _max_length= for bursts"},
     {"serial", "CHARDEV", set_serial, false,
      "the first serial port, ttyS0 (default stdio; with --config\n"
      "what the document says, or none)"},
     {"console", "CHARDEV", set_console, true, "a virtio console: hvc0, and so on"},
+    {"port", "name=NAME,chardev=CHARDEV[,id=NAME]", set_port, true,
+     "a port of the virtio console: /dev/virtio-ports/NAME"},
     {"rng", "[=PATH]", set_rng, false,
      "a virtio entropy device that reads PATH (" CONFIG_RNG_SOURCE ")"},
+    {"balloon", "[=KEY=on|off,...]", set_balloon, false,
+     "a virtio memory balloon; KEY is deflate_on_oom,\n"
+     "free_page_reporting (both on)"},
+    {"vsock", "cid=N[,vhost=PATH]", set_vsock, false,
+     "a virtio socket device; the guest's address is N, from 3 on"},
+    {"rtc", "utc|localtime|off[,offset=SECONDS]", set_rtc, false,
+     "what the clock shows (default utc)"},
+    {"pvpanic", "on|off", set_pvpanic, false,
+     "whether the guest can tell that it panicked (default on)"},
+    {"on-panic", "exit|pause|restart|ignore", set_on_panic, false,
+     "what happens then (default exit, with status 4)"},
     {"qmp", "unix:PATH|fd:N", set_qmp, true, "a control socket that speaks QMP"},
     {"paused", NULL, set_paused, false, "wait for QMP's cont before the first instruction"},
     {"no-reboot", NULL, set_no_reboot, false,
@@ -356,9 +280,11 @@ static const struct option options[] = {
 
 static const char help_head[] =
     "Usage: vole run [OPTION]...\n"
+    "       vole check-host\n"
     "       vole --help | --version\n"
     "\n"
-    "Runs one microVM on KVM in this process, and ends when the guest powers off.\n"
+    "run starts one microVM on KVM in this process, and ends when the guest powers off.\n"
+    "check-host says what this host can do, and what to do about what is missing.\n"
     "\n"
     "A Linux guest on this terminal (Ctrl-A x ends it):\n"
     "\n"
@@ -369,6 +295,12 @@ static const char help_head[] =
     "\n"
     "  vole run --kernel vmlinuz --cpus 2 --memory 1G --disk root.img --net tap=tap0 \\\n"
     "           --rng --serial file:web1.log --qmp unix:web1.qmp --append \"root=/dev/vda\"\n"
+    "\n"
+    "A fast disk of at most 200 MB/s, a guest agent's port, memory that comes back:\n"
+    "\n"
+    "  vole run --kernel vmlinuz --disk /dev/vg/web,direct=on,queues=4,bps=200M \\\n"
+    "           --port name=org.qemu.guest_agent.0,chardev=unix:web1.agent --balloon \\\n"
+    "           --append \"console=ttyS0 root=/dev/vda\"\n"
     "\n"
     "A machine that a document describes, but waiting for QMP's cont:\n"
     "\n"
@@ -384,8 +316,8 @@ static const char help_head[] =
 static const char help_tail[] =
     "\n"
     "CHARDEV is stdio, pty, unix:PATH (listens), file:PATH, fd:N, null or none. Where a PATH\n"
-    "stands, and for a tap's name, fd:N means a descriptor that vole inherits. Inside the\n"
-    "values of --disk and --net a comma is written twice. See vole(1).\n";
+    "stands, and for a tap's name, fd:N means a descriptor that vole inherits (a tap of two\n"
+    "queues: fd:N:M). In values with KEY=VALUE parts a comma is written twice. See vole(1).\n";
 
 #define HELP_COLUMN 22
 

@@ -11,21 +11,25 @@ vmm_libvmm_a_SOURCES = \
 	vmm/backend/disk_sync.c vmm/backend/disk_uring.c \
 	vmm/backend/tap.c vmm/backend/tap.h \
 	vmm/bus.c vmm/bus.h \
-	vmm/config.c vmm/config.h vmm/config_priv.h vmm/config_args.c vmm/config_json.c \
+	vmm/config.c vmm/config.h vmm/config_priv.h vmm/config_args.c vmm/config_fields.c \
+	vmm/config_json.c vmm/config_parts.c vmm/config_types.c vmm/config_validate.c \
 	vmm/devices/debug_port.c vmm/devices/debug_port.h \
 	vmm/devices/i8042.c vmm/devices/i8042.h \
 	vmm/devices/power.c vmm/devices/power.h \
 	vmm/devices/serial.c vmm/devices/serial.h \
 	vmm/irq.c vmm/irq.h \
 	vmm/kvm.c vmm/kvm.h \
+	vmm/kvm_stats.c vmm/kvm_stats.h \
 	vmm/loader/elf.c vmm/loader/flat.c \
 	vmm/loader/loader.c vmm/loader/loader.h \
 	vmm/loop.c vmm/loop.h \
 	vmm/machine.c vmm/machine.h vmm/machine_devices.c vmm/machine_priv.h \
+	vmm/machine_stats.c \
 	vmm/memory.c vmm/memory.h vmm/memory_backing.c \
 	vmm/qmp/client.c vmm/qmp/client.h vmm/qmp/commands.c vmm/qmp/commands.h \
 	vmm/qmp/dispatch.c vmm/qmp/events.c vmm/qmp/events.h vmm/qmp/handlers.h \
 	vmm/qmp/handlers_block.c vmm/qmp/handlers_devices.c vmm/qmp/handlers_machine.c \
+	vmm/qmp/handlers_stats.c \
 	vmm/qmp/qmp.c vmm/qmp/qmp.h \
 	vmm/socket.c vmm/socket.h \
 	vmm/throttle.c vmm/throttle.h \
