@@ -193,12 +193,9 @@ static void test_queries(void)
     check_answer(fd, "{\"execute\": \"query-chardev\"}",
                  "{\"return\": [{\"label\": \"serial0\", \"filename\": \"file:/dev/null\", "
                  "\"frontend-open\": true}]}");
-    check_answer(fd, "{\"execute\": \"query-machine\"}",
-                 "{\"return\": {\"version\": 1, \"name\": \"web\", \"uuid\": "
-                 "\"6f1c3ad2-5b5e-4a55-9e0c-0d9f3b6b8f11\", \"cpus\": 2, \"memory\": 268435456, "
-                 "\"boot\": {\"kernel\": \"k\"}, \"disks\": [{\"id\": \"disk0\", \"source\": "
-                 "\"/a.img\", \"readonly\": true}], \"nets\": [], \"serial\": \"none\", "
-                 "\"consoles\": [], \"qmp\": [], \"paused\": false, \"on_reboot\": \"restart\"}}");
+    put(fd, "{\"execute\": \"query-machine\"}"); /* test-config has the whole document */
+    check(strstr(get_line(fd), "{\"return\": {\"version\": 1, \"name\": \"web\", \"uuid\": "
+                               "\"6f1c3ad2-5b5e-4a55-9e0c-0d9f3b6b8f11\", \"cpus\": 2, ") != NULL);
     put(fd, "{\"execute\": \"query-cpus-fast\"}");
     check(strstr(get_line(fd), "{\"cpu-index\": 1, \"thread-id\": 1001, ") != NULL);
     put(fd, "{\"execute\": \"query-block\"}");
