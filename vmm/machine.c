@@ -70,6 +70,7 @@ static int open_boot_files(struct machine *m, struct error *err)
 
 static void power_off(struct machine *m)
 {
+    machine_close_stats(m);
     vcpu_set_destroy(&m->vcpus, &m->kvm);
     kvm_vm_destroy(&m->kvm);
 }
@@ -110,28 +111,32 @@ static void halt(struct machine *m)
         virtio_device_pause(virtio_mmio_device(m->virtio[i]));
 }
 
-static bool request_pending(const struct machine *m)
+bool machine_request_pending(const struct machine *m)
 {
     return __atomic_load_n(&m->requested_reset, __ATOMIC_ACQUIRE) != CAUSE_NONE ||
-           __atomic_load_n(&m->requested_shutdown, __ATOMIC_ACQUIRE) != CAUSE_NONE;
+           __atomic_load_n(&m->requested_shutdown, __ATOMIC_ACQUIRE) != CAUSE_NONE ||
+           __atomic_load_n(&m->requested_panic, __ATOMIC_ACQUIRE);
 }
 
 static void go(struct machine *m)
 {
     /* A request closed the gate for good reason; carrying it out opens it again, or not. */
-    if (request_pending(m))
+    if (machine_request_pending(m))
         return;
     for (unsigned i = 0; i < m->virtio_count; i++)
         virtio_device_resume(virtio_mmio_device(m->virtio[i]));
     vcpu_set_open_gate(&m->vcpus);
 }
 
+void machine_tell(const struct machine *m, const struct machine_event *ev)
+{
+    if (m->listener)
+        m->listener(m->listener_opaque, ev);
+}
+
 static void tell(const struct machine *m, enum machine_event_kind kind, enum machine_cause cause)
 {
-    struct machine_event ev = {.kind = kind, .cause = cause};
-
-    if (m->listener)
-        m->listener(m->listener_opaque, &ev);
+    machine_tell(m, &(struct machine_event){.kind = kind, .cause = cause});
 }
 
 int machine_cont(struct machine *m, struct error *err)
@@ -141,6 +146,7 @@ int machine_cont(struct machine *m, struct error *err)
     if (m->state == MACHINE_RUNNING)
         return 0;
     m->state = MACHINE_RUNNING;
+    m->panicked = false;
     go(m);
     tell(m, MACHINE_EVENT_RESUME, CAUSE_NONE);
     return 0;
@@ -185,6 +191,8 @@ int machine_reset(struct machine *m, enum machine_cause cause, struct error *err
     arch_platform_reset(m);
     memory_discard(&m->memory);
     __atomic_store_n(&m->requested_reset, CAUSE_NONE, __ATOMIC_RELEASE);
+    __atomic_store_n(&m->requested_panic, false, __ATOMIC_RELEASE);
+    m->panicked = false;
     if (power_on(m, err) < 0) {
         machine_quit(m, CAUSE_HOST_ERROR);
         return -1;
@@ -211,31 +219,70 @@ void machine_request(struct machine *m, enum machine_request request, enum machi
     int *slot = request == MACHINE_REQUEST_RESET ? &m->requested_reset : &m->requested_shutdown;
     int expected = CAUSE_NONE;
 
-    __atomic_compare_exchange_n(slot, &expected, (int)cause, false, __ATOMIC_ACQ_REL,
-                                __ATOMIC_ACQUIRE);
+    if (request == MACHINE_REQUEST_PANIC)
+        __atomic_store_n(&m->requested_panic, true, __ATOMIC_RELEASE);
+    else
+        __atomic_compare_exchange_n(slot, &expected, (int)cause, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE);
     vcpu_set_close_gate(&m->vcpus);
     (void)eventfd_write(m->request_fd, 1);
+}
+
+/* The guest said that it panicked. */
+static int carry_out_panic(struct machine *m, struct error *err)
+{
+    static const char *const actions[] = {
+        [ON_PANIC_EXIT] = "shutdown",
+        [ON_PANIC_PAUSE] = "pause",
+        [ON_PANIC_RESTART] = "reset",
+        [ON_PANIC_IGNORE] = "run",
+    };
+
+    __atomic_store_n(&m->requested_panic, false, __ATOMIC_RELEASE);
+    log_warn("the guest reports a panic");
+    m->panicked = true;
+    machine_tell(m, &(struct machine_event){.kind = MACHINE_EVENT_PANICKED,
+                                            .action = actions[m->config->on_panic]});
+    switch (m->config->on_panic) {
+    case ON_PANIC_EXIT:
+        machine_quit(m, CAUSE_GUEST_PANIC);
+        return 0;
+    case ON_PANIC_PAUSE:
+        return machine_stop(m, err);
+    case ON_PANIC_RESTART:
+        return machine_reset(m, CAUSE_GUEST_PANIC, err);
+    default:
+        m->panicked = false;
+        if (m->state == MACHINE_RUNNING)
+            go(m);
+        return 0;
+    }
+}
+
+static void carry_out(struct machine *m)
+{
+    int reset = __atomic_load_n(&m->requested_reset, __ATOMIC_ACQUIRE);
+    int shutdown = __atomic_load_n(&m->requested_shutdown, __ATOMIC_ACQUIRE);
+    struct error err;
+
+    if (shutdown != CAUSE_NONE)
+        machine_quit(m, (enum machine_cause)shutdown);
+    else if (reset != CAUSE_NONE && machine_reset(m, (enum machine_cause)reset, &err) < 0)
+        log_warn("reset: %s", err.msg);
+    else if (__atomic_load_n(&m->requested_panic, __ATOMIC_ACQUIRE) && carry_out_panic(m, &err) < 0)
+        log_warn("panic: %s", err.msg);
 }
 
 static void on_request(void *opaque, uint32_t events)
 {
     struct machine *m = opaque;
-    struct error err;
     eventfd_t count;
-    int cause;
 
     (void)events;
     (void)eventfd_read(m->request_fd, &count);
-    if (m->state == MACHINE_SHUTDOWN)
-        return;
-    cause = __atomic_load_n(&m->requested_shutdown, __ATOMIC_ACQUIRE);
-    if (cause != CAUSE_NONE) {
-        machine_quit(m, (enum machine_cause)cause);
-        return;
-    }
-    cause = __atomic_load_n(&m->requested_reset, __ATOMIC_ACQUIRE);
-    if (cause != CAUSE_NONE && machine_reset(m, (enum machine_cause)cause, &err) < 0)
-        log_warn("reset: %s", err.msg);
+    machine_tell_notices(m);
+    if (m->state != MACHINE_SHUTDOWN)
+        carry_out(m);
 }
 
 static int watch_requests(struct machine *m, struct error *err)
@@ -271,6 +318,7 @@ struct machine *machine_new(const struct config *config, struct loop *main_loop,
     m->config = config;
     m->loop = main_loop;
     m->kvm = (struct kvm){.fd = -1, .vm = -1};
+    m->vm_stats = KVM_STATS_CLOSED;
     m->kernel_fd = m->initrd_fd = m->request_fd = m->request_watch.fd = -1;
     m->state = MACHINE_CREATED;
     if (build(m, err) < 0) {
@@ -340,7 +388,23 @@ struct chardev *machine_chardev(const struct machine *m, unsigned index)
     return index < m->chardev_count ? m->chardevs[index] : NULL;
 }
 
-uint64_t machine_disk_size(const struct machine *m, unsigned index)
+struct disk *machine_disk(const struct machine *m, unsigned index)
 {
-    return index < CONFIG_MAX_DISKS && m->disks[index] ? disk_size(m->disks[index]) : 0;
+    return index < CONFIG_MAX_DISKS ? m->disks[index] : NULL;
+}
+
+struct virtio_device *machine_device(const struct machine *m, uint32_t type, const char *id)
+{
+    for (unsigned i = 0; i < m->virtio_count; i++) {
+        struct virtio_device *dev = virtio_mmio_device(m->virtio[i]);
+
+        if (dev->type->id == type && strcmp(dev->id, id) == 0)
+            return dev;
+    }
+    return NULL;
+}
+
+bool machine_panicked(const struct machine *m)
+{
+    return m->panicked;
 }

@@ -7,6 +7,8 @@
  *      |                   |        cont        |
  *      +-------------------+--------------------+--> shutdown     guest or `quit`; final
  *
+ * A guest that reports a panic is paused, where the configuration wants it so, in the same way.
+ *
  * A reset keeps the state it found: a running machine starts again from its first instruction, a
  * paused one waits there. All functions are for the main loop's thread, but for
  * machine_request(), which is how vCPU and device threads ask for something.
@@ -24,6 +26,8 @@
 struct machine;
 struct chardev;
 struct disk;
+struct kvm_stats;
+struct virtio_device;
 
 enum machine_state {
     MACHINE_CREATED,
@@ -65,11 +69,21 @@ enum machine_event_kind {
     MACHINE_EVENT_RESET,
     MACHINE_EVENT_POWERDOWN,
     MACHINE_EVENT_SHUTDOWN,
+    MACHINE_EVENT_PANICKED,      /* the guest said so */
+    MACHINE_EVENT_DEVICE_FAILED, /* its driver broke a rule, it needs a reset */
+    MACHINE_EVENT_BALLOON,       /* the balloon's size changed */
+    MACHINE_EVENT_PORT,          /* a guest opened or closed a console port */
+    MACHINE_EVENT_RX_FILTER,     /* a network device's receive filter changed */
+    MACHINE_EVENTS,
 };
 
 struct machine_event {
     enum machine_event_kind kind;
     enum machine_cause cause; /* of RESET and SHUTDOWN */
+    const char *device;       /* of those about a device: its id */
+    uint64_t value;           /* BALLOON: bytes of RAM that the guest has left */
+    bool open;                /* PORT */
+    const char *action;       /* PANICKED: what follows, "shutdown", "pause", "reset" or "run" */
 };
 
 /* Makes the machine, loads the guest, and starts the vCPU threads; no instruction runs before
@@ -100,8 +114,15 @@ enum vole_exit machine_exit_status(const struct machine *m);
 /* For the query commands. Indices run from 0; a getter returns NULL or 0 past the end. */
 pid_t machine_vcpu_tid(const struct machine *m, unsigned index);
 struct chardev *machine_chardev(const struct machine *m, unsigned index);
-/* Size in bytes of config.disks[index]'s image. */
-uint64_t machine_disk_size(const struct machine *m, unsigned index);
+/* The image of config.disks[index]. */
+struct disk *machine_disk(const struct machine *m, unsigned index);
+/* The virtio device of that configured id and type (VIRTIO_ID_*), or NULL. */
+struct virtio_device *machine_device(const struct machine *m, uint32_t type, const char *id);
+/* True from a guest's report of its panic until it runs again or is reset. */
+bool machine_panicked(const struct machine *m);
+/* KVM's figures of a vCPU, or of the VM (-1); the machine's, valid until the next call. NULL with
+ * `err` set where the host has none. */
+const struct kvm_stats *machine_stats(struct machine *m, int vcpu, struct error *err);
 
 /*
  * From any thread, any number of times: the guest (or a device thread) asks for a reset or an end.
@@ -110,6 +131,7 @@ uint64_t machine_disk_size(const struct machine *m, unsigned index);
 enum machine_request {
     MACHINE_REQUEST_RESET,
     MACHINE_REQUEST_SHUTDOWN,
+    MACHINE_REQUEST_PANIC, /* whose consequence the configuration decides; no cause is needed */
 };
 void machine_request(struct machine *m, enum machine_request request, enum machine_cause cause);
 

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/eventfd.h>
 
 #include "vmm/backend/disk.h"
 #include "vmm/backend/tap.h"
@@ -31,6 +32,14 @@ int machine_open_serial(struct machine *m, struct error *err)
     return m->serial ? 0 : -1;
 }
 
+/* From any thread. */
+static void on_notice(void *opaque)
+{
+    struct machine *m = opaque;
+
+    (void)eventfd_write(m->request_fd, 1);
+}
+
 /* Puts a device on the bus. Takes over `dev`, which may be NULL (then `err` is set already). */
 static int add_virtio(struct machine *m, struct virtio_device *dev, struct error *err)
 {
@@ -47,6 +56,8 @@ static int add_virtio(struct machine *m, struct virtio_device *dev, struct error
     if (!mmio)
         return -1;
     m->virtio[m->virtio_count++] = mmio;
+    dev->notify = on_notice;
+    dev->notify_opaque = m;
     return bus_add(&m->mmio, slot.base, ARCH_VIRTIO_SLOT_SIZE, 0, virtio_mmio_bus_device(mmio),
                    err);
 }
@@ -113,6 +124,29 @@ int machine_add_devices(struct machine *m, struct error *err)
             return -1;
     }
     return c->rng_source ? add_rng(m, err) : 0;
+}
+
+static void tell_notices_of(const struct machine *m, struct virtio_device *dev)
+{
+    static const struct {
+        enum virtio_notice notice;
+        enum machine_event_kind kind;
+    } events[] = {
+        {VIRTIO_NOTICE_FAILED, MACHINE_EVENT_DEVICE_FAILED},
+        {VIRTIO_NOTICE_RX_FILTER, MACHINE_EVENT_RX_FILTER},
+    };
+    unsigned notices = virtio_device_take_notices(dev);
+
+    for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
+        if (notices & events[i].notice)
+            machine_tell(m, &(struct machine_event){.kind = events[i].kind, .device = dev->id});
+    }
+}
+
+void machine_tell_notices(struct machine *m)
+{
+    for (unsigned i = 0; i < m->virtio_count; i++)
+        tell_notices_of(m, virtio_mmio_device(m->virtio[i]));
 }
 
 /* Devices first: their threads use what comes behind. */

@@ -8,6 +8,7 @@
 #include "vmm/backend/tap.h"
 #include "vmm/bus.h"
 #include "vmm/kvm.h"
+#include "vmm/kvm_stats.h"
 #include "vmm/loop.h"
 #include "vmm/machine.h"
 #include "vmm/memory.h"
@@ -58,6 +59,11 @@ struct machine {
     int request_fd;         /* eventfd */
     int requested_reset;    /* enum machine_cause; atomic */
     int requested_shutdown; /* enum machine_cause; atomic, first one wins */
+    bool requested_panic;   /* atomic */
+
+    bool panicked;
+    struct kvm_stats vm_stats;    /* opened when they are first asked for */
+    struct kvm_stats *vcpu_stats; /* of each; NULL as long as nobody asked */
 };
 
 /* ---- machine_devices.c ---- */
@@ -66,5 +72,18 @@ int machine_open_serial(struct machine *m, struct error *err);
 int machine_add_devices(struct machine *m, struct error *err);
 /* With all chardevs; harmless on those that were never made. */
 void machine_free_devices(struct machine *m);
+/* Makes events of what device threads left to tell. */
+void machine_tell_notices(struct machine *m);
+
+/* ---- machine.c ---- */
+
+void machine_tell(const struct machine *m, const struct machine_event *ev);
+/* Somebody asked for an end, a reset or a panic's consequence: the gate stays closed until then. */
+bool machine_request_pending(const struct machine *m);
+
+/* ---- machine_stats.c ---- */
+
+/* Before the VM goes, which open statistics keep alive. */
+void machine_close_stats(struct machine *m);
 
 #endif

@@ -6,6 +6,7 @@
 #ifndef VOLE_TESTS_FAKE_MACHINE_H
 #define VOLE_TESTS_FAKE_MACHINE_H
 
+#include "vmm/backend/disk.h"
 #include "vmm/machine.h"
 #include "vmm/qmp/qmp.h"
 
@@ -17,12 +18,13 @@ struct machine {
     enum machine_cause reset_cause;
     enum machine_cause quit_cause;
     unsigned powerdowns;
+    bool panicked;
     bool resets_fail;
 };
 
 static void tell(struct machine *m, enum machine_event_kind kind, enum machine_cause cause)
 {
-    qmp_machine_event(m->qmp, &(struct machine_event){kind, cause});
+    qmp_machine_event(m->qmp, &(struct machine_event){.kind = kind, .cause = cause});
 }
 
 const char *machine_cause_name(enum machine_cause cause)
@@ -90,9 +92,27 @@ struct chardev *machine_chardev(const struct machine *m, unsigned index)
     return index < ARRAY_SIZE(m->chardevs) ? m->chardevs[index] : NULL;
 }
 
-uint64_t machine_disk_size(const struct machine *m, unsigned index)
+struct disk *machine_disk(const struct machine *m, unsigned index)
 {
-    return index < m->config.disk_count ? 10 * GiB : 0;
+    static struct disk disk = {.fd = -1, .size = 10 * GiB};
+
+    return index < m->config.disk_count ? &disk : NULL;
+}
+
+struct virtio_device *machine_device(const struct machine *m, uint32_t type, const char *id)
+{
+    return NULL;
+}
+
+bool machine_panicked(const struct machine *m)
+{
+    return m->panicked;
+}
+
+const struct kvm_stats *machine_stats(struct machine *m, int vcpu, struct error *err)
+{
+    error_set(err, "this machine has no statistics");
+    return NULL;
 }
 
 #endif

@@ -101,6 +101,36 @@ static const struct command commands[] = {
                    "`props`",
     },
     {
+        .name = "query-memory-size-summary",
+        .states = ALWAYS,
+        .run = qmp_run_query_memory_size_summary,
+        .help = "The RAM that the machine was made with.",
+        .returns = "`base-memory`, in bytes",
+    },
+    {
+        .name = "query-stats",
+        .arguments = {{"target", JSON_STRING, true, "`vm` or `vcpu`"},
+                      {"vcpus", JSON_ARRAY, false, "only of these, by their `qom-path`"},
+                      {"providers", JSON_ARRAY, false,
+                       "only of these: objects with `provider` (`kvm` is the only one) and `names` "
+                       "of statistics"}},
+        .states = ALIVE,
+        .run = qmp_run_query_stats,
+        .help = "KVM's own statistics of the machine or of its virtual processors.",
+        .returns = "an array of objects with `provider`, `qom-path` (of a processor) and `stats`: "
+                   "objects with `name` and `value`",
+    },
+    {
+        .name = "query-stats-schemas",
+        .arguments = {{"provider", JSON_STRING, false, "`kvm` is the only one"}},
+        .states = ALIVE,
+        .run = qmp_run_query_stats_schemas,
+        .help = "What the values of query-stats are.",
+        .returns = "an array of objects with `provider`, `target` and `stats`: objects with "
+                   "`name`, `type`, `exponent` and, where there is one, `unit`, `base` and "
+                   "`bucket-size`",
+    },
+    {
         .name = "query-block",
         .states = ALWAYS,
         .run = qmp_run_query_block,

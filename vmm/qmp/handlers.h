@@ -64,6 +64,10 @@ QMP_HANDLER(system_powerdown);
 QMP_HANDLER(query_cpus_fast);
 QMP_HANDLER(query_commands); /* commands.c */
 void qmp_then_quit(struct machine *m);
+QMP_HANDLER(query_memory_size_summary);
+/* handlers_stats.c */
+QMP_HANDLER(query_stats);
+QMP_HANDLER(query_stats_schemas);
 /* handlers_block.c */
 QMP_HANDLER(query_block);
 /* handlers_devices.c */

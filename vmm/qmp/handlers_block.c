@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Commands about disks. */
+#include "vmm/backend/disk.h"
 #include "vmm/qmp/handlers.h"
 
 /* BlockDeviceInfo; what vole has no notion of yet is as QEMU has it by default. */
@@ -32,7 +33,7 @@ QMP_HANDLER(query_block)
         json_array_append_new(blocks,
                               json_pack("{s:s, s:s, s:b, s:b, s:o}", "device", disk->id, "type",
                                         "unknown", "locked", 0, "removable", 0, "inserted",
-                                        block_inserted(disk, machine_disk_size(m, i))));
+                                        block_inserted(disk, disk_size(machine_disk(m, i)))));
     }
     return blocks;
 }

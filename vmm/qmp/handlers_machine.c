@@ -38,8 +38,9 @@ QMP_HANDLER(query_status)
 {
     enum machine_state state = machine_state(m);
 
-    return json_pack("{s:b, s:b, s:s}", "running", state == MACHINE_RUNNING, "singlestep", 0,
-                     "status", qmp_state_name(state));
+    return json_pack(
+        "{s:b, s:b, s:s}", "running", state == MACHINE_RUNNING, "singlestep", 0, "status",
+        machine_panicked(m) && state == MACHINE_PAUSED ? "guest-panicked" : qmp_state_name(state));
 }
 
 QMP_HANDLER(query_name)
@@ -105,4 +106,9 @@ QMP_HANDLER(query_cpus_fast)
                                         "socket-id", 0, "core-id", (int)i, "thread-id", 0));
     }
     return cpus;
+}
+
+QMP_HANDLER(query_memory_size_summary)
+{
+    return json_pack("{s:I}", "base-memory", (json_int_t)machine_config(m)->memory);
 }
