@@ -296,7 +296,7 @@ static const char help_head[] =
     "  vole run --kernel vmlinuz --cpus 2 --memory 1G --disk root.img --net tap=tap0 \\\n"
     "           --rng --serial file:web1.log --qmp unix:web1.qmp --append \"root=/dev/vda\"\n"
     "\n"
-    "A fast disk of at most 200 MB/s, a guest agent's port, memory that comes back:\n"
+    "A fast disk of at most 200 MiB/s, a guest agent's port, memory that comes back:\n"
     "\n"
     "  vole run --kernel vmlinuz --disk /dev/vg/web,direct=on,queues=4,bps=200M \\\n"
     "           --port name=org.qemu.guest_agent.0,chardev=unix:web1.agent --balloon \\\n"

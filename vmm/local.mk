@@ -16,6 +16,8 @@ vmm_libvmm_a_SOURCES = \
 	vmm/devices/debug_port.c vmm/devices/debug_port.h \
 	vmm/devices/i8042.c vmm/devices/i8042.h \
 	vmm/devices/power.c vmm/devices/power.h \
+	vmm/devices/pvpanic.c vmm/devices/pvpanic.h \
+	vmm/devices/rtc.c vmm/devices/rtc.h \
 	vmm/devices/serial.c vmm/devices/serial.h \
 	vmm/irq.c vmm/irq.h \
 	vmm/kvm.c vmm/kvm.h \
@@ -47,9 +49,10 @@ vmm_libvmm_a_SOURCES += \
 	vmm/arch/x86_64/aml.c vmm/arch/x86_64/aml.h \
 	vmm/arch/x86_64/boot.c \
 	vmm/arch/x86_64/cpu.c \
+	vmm/arch/x86_64/cpuid.c vmm/arch/x86_64/cpuid.h \
 	vmm/arch/x86_64/irqchip.c \
 	vmm/arch/x86_64/layout.h \
-	vmm/arch/x86_64/platform.c \
+	vmm/arch/x86_64/platform.c vmm/arch/x86_64/platform.h \
 	vmm/loader/bzimage.c vmm/loader/bzimage.h
 endif
 
@@ -80,9 +83,23 @@ tests_unit_test_loop_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_loop_LDADD = $(vmm_test_ldadd)
 
 vmm_tests += tests/unit/test-config
+tests_unit_test_config_SOURCES = tests/unit/test-config.c tests/unit/config-case.h
 tests_unit_test_config_CPPFLAGS = $(AM_CPPFLAGS) -DTOP_SRCDIR='"$(top_srcdir)"'
 tests_unit_test_config_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_config_LDADD = $(vmm_test_ldadd)
+
+vmm_tests += tests/unit/test-config-document
+tests_unit_test_config_document_SOURCES = \
+	tests/unit/test-config-document.c tests/unit/config-case.h
+tests_unit_test_config_document_CPPFLAGS = $(AM_CPPFLAGS) -DTOP_SRCDIR='"$(top_srcdir)"'
+tests_unit_test_config_document_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_config_document_LDADD = $(vmm_test_ldadd)
+
+vmm_tests += tests/unit/test-config-validate
+tests_unit_test_config_validate_SOURCES = \
+	tests/unit/test-config-validate.c tests/unit/config-case.h
+tests_unit_test_config_validate_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_config_validate_LDADD = $(vmm_test_ldadd)
 
 vmm_tests += tests/unit/test-chardev
 tests_unit_test_chardev_CFLAGS = $(vmm_libvmm_a_CFLAGS)
@@ -140,6 +157,7 @@ TESTS += $(vmm_tests)
 if FUZZING
 noinst_PROGRAMS += tests/fuzz/fuzz-config tests/fuzz/fuzz-qmp tests/fuzz/fuzz-serial
 endif
+EXTRA_DIST += tests/fuzz/corpus/fuzz-config
 tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz-config.c
 tests_fuzz_fuzz_config_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_fuzz_fuzz_config_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
