@@ -8,7 +8,8 @@ vmm_libvmm_a_SOURCES = \
 	vmm/backend/chardev.c vmm/backend/chardev.h vmm/backend/chardev_priv.h \
 	vmm/backend/chardev_file.c vmm/backend/chardev_socket.c vmm/backend/chardev_tty.c \
 	vmm/backend/disk.c vmm/backend/disk.h vmm/backend/disk_priv.h \
-	vmm/backend/disk_sync.c vmm/backend/disk_uring.c \
+	vmm/backend/disk_blocking.c vmm/backend/disk_lock.c \
+	vmm/backend/disk_threads.c vmm/backend/disk_uring.c \
 	vmm/backend/tap.c vmm/backend/tap.h \
 	vmm/bus.c vmm/bus.h \
 	vmm/config.c vmm/config.h vmm/config_priv.h vmm/config_args.c vmm/config_fields.c \

@@ -65,11 +65,23 @@ static int add_virtio(struct machine *m, struct virtio_device *dev, struct error
 static int add_disk(struct machine *m, unsigned i, struct error *err)
 {
     const struct config_disk *c = &m->config->disks[i];
+    const struct disk_options options = {
+        .source = c->source,
+        .readonly = c->readonly,
+        .direct = c->direct,
+        .discard = c->discard,
+        .engine = c->engine,
+    };
+    const struct virtio_blk_options blk_options = {
+        .serial = c->serial,
+        .queues = c->queues,
+        .limits = c->limits,
+    };
 
-    m->disks[i] = disk_open(c->source, c->readonly, err);
+    m->disks[i] = disk_open(&options, err);
     if (!m->disks[i])
         return -1;
-    return add_virtio(m, virtio_blk_new(c->id, &m->memory, m->disks[i], c->serial, err), err);
+    return add_virtio(m, virtio_blk_new(c->id, &m->memory, m->disks[i], &blk_options, err), err);
 }
 
 static int add_net(struct machine *m, unsigned i, struct error *err)

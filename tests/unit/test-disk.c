@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Disk images: the same random traffic through each engine, against a copy kept in memory; and the
+ * Disk images: the same random traffic of all operations through each engine, cached and direct,
+ * against a copy kept in memory; several queues at once; images that change their size; and the
  * images that are refused.
  */
 #include "tests/unit/tap.h"
@@ -9,10 +10,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
-#define SIZE    (256 * KiB)
+#define SIZE    (512 * KiB)
 #define DEPTH   32
 #define LARGEST (24 * KiB)
+#define QUEUES  3
 
 static char path[64];
 static struct error err;
@@ -32,26 +35,39 @@ static void remove_image(void)
     check_int(unlink(path), 0);
 }
 
+static struct disk *open_image(const char *source, bool readonly)
+{
+    return disk_open(&(struct disk_options){.source = source, .readonly = readonly}, &err);
+}
+
+/* ---- traffic ---- */
+
 struct slot {
     struct disk_request req;
     struct iovec iov[3];
-    uint8_t data[LARGEST];
+    uint8_t data[LARGEST + 64] __attribute__((aligned(4096)));
     size_t len;
     bool busy;
     int result;
 };
 
+/* One queue with its own part of the disk. */
 struct bench {
     struct loop *loop;
     struct disk *disk;
-    const struct disk_engine *engine;
+    struct disk_queue *queue;
     struct slot slots[DEPTH];
-    unsigned in_flight;
     unsigned batches;
     uint32_t seed;
-    uint8_t model[SIZE];
-    uint64_t limit; /* requests stay below it */
+    uint64_t begin; /* of this queue's part of the disk */
+    uint64_t size;
+    unsigned rounds;
+    uint8_t *model; /* of the whole disk */
+    uint64_t counted[DISK_OPS];
 };
+
+static uint8_t model[SIZE];
+static struct bench benches[QUEUES];
 
 static uint32_t next_random(struct bench *b)
 {
@@ -77,162 +93,563 @@ static void on_batch(void *opaque)
     b->batches++;
 }
 
-/* Three buffers of random lengths, one of which may be empty. */
+/* Three buffers of random lengths at a random place, one of which may be empty. */
 static void cut(struct bench *b, struct slot *slot)
 {
-    size_t first = next_random(b) % (slot->len + 1);
-    size_t second = next_random(b) % (slot->len - first + 1);
+    uint8_t *data = slot->data + (next_random(b) % 2 ? next_random(b) % 64 : 0);
+    size_t grain = next_random(b) % 2 ? 1 : DISK_SECTOR;
+    size_t first = next_random(b) % (slot->len / grain + 1) * grain;
+    size_t second = next_random(b) % ((slot->len - first) / grain + 1) * grain;
 
-    slot->iov[0] = (struct iovec){slot->data, first};
-    slot->iov[1] = (struct iovec){slot->data + first, second};
-    slot->iov[2] = (struct iovec){slot->data + first + second, slot->len - first - second};
+    slot->iov[0] = (struct iovec){data, first};
+    slot->iov[1] = (struct iovec){data + first, second};
+    slot->iov[2] = (struct iovec){data + first + second, slot->len - first - second};
     slot->req.iov = slot->iov;
     slot->req.iov_count = 3;
 }
 
+static enum disk_op random_op(struct bench *b)
+{
+    static const enum disk_op ops[] = {
+        DISK_FLUSH, DISK_READ,  DISK_READ,    DISK_READ,         DISK_WRITE,
+        DISK_WRITE, DISK_WRITE, DISK_DISCARD, DISK_WRITE_ZEROES, DISK_WRITE_ZEROES,
+    };
+
+    return ops[next_random(b) % ARRAY_SIZE(ops)];
+}
+
+static void fill(struct bench *b, struct slot *slot)
+{
+    enum disk_op op = slot->req.op;
+
+    memset(slot->data, 0xee, sizeof(slot->data));
+    if (op == DISK_WRITE)
+        for (unsigned i = 0; i < slot->req.iov_count; i++)
+            for (size_t k = 0; k < slot->iov[i].iov_len; k++)
+                ((uint8_t *)slot->iov[i].iov_base)[k] = (uint8_t)next_random(b);
+}
+
 /*
  * A round submits up to DEPTH requests that do not overlap (each has its own part of the disk), and
- * waits for all by stopping the disk. Reads must show the model, and writes change it.
+ * waits for all by stopping the queue. Reads must show the model, and the others change it. A file
+ * that takes a discard reads as zeroes there.
  */
-static void one_round(void *opaque)
+static void one_round(struct bench *b)
 {
-    struct bench *b = opaque;
-    uint64_t part = b->limit / DEPTH;
+    uint64_t part = b->size / DEPTH;
     unsigned n = 1 + next_random(b) % DEPTH;
+    uint8_t *data[DEPTH];
 
-    check_int(disk_start(b->disk, b->loop, on_batch, b, &err), 0);
-    check(b->disk->engine == b->engine);
+    check_int(disk_queue_start(b->queue, b->loop, on_batch, b, &err), 0);
     for (unsigned i = 0; i < n; i++) {
         struct slot *slot = &b->slots[i];
-        uint32_t kind = next_random(b) % 8;
 
-        slot->req.op = kind == 0 ? DISK_FLUSH : kind < 4 ? DISK_WRITE : DISK_READ;
-        slot->len = DISK_SECTOR * (1 + next_random(b) % (part / DISK_SECTOR));
-        slot->req.offset =
-            i * part + DISK_SECTOR * (next_random(b) % ((part - slot->len) / DISK_SECTOR + 1));
-        slot->req.done = on_done;
+        slot->len = DISK_SECTOR * (1 + next_random(b) % (MIN(part, LARGEST) / DISK_SECTOR));
+        slot->req = (struct disk_request){
+            .op = random_op(b),
+            .unmap = next_random(b) % 2,
+            .offset = b->begin + i * part +
+                      DISK_SECTOR * (next_random(b) % ((part - slot->len) / DISK_SECTOR + 1)),
+            .length = slot->len,
+            .done = on_done,
+        };
+        b->counted[slot->req.op]++;
+        if (slot->req.op == DISK_FLUSH)
+            slot->req.length = 0;
         slot->busy = true;
         slot->result = 1;
-        if (slot->req.op == DISK_WRITE) {
-            for (size_t k = 0; k < slot->len; k++)
-                slot->data[k] = (uint8_t)next_random(b);
-            memcpy(b->model + slot->req.offset, slot->data, slot->len);
-        } else {
-            memset(slot->data, 0xee, sizeof(slot->data));
-        }
         cut(b, slot);
-        disk_submit(b->disk, &slot->req);
+        fill(b, slot);
+        data[i] = slot->iov[0].iov_base;
+        disk_submit(b->queue, &slot->req);
+        check(slot->busy); /* never from inside of the submission */
+        if (next_random(b) % 16 == 0)
+            disk_commit(b->queue);
     }
-    disk_commit(b->disk);
-    disk_stop(b->disk);
+    disk_commit(b->queue);
+    disk_queue_stop(b->queue);
     for (unsigned i = 0; i < n; i++) {
         struct slot *slot = &b->slots[i];
+        uint8_t *at = b->model + slot->req.offset;
 
         check(!slot->busy);
         check_int(slot->result, 0);
+        if (slot->req.op == DISK_READ)
+            check(memcmp(data[i], at, slot->len) == 0);
+        else if (slot->req.op == DISK_WRITE)
+            memcpy(at, data[i], slot->len);
+        else if (slot->req.op != DISK_FLUSH)
+            memset(at, 0, slot->len);
     }
 }
 
-static void read_back(struct bench *b)
+static void all_rounds(void *opaque)
+{
+    struct bench *b = opaque;
+
+    for (unsigned i = 0; i < b->rounds && !tap_failed_; i++)
+        one_round(b);
+}
+
+static void read_back(void)
 {
     static uint8_t image[SIZE];
     int fd = open(path, O_RDONLY);
 
     check(fd >= 0 && pread_full(fd, image, SIZE, 0) == 0);
-    check(memcmp(image, b->model, SIZE) == 0);
+    check(memcmp(image, model, SIZE) == 0);
     close(fd);
 }
 
-static struct bench bench;
-
-static bool set_up(const struct disk_engine *engine)
+static void set_up_queue(struct bench *b, struct disk *disk, unsigned index, unsigned count)
 {
-    struct bench *b = &bench;
-
     memset(b, 0, sizeof(*b));
-    b->engine = engine;
-    b->seed = 20261121;
-    b->limit = SIZE;
+    b->disk = disk;
+    b->seed = 20261121 + index;
+    b->size = ALIGN_DOWN(SIZE / count, DEPTH * DISK_SECTOR);
+    b->begin = index * b->size;
+    b->model = model;
     b->loop = loop_thread_start("test", &err);
-    b->disk = disk_open(path, false, &err);
-    if (!check(b->loop && b->disk))
-        return false;
-    if (engine->open(b->disk, &err) < 0) {
+    b->queue = disk_queue_new(disk);
+    check(b->loop != NULL);
+}
+
+static void tear_down_queue(struct bench *b)
+{
+    loop_thread_stop(b->loop);
+    disk_queue_free(b->queue);
+}
+
+static struct disk *set_up(const struct disk_options *how)
+{
+    struct disk_options options = *how;
+    struct disk *disk;
+
+    memset(model, 0, sizeof(model));
+    make_image(SIZE);
+    options.source = path;
+    disk = disk_open(&options, &err);
+    if (!disk && (strstr(err.msg, "io_uring") || strstr(err.msg, "direct I/O")))
         tap_skip(err.msg);
-        disk_close(b->disk);
-        loop_thread_stop(b->loop);
-        return false;
-    }
-    b->disk->engine = engine;
-    return true;
+    else
+        check(disk != NULL);
+    if (disk)
+        set_up_queue(&benches[0], disk, 0, 1);
+    else
+        remove_image();
+    return disk;
 }
 
 static void tear_down(void)
 {
-    disk_close(bench.disk);
-    loop_thread_stop(bench.loop);
-}
-
-static void random_traffic(const struct disk_engine *engine)
-{
-    make_image(SIZE);
-    if (set_up(engine)) {
-        for (unsigned i = 0; i < 300 && !tap_failed_; i++)
-            loop_call(bench.loop, one_round, &bench);
-        check(bench.batches > 0);
-        tear_down();
-        read_back(&bench);
-    }
+    tear_down_queue(&benches[0]);
+    disk_close(benches[0].disk);
     remove_image();
 }
 
-/* The file is shorter than the disk believes: an error, not zeroes, and not a hang. */
-static void shrunken_round(void *opaque)
+static void check_stats(struct disk *disk, unsigned queues)
 {
-    struct bench *b = opaque;
-    struct slot *slot = &b->slots[0];
+    struct disk_stats stats;
 
-    check_int(disk_start(b->disk, b->loop, on_batch, b, &err), 0);
-    slot->req = (struct disk_request){.op = DISK_READ, .offset = SIZE / 2 - 512, .done = on_done};
-    slot->len = 1024;
-    slot->busy = true;
-    cut(b, slot);
-    disk_submit(b->disk, &slot->req);
-    disk_commit(b->disk);
-    disk_stop(b->disk);
-    check_int(slot->result, -EIO);
-}
+    disk_get_stats(disk, &stats);
+    check_int(stats.in_flight, 0);
+    for (unsigned op = 0; op < DISK_OPS; op++) {
+        uint64_t counted = 0;
 
-static void shrunken_image(const struct disk_engine *engine)
-{
-    make_image(SIZE);
-    if (set_up(engine)) {
-        check_int(truncate(path, SIZE / 2), 0);
-        loop_call(bench.loop, shrunken_round, &bench);
-        tear_down();
+        for (unsigned i = 0; i < queues; i++)
+            counted += benches[i].counted[op];
+        check_int(stats.op[op].operations, counted);
+        check_int(stats.op[op].failed, 0);
+        check((op == DISK_FLUSH) == (stats.op[op].bytes == 0));
+        check(stats.op[op].total_time_ns > 0);
     }
-    remove_image();
+    check(stats.write_highest_offset > 0 && stats.write_highest_offset <= SIZE);
 }
 
-static void test_random_traffic_sync(void)
+static void random_traffic(const struct disk_options *options, uint32_t alignment)
 {
-    random_traffic(&disk_engine_sync);
+    struct disk *disk = set_up(options);
+    struct bench *b = &benches[0];
+
+    if (!disk)
+        return;
+    if (alignment) { /* as a device with large blocks has it */
+        disk->alignment = alignment;
+        disk->mem_alignment = alignment;
+    }
+    b->rounds = options->direct ? 60 : 200;
+    loop_call(b->loop, all_rounds, b);
+    check(b->batches > 0);
+    check_str(disk_engine_name(disk),
+              options->engine == DISK_ENGINE_THREADS ? "threads" : "io_uring");
+    check_stats(disk, 1);
+    read_back();
+    tear_down();
+}
+
+static void test_random_traffic_threads(void)
+{
+    random_traffic(&(struct disk_options){.engine = DISK_ENGINE_THREADS, .discard = true}, 0);
 }
 
 static void test_random_traffic_uring(void)
 {
-    random_traffic(&disk_engine_uring);
+    random_traffic(&(struct disk_options){.engine = DISK_ENGINE_IO_URING, .discard = true}, 0);
 }
 
-static void test_shrunken_image_sync(void)
+static void test_direct_threads(void)
 {
-    shrunken_image(&disk_engine_sync);
+    random_traffic(
+        &(struct disk_options){.engine = DISK_ENGINE_THREADS, .discard = true, .direct = true}, 0);
 }
 
-static void test_shrunken_image_uring(void)
+static void test_direct_uring(void)
 {
-    shrunken_image(&disk_engine_uring);
+    random_traffic(
+        &(struct disk_options){.engine = DISK_ENGINE_IO_URING, .discard = true, .direct = true}, 0);
 }
+
+static void test_direct_with_large_blocks(void)
+{
+    random_traffic(
+        &(struct disk_options){.engine = DISK_ENGINE_IO_URING, .discard = true, .direct = true},
+        4096);
+}
+
+/* Each queue has a thread and a part of the disk; the pool is everybody's. */
+static void *queue_thread(void *opaque)
+{
+    struct bench *b = opaque;
+
+    loop_call(b->loop, all_rounds, b);
+    return NULL;
+}
+
+static void several_queues(enum disk_engine_kind engine)
+{
+    struct disk *disk = set_up(&(struct disk_options){.engine = engine, .discard = true});
+    pthread_t threads[QUEUES];
+
+    if (!disk)
+        return;
+    tear_down_queue(&benches[0]);
+    for (unsigned i = 0; i < QUEUES; i++) {
+        set_up_queue(&benches[i], disk, i, QUEUES);
+        benches[i].rounds = 100;
+        check_int(pthread_create(&threads[i], NULL, queue_thread, &benches[i]), 0);
+    }
+    for (unsigned i = 0; i < QUEUES; i++)
+        pthread_join(threads[i], NULL);
+    read_back();
+    check_stats(disk, QUEUES);
+    for (unsigned i = 1; i < QUEUES; i++)
+        tear_down_queue(&benches[i]);
+    check_stats(disk, QUEUES); /* what queues counted outlives them */
+    tear_down();
+}
+
+static void test_several_queues_threads(void)
+{
+    several_queues(DISK_ENGINE_THREADS);
+}
+
+static void test_several_queues_uring(void)
+{
+    several_queues(DISK_ENGINE_IO_URING);
+}
+
+/* ---- completion by way of the loop ---- */
+
+struct waiter {
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    unsigned done;
+};
+
+static struct waiter waiter = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+
+static void submit_again(struct disk_request *req, int result)
+{
+    on_done(req, result);
+    if (req->op == DISK_FLUSH)
+        return;
+    /* A request that follows from another is handed over without a commit. */
+    *req = (struct disk_request){.op = DISK_FLUSH, .done = submit_again};
+    container_of(req, struct slot, req)->busy = true;
+    disk_submit(benches[0].queue, req);
+}
+
+static void count_idle(void *opaque)
+{
+    struct bench *b = opaque;
+    unsigned busy = 0;
+
+    for (unsigned i = 0; i < DEPTH; i++)
+        busy += b->slots[i].busy;
+    if (busy > 0)
+        return;
+    pthread_mutex_lock(&waiter.lock);
+    waiter.done++;
+    pthread_cond_broadcast(&waiter.cond);
+    pthread_mutex_unlock(&waiter.lock);
+}
+
+static void submit_and_leave(void *opaque)
+{
+    struct bench *b = opaque;
+
+    check_int(disk_queue_start(b->queue, b->loop, count_idle, b, &err), 0);
+    for (unsigned i = 0; i < DEPTH; i++) {
+        struct slot *slot = &b->slots[i];
+
+        slot->len = 4096;
+        slot->req = (struct disk_request){
+            .op = i % 2 ? DISK_WRITE_ZEROES : DISK_WRITE,
+            .offset = i * 4096,
+            .length = slot->len,
+            .done = submit_again,
+        };
+        cut(b, slot);
+        slot->busy = true;
+        disk_submit(b->queue, &slot->req);
+    }
+    disk_commit(b->queue);
+}
+
+static void stop(void *opaque)
+{
+    disk_queue_stop(((struct bench *)opaque)->queue);
+}
+
+/* Nobody stops the queue: the loop itself has to bring it all back. */
+static void through_the_loop(enum disk_engine_kind engine)
+{
+    struct disk *disk = set_up(&(struct disk_options){.engine = engine});
+    struct timespec deadline;
+    int r = 0;
+
+    if (!disk)
+        return;
+    waiter.done = 0;
+    loop_call(benches[0].loop, submit_and_leave, &benches[0]);
+    (void)clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_sec += 60;
+    pthread_mutex_lock(&waiter.lock);
+    while (waiter.done == 0 && r == 0)
+        r = pthread_cond_timedwait(&waiter.cond, &waiter.lock, &deadline);
+    pthread_mutex_unlock(&waiter.lock);
+    check_int(r, 0);
+    loop_call(benches[0].loop, stop, &benches[0]);
+    for (unsigned i = 0; i < DEPTH; i++)
+        check_int(benches[0].slots[i].result, 0);
+    tear_down();
+}
+
+static void test_through_the_loop_threads(void)
+{
+    through_the_loop(DISK_ENGINE_THREADS);
+}
+
+static void test_through_the_loop_uring(void)
+{
+    through_the_loop(DISK_ENGINE_IO_URING);
+}
+
+/* ---- one request at a time ---- */
+
+struct single {
+    struct disk_request req;
+    int result;
+};
+
+static void do_single(void *opaque)
+{
+    struct single *single = opaque;
+    struct bench *b = &benches[0];
+    struct slot *slot = &b->slots[0];
+
+    slot->req = single->req;
+    slot->req.done = on_done;
+    slot->len = single->req.length;
+    slot->busy = true;
+    if (slot->req.op == DISK_READ || slot->req.op == DISK_WRITE)
+        cut(b, slot);
+    check_int(disk_queue_start(b->queue, b->loop, on_batch, b, &err), 0);
+    disk_submit(b->queue, &slot->req);
+    disk_commit(b->queue);
+    disk_queue_stop(b->queue);
+    single->result = slot->result;
+}
+
+static int result_of(enum disk_op op, uint64_t offset, uint64_t length, bool unmap)
+{
+    struct single single = {
+        .req = {.op = op, .offset = offset, .length = length, .unmap = unmap},
+        .result = 1,
+    };
+
+    loop_call(benches[0].loop, do_single, &single);
+    return single.result;
+}
+
+/* The file is shorter than the disk believes: an error, not zeroes, and not a hang. */
+static void shrunken_image(const struct disk_options *options)
+{
+    struct disk *disk = set_up(options);
+    struct disk_stats stats;
+
+    if (!disk)
+        return;
+    check_int(truncate(path, SIZE / 2), 0);
+    check_int(result_of(DISK_READ, SIZE / 2 - 512, 1024, false), -EIO);
+    check_int(result_of(DISK_READ, SIZE / 2, 512, false), -EIO);
+    check_int(result_of(DISK_READ, SIZE / 2 - 512, 512, false), 0);
+    disk_get_stats(disk, &stats);
+    check_int(stats.op[DISK_READ].failed, 2);
+    check_int(stats.op[DISK_READ].operations, 1);
+    tear_down();
+}
+
+static void test_shrunken_image(void)
+{
+    shrunken_image(&(struct disk_options){.engine = DISK_ENGINE_THREADS});
+    shrunken_image(&(struct disk_options){.engine = DISK_ENGINE_IO_URING});
+    shrunken_image(&(struct disk_options){.engine = DISK_ENGINE_THREADS, .direct = true});
+    shrunken_image(&(struct disk_options){.engine = DISK_ENGINE_IO_URING, .direct = true});
+}
+
+static uint64_t blocks_used(void)
+{
+    struct stat st;
+
+    check_int(stat(path, &st), 0);
+    return (uint64_t)st.st_blocks * 512;
+}
+
+static void fill_image(void)
+{
+    int fd = open(path, O_WRONLY);
+
+    memset(model, 0x5a, SIZE);
+    check(fd >= 0 && write_full(fd, model, SIZE) == 0 && fsync(fd) == 0);
+    close(fd);
+}
+
+/* Space goes back where that was asked for, and only there. */
+static void test_space(void)
+{
+    struct disk *disk = set_up(&(struct disk_options){.discard = true});
+
+    if (!disk)
+        return;
+    fill_image();
+    check_int(blocks_used(), SIZE);
+    check_int(result_of(DISK_DISCARD, 0, SIZE / 4, false), 0);
+    check_int(blocks_used(), SIZE * 3 / 4);
+    check_int(result_of(DISK_WRITE_ZEROES, SIZE / 4, SIZE / 4, true), 0);
+    check_int(blocks_used(), SIZE / 2);
+    check_int(result_of(DISK_WRITE_ZEROES, SIZE / 2, SIZE / 2, false), 0);
+    check_int(blocks_used(), SIZE / 2);
+    check_int(result_of(DISK_WRITE_ZEROES, 0, 0, false), 0);
+    check_int(result_of(DISK_DISCARD, 0, 0, false), 0);
+    memset(model, 0, SIZE);
+    read_back();
+    tear_down();
+
+    disk = set_up(&(struct disk_options){.discard = false});
+    fill_image();
+    check(!disk_discards(disk));
+    check_int(result_of(DISK_DISCARD, 0, SIZE / 4, false), 0);
+    check_int(result_of(DISK_WRITE_ZEROES, SIZE / 4, SIZE / 4, true), 0);
+    check_int(blocks_used(), SIZE);
+    memset(model + SIZE / 4, 0, SIZE / 4);
+    read_back();
+    tear_down();
+}
+
+/* A disk that says it is a device is asked with ioctls, which a file refuses: so zeroes are
+ * written, and discards are let be. */
+static void test_zeroes_by_hand(void)
+{
+    for (unsigned direct = 0; direct < 2; direct++) {
+        struct disk *disk = set_up(&(struct disk_options){.discard = true, .direct = direct});
+
+        if (!disk)
+            return;
+        fill_image();
+        disk->is_device = true;
+        check_int(result_of(DISK_DISCARD, 0, SIZE / 4, false), 0);
+        check_int(result_of(DISK_WRITE_ZEROES, 512, SIZE / 2, false), 0);
+        check_int(blocks_used(), SIZE);
+        memset(model + 512, 0, SIZE / 2);
+        read_back();
+        tear_down();
+    }
+}
+
+/* ---- size ---- */
+
+static void test_resize(void)
+{
+    struct disk *disk = set_up(&(struct disk_options){0});
+    struct stat st;
+
+    if (!disk)
+        return;
+    check_int(disk_resize(disk, SIZE + 1024, &err), 0);
+    check_int(disk_size(disk), SIZE + 1024);
+    check_int(stat(path, &st), 0);
+    check_int(st.st_size, SIZE + 1024);
+    check_int(result_of(DISK_WRITE, SIZE, 1024, false), 0);
+    check_int(disk_resize(disk, SIZE, &err), -1);
+    check(strstr(err.msg, "not smaller") != NULL);
+    check_int(disk_resize(disk, SIZE + 1000, &err), -1);
+    check(strstr(err.msg, "whole blocks") != NULL);
+    check_int(disk_resize(disk, 0, &err), -1);
+    check_int(disk_resize(disk, ALIGN_DOWN(UINT64_MAX, 512), &err), -1);
+    check_int(disk_resize(disk, ALIGN_DOWN(INT64_MAX, 512), &err), -1);
+    check(strstr(err.msg, path) != NULL);
+    check_int(disk_size(disk), SIZE + 1024);
+    /* Somebody else made it larger. */
+    check_int(truncate(path, SIZE * 2), 0);
+    check_int(disk_resize(disk, SIZE * 2, &err), 0);
+    check_int(disk_size(disk), SIZE * 2);
+    tear_down();
+}
+
+static void test_resize_readonly(void)
+{
+    struct disk *disk = set_up(&(struct disk_options){.readonly = true});
+
+    if (!disk)
+        return;
+    check_int(disk_resize(disk, SIZE * 2, &err), -1);
+    check(strstr(err.msg, "read-only") != NULL);
+    check_int(truncate(path, SIZE * 2), 0);
+    check_int(disk_resize(disk, SIZE * 2, &err), 0);
+    check_int(disk_size(disk), SIZE * 2);
+    tear_down();
+}
+
+static void test_size_is_whole_blocks(void)
+{
+    struct disk *disk;
+
+    make_image(1025);
+    disk = open_image(path, true);
+    check(disk != NULL);
+    if (disk) {
+        check_int(disk_size(disk), 1024);
+        check_int(disk_geometry(disk)->logical_block, 512);
+        disk->alignment = 4096;
+        check_int(disk_resize(disk, 1024, &err), -1);
+        check(strstr(err.msg, "whole blocks of 4096") != NULL);
+    }
+    disk_close(disk);
+    remove_image();
+}
+
+/* ---- opening ---- */
 
 static void test_one_writer(void)
 {
@@ -240,18 +657,70 @@ static void test_one_writer(void)
     struct disk *b;
 
     make_image(SIZE);
-    a = disk_open(path, false, &err);
+    a = open_image(path, false);
     check(a && !disk_readonly(a) && disk_size(a) == SIZE);
-    check(!disk_open(path, false, &err));
-    check(strstr(err.msg, "is in use by another process") != NULL);
-    check(!disk_open(path, true, &err));
+    check(!open_image(path, false));
+    check(strstr(err.msg, "is in use by another disk of this machine") != NULL);
+    check(!open_image(path, true));
     disk_close(a);
-    a = disk_open(path, true, &err);
-    b = disk_open(path, true, &err);
+    a = open_image(path, true);
+    b = open_image(path, true);
     check(a && b && disk_readonly(b));
-    check(!disk_open(path, false, &err));
+    check(!open_image(path, false));
     disk_close(a);
     disk_close(b);
+    remove_image();
+}
+
+/* Another process has it: we are told which. */
+static void test_holder_is_named(void)
+{
+    int ready[2];
+    int leave[2];
+    char want[64];
+    char byte;
+    pid_t pid;
+
+    make_image(SIZE);
+    check(pipe(ready) == 0 && pipe(leave) == 0);
+    pid = fork();
+    if (pid == 0) {
+        struct disk *disk = open_image(path, false);
+
+        close(leave[1]);
+        if (disk && write(ready[1], "x", 1) == 1)
+            (void)!read(leave[0], &byte, 1);
+        _exit(0);
+    }
+    close(ready[1]);
+    close(leave[0]);
+    check_int(read(ready[0], &byte, 1), 1);
+    check(!open_image(path, false));
+    snprintf(want, sizeof(want), "is in use by another process: %.15s, pid %d",
+             program_invocation_short_name, (int)pid);
+    if (!check(strstr(err.msg, want) != NULL))
+        printf("# %s\n", err.msg);
+    close(leave[1]);
+    check_int(waitpid(pid, NULL, 0), pid);
+    close(ready[0]);
+    remove_image();
+}
+
+static void test_inherited_descriptor(void)
+{
+    char spec[32];
+    struct disk *disk;
+    int fd;
+
+    make_image(SIZE);
+    fd = open(path, O_RDWR | O_NONBLOCK | O_APPEND);
+    snprintf(spec, sizeof(spec), "fd:%d", fd);
+    disk = open_image(spec, false);
+    check(disk != NULL);
+    /* Flags that would change what a write means are gone. */
+    check_int(fcntl(fd, F_GETFL) & (O_NONBLOCK | O_APPEND), 0);
+    disk_close(disk);
+    check_int(fcntl(fd, F_GETFD), -1);
     remove_image();
 }
 
@@ -261,44 +730,51 @@ static void test_refused_images(void)
     int fd;
 
     make_image(0);
-    check(!disk_open(path, false, &err));
+    check(!open_image(path, false));
     check(strstr(err.msg, "is empty") != NULL);
     fd = open(path, O_RDONLY);
     snprintf(spec, sizeof(spec), "fd:%d", fd);
     check_int(truncate(path, SIZE), 0);
-    check(!disk_open(spec, false, &err));
+    check(!open_image(spec, false));
     check(strstr(err.msg, spec) != NULL);
     remove_image();
-    check(!disk_open(path, false, &err));
+    check(!open_image(path, false));
     check(strstr(err.msg, path) != NULL);
-    check(!disk_open("/tmp", true, &err));
+    check(!open_image("fd:999", false));
+    check(!open_image("fd:x", false));
+    check(!open_image("", false));
+    check(!open_image("/tmp", true));
     check(strstr(err.msg, "neither a file nor a block device") != NULL);
-    check(!disk_open("/dev/null", true, &err));
-}
-
-static void test_size_is_whole_sectors(void)
-{
-    struct disk *disk;
-
-    make_image(1025);
-    disk = disk_open(path, true, &err);
-    check(disk != NULL);
-    if (disk)
-        check_int(disk_size(disk), 1024);
-    disk_close(disk);
-    remove_image();
+    check(!open_image("/dev/null", true));
+    check(
+        !disk_open(&(struct disk_options){.source = "/proc/self/status", .readonly = true}, &err));
+    check(!disk_open(
+        &(struct disk_options){.source = "/proc/self/status", .readonly = true, .direct = true},
+        &err));
 }
 
 int main(void)
 {
     return tap_run((struct tap_test[]){
-        TAP(test_random_traffic_sync),
+        TAP(test_random_traffic_threads),
         TAP(test_random_traffic_uring),
-        TAP(test_shrunken_image_sync),
-        TAP(test_shrunken_image_uring),
+        TAP(test_direct_threads),
+        TAP(test_direct_uring),
+        TAP(test_direct_with_large_blocks),
+        TAP(test_several_queues_threads),
+        TAP(test_several_queues_uring),
+        TAP(test_through_the_loop_threads),
+        TAP(test_through_the_loop_uring),
+        TAP(test_shrunken_image),
+        TAP(test_space),
+        TAP(test_zeroes_by_hand),
+        TAP(test_resize),
+        TAP(test_resize_readonly),
+        TAP(test_size_is_whole_blocks),
         TAP(test_one_writer),
+        TAP(test_holder_is_named),
+        TAP(test_inherited_descriptor),
         TAP(test_refused_images),
-        TAP(test_size_is_whole_sectors),
         {0},
     });
 }

@@ -1,9 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The io_uring engine. A request is one entry of the submission ring at a time; a transfer that
- * came back short goes around again with what is left. The ring's own descriptor is readable while
- * there are completions, so it stands in the loop as it is. What the page cache can answer at once
- * is complete when the submission returns, and is given back right there.
+ * The io_uring engine. A request is one entry of the submission ring at a time;
+ * a transfer that came back short goes around again with what is left. The
+ * ring's own descriptor is readable while there are completions, so it stands
+ * in the loop as it is. What the page cache can answer at once is complete when
+ * the submission returns, and is given back right there.
+ *
+ * Plain transfers and flushes go through the ring. Discards and zeroes,
+ * transfers that direct I/O does not take as they are, and what the ring
+ * refuses to do without waiting go to the pool.
+ *
+ * A ring lives from start to stop, because the kernel ties it to the thread
+ * that made it. No file is registered with it: the kernel lets go of a
+ * registered file, and of the image's lock, some time after the process has
+ * ended.
  */
 #include <errno.h>
 #include <liburing.h>
@@ -13,36 +23,43 @@
 
 struct uring {
     struct io_uring ring;
-    struct loop *loop;
     struct loop_watch watch;
     unsigned in_flight;
 };
 
-static int uring_open(struct disk *disk, struct error *err)
+/*
+ * One thread uses the ring, and enters the kernel often enough for completions to wait until it
+ * does. They must not wait until they are asked for (IORING_SETUP_DEFER_TASKRUN): that does not
+ * make the ring readable for epoll. Older kernels know less of these flags.
+ */
+static int init_ring(struct io_uring *ring, unsigned entries, struct error *err)
 {
-    struct uring *uring = xcalloc(1, sizeof(*uring));
-    int r = io_uring_queue_init(DISK_MAX_IN_FLIGHT, &uring->ring, 0);
+    static const unsigned flags[] = {
+        IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+        IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+        0,
+    };
+    int r = -EINVAL;
 
-    if (r < 0) {
-        free(uring);
-        return error_set_errno(err, -r, "set up io_uring");
-    }
-    uring->watch.fd = -1;
-    disk->engine_state = uring;
+    for (size_t i = 0; r == -EINVAL && i < ARRAY_SIZE(flags); i++)
+        r = io_uring_queue_init(entries, ring, flags[i]);
+    return r < 0 ? error_set_errno(err, -r, "set up io_uring") : 0;
+}
+
+int disk_uring_probe(struct error *err)
+{
+    struct io_uring ring;
+
+    if (init_ring(&ring, 1, err) < 0)
+        return -1;
+    io_uring_queue_exit(&ring);
     return 0;
 }
 
-static void uring_close(struct disk *disk)
-{
-    struct uring *uring = disk->engine_state;
-
-    io_uring_queue_exit(&uring->ring);
-    free(uring);
-}
-
 /*
- * Hands over what was prepared. What the kernel has no room for now goes when something that it has
- * completes; so it has to have something, and until it does we insist.
+ * Hands over what was prepared. What the kernel has no room for now goes when
+ * something that it has completes; so it has to have something, and until it
+ * does we insist.
  */
 static void hand_over(struct uring *uring)
 {
@@ -61,57 +78,65 @@ static struct io_uring_sqe *next_sqe(struct uring *uring)
 
     if (sqe)
         return sqe;
-    /* The ring is as large as what may be in flight, so this is only ever a matter of handing over
-     * what was prepared. */
+    /* The ring is as large as what may be in flight, so this is only ever a
+     * matter of handing over what was prepared. */
     hand_over(uring);
     return io_uring_get_sqe(&uring->ring);
 }
 
-static void prepare(struct disk *disk, struct disk_request *req)
+static bool fits_the_ring(const struct disk *disk, const struct disk_request *req)
 {
-    struct uring *uring = disk->engine_state;
-    struct io_uring_sqe *sqe = next_sqe(uring);
+    if (req->op == DISK_FLUSH)
+        return true;
+    if (req->op != DISK_READ && req->op != DISK_WRITE)
+        return false;
+    /* An empty buffer in front would look like the end of the file. */
+    return req->iov_count > 0 && req->iov->iov_len > 0 && disk_transfer_is_straight(disk, req);
+}
+
+static void uring_submit(struct disk_queue *queue, struct disk_request *req)
+{
+    struct uring *uring = queue->engine_state;
+    int fd = queue->disk->fd;
+    struct io_uring_sqe *sqe = fits_the_ring(queue->disk, req) ? next_sqe(uring) : NULL;
+    uint64_t offset = req->offset + req->progress;
     unsigned n = MIN(req->iov_count, (unsigned)IOV_MAX);
 
     if (!sqe) {
-        req->done(req, -EAGAIN);
+        disk_pool_submit(queue, req);
         return;
     }
-    switch (req->op) {
-    case DISK_READ:
-        io_uring_prep_readv(sqe, disk->fd, req->iov, n, req->offset);
-        break;
-    case DISK_WRITE:
-        io_uring_prep_writev(sqe, disk->fd, req->iov, n, req->offset);
-        break;
-    case DISK_FLUSH:
-        io_uring_prep_fsync(sqe, disk->fd, IORING_FSYNC_DATASYNC);
-        break;
-    }
+    if (req->op == DISK_FLUSH)
+        io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
+    else if (req->op == DISK_READ)
+        io_uring_prep_readv(sqe, fd, req->iov, n, offset);
+    else
+        io_uring_prep_writev(sqe, fd, req->iov, n, offset);
     io_uring_sqe_set_data(sqe, req);
     uring->in_flight++;
 }
 
-static void complete(struct disk *disk, struct disk_request *req, int res)
+static void complete(struct disk_queue *queue, struct disk_request *req, int res)
 {
-    ((struct uring *)disk->engine_state)->in_flight--;
-    if (res == -EINTR || res == -EAGAIN) {
-        prepare(disk, req);
-    } else if (res < 0 || req->op == DISK_FLUSH) {
-        req->done(req, res);
-    } else if (res == 0) {
-        req->done(req, -EIO); /* somebody made the file shorter */
-    } else if (disk_request_advance(req, (size_t)res)) {
-        prepare(disk, req);
-    } else {
-        req->done(req, 0);
-    }
+    ((struct uring *)queue->engine_state)->in_flight--;
+    if (res == -EINTR)
+        uring_submit(queue, req);
+    else if (res == -EAGAIN)
+        disk_pool_submit(queue, req); /* which may wait */
+    else if (res < 0 || req->op == DISK_FLUSH)
+        disk_request_done(req, res);
+    else if (res == 0)
+        disk_request_done(req, -EIO); /* somebody made the file shorter */
+    else if (disk_request_advance(req, (uint64_t)res))
+        uring_submit(queue, req);
+    else
+        disk_request_done(req, req->progress == req->length ? 0 : -EINVAL);
 }
 
 /* Gives back everything that is complete. */
-static void reap(struct disk *disk)
+static void reap(struct disk_queue *queue)
 {
-    struct uring *uring = disk->engine_state;
+    struct uring *uring = queue->engine_state;
     struct io_uring_cqe *cqe;
     bool any = false;
 
@@ -120,12 +145,13 @@ static void reap(struct disk *disk)
         int res = cqe->res;
 
         io_uring_cqe_seen(&uring->ring, cqe);
-        complete(disk, req, res);
+        complete(queue, req, res);
         any = true;
     }
     hand_over(uring); /* what went around again, or found no room before */
+    disk_pool_commit(queue);
     if (any)
-        disk->batch_done(disk->opaque);
+        disk_batch_end(queue);
 }
 
 static void on_ring_ready(void *opaque, uint32_t events)
@@ -134,50 +160,68 @@ static void on_ring_ready(void *opaque, uint32_t events)
     reap(opaque);
 }
 
-static int uring_start(struct disk *disk, struct loop *loop, struct error *err)
+static int uring_start(struct disk_queue *queue, struct error *err)
 {
-    struct uring *uring = disk->engine_state;
+    struct uring *uring = xcalloc(1, sizeof(*uring));
 
-    uring->loop = loop;
-    return loop_add(loop, &uring->watch, uring->ring.ring_fd, EPOLLIN, on_ring_ready, disk, err);
+    if (init_ring(&uring->ring, DISK_MAX_IN_FLIGHT, err) < 0) {
+        free(uring);
+        return -1;
+    }
+    if (loop_add(queue->loop, &uring->watch, uring->ring.ring_fd, EPOLLIN, on_ring_ready, queue,
+                 err) < 0) {
+        io_uring_queue_exit(&uring->ring);
+        free(uring);
+        return -1;
+    }
+    /* Saves a look at the descriptor with each call; where the kernel knows that.
+     */
+    (void)io_uring_register_ring_fd(&uring->ring);
+    queue->engine_state = uring;
+    return 0;
 }
 
-static void uring_stop(struct disk *disk)
+static void uring_stop(struct disk_queue *queue)
 {
-    struct uring *uring = disk->engine_state;
+    struct uring *uring = queue->engine_state;
 
-    /* Whatever happens, buffers that the kernel still writes to are not given away. */
+    loop_remove(queue->loop, &uring->watch);
+    io_uring_queue_exit(&uring->ring);
+    free(uring);
+    queue->engine_state = NULL;
+}
+
+static void uring_commit(struct disk_queue *queue)
+{
+    hand_over(queue->engine_state);
+    reap(queue);
+}
+
+static void uring_drain(struct disk_queue *queue)
+{
+    struct uring *uring = queue->engine_state;
+
+    /* Whatever happens, buffers that the kernel still writes to are not given
+     * away. */
     while (uring->in_flight > 0) {
         struct io_uring_cqe *cqe;
+        int r;
 
         hand_over(uring);
-        (void)io_uring_wait_cqe(&uring->ring, &cqe);
-        reap(disk);
+        r = io_uring_wait_cqe(&uring->ring, &cqe);
+        if (r < 0 && r != -EINTR && r != -EAGAIN && r != -EBUSY) {
+            log_warn("disk `%s`: wait for io_uring: %s", queue->disk->name, strerror(-r));
+            abort();
+        }
+        reap(queue);
     }
-    loop_remove(uring->loop, &uring->watch);
-}
-
-static void uring_submit(struct disk *disk, struct disk_request *req)
-{
-    /* Empty buffers in front would look like the end of the file. */
-    if (req->op != DISK_FLUSH && !disk_request_advance(req, 0))
-        req->done(req, 0);
-    else
-        prepare(disk, req);
-}
-
-static void uring_commit(struct disk *disk)
-{
-    hand_over(disk->engine_state);
-    reap(disk);
 }
 
 const struct disk_engine disk_engine_uring = {
     .name = "io_uring",
-    .open = uring_open,
-    .close = uring_close,
     .start = uring_start,
     .stop = uring_stop,
     .submit = uring_submit,
     .commit = uring_commit,
+    .drain = uring_drain,
 };

@@ -10,6 +10,7 @@
 
 #include "vmm/loop.h"
 #include "vmm/memory.h"
+#include "vmm/throttle.h"
 #include "vmm/util.h"
 
 struct chardev;
@@ -17,9 +18,19 @@ struct disk;
 struct tap;
 struct virtio_device;
 
-/* Section 5.2. `serial` (NULL: none) is what VIRTIO_BLK_T_GET_ID answers. */
+/* Section 5.2. */
+struct virtio_blk_options {
+    const char *serial;            /* what VIRTIO_BLK_T_GET_ID answers, at most 20 bytes; or NULL */
+    unsigned queues;               /* each has a thread once a driver uses it; 0 means 1 */
+    struct throttle_limits limits; /* throttle_check() has nothing against them */
+};
 struct virtio_device *virtio_blk_new(const char *id, const struct memory *mem, struct disk *disk,
-                                     const char *serial, struct error *err);
+                                     const struct virtio_blk_options *options, struct error *err);
+/* The disk has a new size: tells the driver. From any thread but the device's. */
+void virtio_blk_resized(struct virtio_device *dev);
+/* Holds from now on; what had been used up is forgotten. From any thread. */
+void virtio_blk_set_limits(struct virtio_device *dev, const struct throttle_limits *limits);
+
 /* Section 5.1. */
 struct virtio_device *virtio_net_new(const char *id, const struct memory *mem, struct tap *tap,
                                      const uint8_t mac[6], struct error *err);
