@@ -38,7 +38,8 @@ vmm_libvmm_a_SOURCES = \
 	vmm/throttle.c vmm/throttle.h \
 	vmm/util.c vmm/util.h \
 	vmm/vcpu.c vmm/vcpu.h \
-	vmm/virtio/blk.c vmm/virtio/console.c vmm/virtio/net.c vmm/virtio/rng.c \
+	vmm/virtio/balloon.c vmm/virtio/blk.c vmm/virtio/net.c vmm/virtio/rng.c \
+	vmm/virtio/console.c vmm/virtio/console_ctrl.c vmm/virtio/console_priv.h \
 	vmm/virtio/device.c vmm/virtio/device.h vmm/virtio/devices.h \
 	vmm/virtio/mmio.c vmm/virtio/mmio.h \
 	vmm/virtio/queue.c vmm/virtio/queue.h \

@@ -94,14 +94,26 @@ static int add_net(struct machine *m, unsigned i, struct error *err)
     return add_virtio(m, virtio_net_new(c->id, &m->memory, &m->taps[i], c->mac, err), err);
 }
 
-static int add_console(struct machine *m, unsigned i, struct error *err)
+/* One device for all consoles and ports. */
+static int add_console(struct machine *m, struct error *err)
 {
-    const struct config_console *c = &m->config->consoles[i];
-    struct chardev *chr = open_chardev(m, c->chardev, c->id, m->io_loop, err);
+    const struct config *c = m->config;
+    struct virtio_console_port ports[CONFIG_MAX_CONSOLES + CONFIG_MAX_PORTS];
+    unsigned count = 0;
 
-    if (!chr)
-        return -1;
-    return add_virtio(m, virtio_console_new(c->id, &m->memory, m->io_loop, chr, err), err);
+    for (unsigned i = 0; i < c->console_count + c->port_count; i++) {
+        const struct config_port *port = &c->ports[i - MIN(i, c->console_count)];
+        bool is_console = i < c->console_count;
+        const char *id = is_console ? c->consoles[i].id : port->id;
+        struct chardev *chr = open_chardev(m, is_console ? c->consoles[i].chardev : port->chardev,
+                                           id, m->io_loop, err);
+
+        if (!chr)
+            return -1;
+        ports[count++] = (struct virtio_console_port){id, is_console ? NULL : port->name, chr};
+    }
+    m->console = virtio_console_new(ports[0].id, &m->memory, m->io_loop, ports, count, err);
+    return add_virtio(m, m->console, err);
 }
 
 static int add_rng(struct machine *m, struct error *err)
@@ -113,12 +125,21 @@ static int add_rng(struct machine *m, struct error *err)
     return add_virtio(m, virtio_rng_new(CONFIG_RNG_ID, &m->memory, m->io_loop, fd, err), err);
 }
 
+static int add_balloon(struct machine *m, struct error *err)
+{
+    const struct config_balloon *c = &m->config->balloon;
+
+    m->balloon = virtio_balloon_new(CONFIG_BALLOON_ID, &m->memory, m->io_loop, c->deflate_on_oom,
+                                    c->free_page_reporting, err);
+    return add_virtio(m, m->balloon, err);
+}
+
 /* The devices in the order in which the guest finds them. */
 int machine_add_devices(struct machine *m, struct error *err)
 {
     const struct config *c = m->config;
 
-    if (c->console_count > 0 || c->rng_source) {
+    if (c->console_count > 0 || c->port_count > 0 || c->rng_source || c->balloon.present) {
         m->io_loop = loop_thread_start("vole/io", err);
         if (!m->io_loop)
             return -1;
@@ -131,11 +152,11 @@ int machine_add_devices(struct machine *m, struct error *err)
         if (add_net(m, i, err) < 0)
             return -1;
     }
-    for (unsigned i = 0; i < c->console_count; i++) {
-        if (add_console(m, i, err) < 0)
-            return -1;
-    }
-    return c->rng_source ? add_rng(m, err) : 0;
+    if ((c->console_count > 0 || c->port_count > 0) && add_console(m, err) < 0)
+        return -1;
+    if (c->rng_source && add_rng(m, err) < 0)
+        return -1;
+    return c->balloon.present ? add_balloon(m, err) : 0;
 }
 
 static void tell_notices_of(const struct machine *m, struct virtio_device *dev)

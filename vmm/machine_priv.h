@@ -15,10 +15,9 @@
 #include "vmm/vcpu.h"
 #include "vmm/virtio/mmio.h"
 
-#define MACHINE_MAX_VIRTIO \
-    (CONFIG_MAX_DISKS + CONFIG_MAX_NETS + CONFIG_MAX_CONSOLES + 1 /* rng \
-                                                                                          */)
-#define MACHINE_MAX_CHARDEVS (1 + CONFIG_MAX_CONSOLES)
+/* Disks and network devices; all consoles and ports are one device; rng, balloon, vsock. */
+#define MACHINE_MAX_VIRTIO   (CONFIG_MAX_DISKS + CONFIG_MAX_NETS + 4)
+#define MACHINE_MAX_CHARDEVS (1 + CONFIG_MAX_CONSOLES + CONFIG_MAX_PORTS)
 
 struct arch_platform;
 
@@ -40,6 +39,9 @@ struct machine {
 
     struct virtio_mmio *virtio[MACHINE_MAX_VIRTIO];
     unsigned virtio_count;
+    struct virtio_device
+        *console; /* of the above: all consoles and ports; NULL when there are none */
+    struct virtio_device *balloon;        /* or NULL */
     struct disk *disks[CONFIG_MAX_DISKS]; /* in the order of config->disks */
     struct tap taps[CONFIG_MAX_NETS];     /* and of config->nets */
     unsigned tap_count;

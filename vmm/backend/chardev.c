@@ -595,3 +595,8 @@ const char *chardev_label(const struct chardev *chr)
 {
     return chr->label;
 }
+
+bool chardev_tells_clients(const struct chardev *chr)
+{
+    return chr->ops->read && chr->ops->write && !chr->ops->probe;
+}

@@ -84,6 +84,10 @@ const char *chardev_filename(const struct chardev *chr);
 const char *chardev_path(const struct chardev *chr);
 const char *chardev_label(const struct chardev *chr);
 bool chardev_is_connected(struct chardev *chr);
+/* Whether `connected` is called for every client that comes and goes. Where it is not (a pty, whose
+ * client is found out about by writing; a file, which needs none) output may be tried at any time.
+ */
+bool chardev_tells_clients(const struct chardev *chr);
 
 /*
  * Puts terminals back into the state they were found in; safe in a signal handler and at exit. For

@@ -214,8 +214,11 @@ void virtio_serve(struct virtio_device *dev, unsigned queue, struct virtq_chain 
 {
     struct virtqueue *vq = &dev->queues[queue];
     bool wait = true;
-    unsigned left = vq->size;
+    unsigned left;
 
+    if (!virtio_started(dev, queue) || !vq->ready)
+        return;
+    left = vq->size;
     virtq_disable_kicks(vq);
     while (left > 0 && wait && virtio_pop(dev, queue, chain)) {
         left--;
