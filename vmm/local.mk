@@ -119,6 +119,14 @@ vmm_tests += tests/unit/test-debug-port
 tests_unit_test_debug_port_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_debug_port_LDADD = $(vmm_test_ldadd)
 
+vmm_tests += tests/unit/test-rtc
+tests_unit_test_rtc_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_rtc_LDADD = $(vmm_test_ldadd)
+
+vmm_tests += tests/unit/test-pvpanic
+tests_unit_test_pvpanic_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_pvpanic_LDADD = $(vmm_test_ldadd)
+
 vmm_tests += tests/unit/test-qmp
 tests_unit_test_qmp_SOURCES = tests/unit/test-qmp.c tests/unit/fake-machine.h
 tests_unit_test_qmp_CPPFLAGS = $(AM_CPPFLAGS) -DTOP_SRCDIR='"$(top_srcdir)"'
@@ -146,6 +154,9 @@ if ARCH_X86_64
 vmm_tests += tests/unit/test-acpi
 tests_unit_test_acpi_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_acpi_LDADD = $(vmm_test_ldadd)
+vmm_tests += tests/unit/test-cpuid
+tests_unit_test_cpuid_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_cpuid_LDADD = $(vmm_test_ldadd)
 vmm_tests += tests/unit/test-loader
 tests_unit_test_loader_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_loader_LDADD = $(vmm_test_ldadd)

@@ -48,13 +48,11 @@ static int add_virtio(struct machine *m, struct virtio_device *dev, struct error
 
     if (!dev)
         return -1;
-    if (arch_virtio_slot(m->virtio_count, &slot, err) < 0) {
+    if (arch_virtio_slot(m, m->virtio_count, &slot, err) < 0) {
         virtio_device_free(dev);
         return -1;
     }
-    mmio = virtio_mmio_new(dev, &slot, err);
-    if (!mmio)
-        return -1;
+    mmio = virtio_mmio_new(dev, &slot);
     m->virtio[m->virtio_count++] = mmio;
     dev->notify = on_notice;
     dev->notify_opaque = m;

@@ -84,13 +84,21 @@ static void handle_system_event(struct vcpu *vcpu)
     }
 }
 
-/* The host's KVM gave up on this vCPU: the log gets all there is to know, the machine ends. */
-static void host_error(struct vcpu *vcpu, const char *what, uint64_t detail)
+static void log_state(const struct vcpu *vcpu, const char *what)
 {
     char state[256];
 
     arch_vcpu_describe(vcpu, state, sizeof(state));
-    log_warn("vCPU %u: %s (0x%llx) at %s", vcpu->index, what, (unsigned long long)detail, state);
+    log_warn("vCPU %u: %s at %s", vcpu->index, what, state);
+}
+
+/* The host's KVM gave up on this vCPU: the log gets all there is to know, the machine ends. */
+static void host_error(struct vcpu *vcpu, const char *what, uint64_t detail)
+{
+    char text[96];
+
+    snprintf(text, sizeof(text), "%s (0x%llx)", what, (unsigned long long)detail);
+    log_state(vcpu, text);
     machine_request(vcpu->machine, MACHINE_REQUEST_SHUTDOWN, CAUSE_HOST_ERROR);
 }
 
@@ -109,6 +117,7 @@ static void handle_exit(struct vcpu *vcpu)
         machine_request(vcpu->machine, MACHINE_REQUEST_SHUTDOWN, CAUSE_GUEST_SHUTDOWN);
         break;
     case KVM_EXIT_SHUTDOWN:
+        log_state(vcpu, "triple fault");
         machine_request(vcpu->machine, MACHINE_REQUEST_SHUTDOWN, CAUSE_GUEST_TRIPLE_FAULT);
         break;
     case KVM_EXIT_SYSTEM_EVENT:
@@ -156,6 +165,7 @@ static void *vcpu_main(void *opaque)
             else if (errno != EINTR && errno != EAGAIN)
                 host_error(vcpu, "KVM_RUN failed", (uint64_t)errno);
         }
+        arch_vcpu_stopped(vcpu);
     }
     return NULL;
 }
@@ -222,7 +232,8 @@ static int create_one(struct vcpu *vcpu, const struct kvm *kvm, struct error *er
 {
     void *run;
 
-    vcpu->fd = ioctl(kvm->vm, KVM_CREATE_VCPU, (unsigned long)vcpu->index);
+    vcpu->fd =
+        ioctl(kvm->vm, KVM_CREATE_VCPU, (unsigned long)arch_vcpu_id(vcpu->machine, vcpu->index));
     if (vcpu->fd < 0)
         return error_set_errno(err, errno, "create vCPU %u", vcpu->index);
     run = mmap(NULL, kvm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
@@ -234,6 +245,11 @@ static int create_one(struct vcpu *vcpu, const struct kvm *kvm, struct error *er
 
 int vcpu_set_create(struct vcpu_set *set, const struct kvm *kvm, struct error *err)
 {
+    int most = kvm_check(kvm, KVM_CAP_MAX_VCPUS);
+
+    if (most > 0 && set->count > (unsigned)most)
+        return error_set(err, "%u vCPUs: this host's KVM gives a machine at most %d", set->count,
+                         most);
     for (unsigned i = 0; i < set->count; i++) {
         if (create_one(&set->vcpus[i], kvm, err) < 0) {
             vcpu_set_destroy(set, kvm);

@@ -6,13 +6,15 @@
 #include "tests/unit/tap.h"
 #include "vmm/arch/x86_64/acpi.h"
 #include "vmm/arch/x86_64/layout.h"
+#include "vmm/arch/x86_64/platform.h"
 #include "vmm/machine_priv.h"
 #include "vmm/virtio/devices.h"
 
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define RAM (2 * MiB)
+#define RAM          (2 * MiB)
+#define MOST_DEVICES MACHINE_MAX_VIRTIO
 
 struct table_header {
     char signature[4];
@@ -22,6 +24,8 @@ struct table_header {
 static struct config config;
 static struct machine machine;
 
+static void (*adjust)(struct config *config); /* of the test at hand; or NULL */
+
 static void set_up(unsigned cpus, unsigned devices)
 {
     struct memory_region region = {.gpa = 0, .size = RAM};
@@ -30,7 +34,12 @@ static void set_up(unsigned cpus, unsigned devices)
     memset(&machine, 0, sizeof(machine));
     config_init(&config);
     config.cpus = cpus;
+    config.pvpanic = true;
+    if (adjust)
+        adjust(&config);
     machine.config = &config;
+    machine.loop = loop_new(&err);
+    check(arch_platform_new(&machine, &err) == 0);
     /* Only whether there is one matters here. */
     machine.serial = (struct chardev *)(void *)&machine;
     check(memory_init(&machine.memory, &region, 1, NULL, &err) == 0);
@@ -40,8 +49,8 @@ static void set_up(unsigned cpus, unsigned devices)
         struct virtio_device *dev =
             virtio_rng_new("rng", &machine.memory, machine.io_loop, dup(0), &err);
 
-        check(arch_virtio_slot(i, &slot, &err) == 0);
-        machine.virtio[machine.virtio_count++] = virtio_mmio_new(dev, &slot, &err);
+        check(arch_virtio_slot(&machine, i, &slot, &err) == 0);
+        machine.virtio[machine.virtio_count++] = virtio_mmio_new(dev, &slot);
     }
 }
 
@@ -49,7 +58,9 @@ static void tear_down(void)
 {
     for (unsigned i = 0; i < machine.virtio_count; i++)
         virtio_mmio_free(machine.virtio[i]);
+    arch_platform_free(&machine);
     loop_thread_stop(machine.io_loop);
+    loop_free(machine.loop);
     memory_release(&machine.memory);
     config_clear(&config);
 }
@@ -138,7 +149,10 @@ static void walk_tables(unsigned cpus, const char *dir)
     for (const uint8_t *e = madt + 44; e < madt + get32(madt + 4); e += e[1]) {
         if (!check(e[1] >= 2))
             return;
-        found += e[0] == 0;
+        if (e[0] != 0)
+            continue;
+        check_int(e[3], arch_vcpu_id(&machine, found));
+        found++;
     }
     check_int(found, cpus);
     if (dir) {
@@ -158,8 +172,60 @@ static void test_small_machine(void)
 
 static void test_largest_machine(void)
 {
-    set_up(CONFIG_MAX_CPUS, 18);
+    set_up(CONFIG_MAX_CPUS, MOST_DEVICES);
     walk_tables(CONFIG_MAX_CPUS, NULL);
+    tear_down();
+}
+
+/* Three cores take two bits of an APIC id: the second socket's begin at 4. */
+static void six_cores_of_two_sockets(struct config *c)
+{
+    c->topology = (struct config_topology){.sockets = 2, .cores = 3, .threads = 1};
+}
+
+static void test_apic_ids_with_holes(void)
+{
+    adjust = six_cores_of_two_sockets;
+    set_up(6, 0);
+    check_int(arch_vcpu_id(&machine, 2), 2);
+    check_int(arch_vcpu_id(&machine, 3), 4);
+    check_int(arch_vcpu_id(&machine, 5), 6);
+    walk_tables(6, NULL);
+    tear_down();
+    adjust = NULL;
+}
+
+static void test_apic_ids_that_do_not_fit(void)
+{
+    struct error err = {""};
+
+    memset(&machine, 0, sizeof(machine));
+    config_init(&config);
+    config.cpus = 252;
+    config.topology = (struct config_topology){.sockets = 84, .cores = 3, .threads = 1};
+    machine.config = &config;
+    check_int(arch_platform_new(&machine, &err), -1);
+    check(strstr(err.msg, "processor ids up to 334") != NULL);
+    config_clear(&config);
+}
+
+/* Lines are shared only when there are more devices than lines, and never with a fixed device. */
+static void test_interrupt_lines(void)
+{
+    const struct arch_platform *p;
+    unsigned users[X86_GSIS] = {0};
+
+    set_up(1, MOST_DEVICES);
+    p = machine.platform;
+    users[p->serial_irq.gsi] = users[p->rtc_irq.gsi] = users[p->power_irq.gsi] = MOST_DEVICES;
+    for (unsigned i = 0; i < MOST_DEVICES; i++) {
+        const struct irq_line *irq = virtio_mmio_slot(machine.virtio[i])->irq;
+
+        if (!check(irq->gsi < X86_GSIS && irq->eventfd >= 0))
+            break;
+        check(users[irq->gsi] == i / X86_VIRTIO_LINES);
+        users[irq->gsi]++;
+    }
     tear_down();
 }
 
@@ -179,20 +245,12 @@ static bool output_has(const char *command, const char *needle)
     return check(pclose(f) == 0) && found;
 }
 
-static void test_acpica_accepts_them(void)
+/* Takes the tables apart and puts them together again, in `dir`. */
+static void check_with_iasl(const char *dir)
 {
     static const char *const tables[] = {"facp", "apic", "dsdt", "xsdt"};
-    char dir[] = "/tmp/vole-acpi-XXXXXX";
     char command[512];
 
-    if (system("iasl -v >/dev/null 2>&1") != 0) {
-        tap_skip("iasl (Debian: acpica-tools) is not here");
-        return;
-    }
-    if (!check(mkdtemp(dir) != NULL))
-        return;
-    set_up(4, 6);
-    walk_tables(4, dir);
     for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
         snprintf(command, sizeof(command),
                  "cd %s && iasl -d %s.dat >/dev/null 2>%s.err && iasl -vs "
@@ -201,15 +259,62 @@ static void test_acpica_accepts_them(void)
         if (!check(output_has(command, "0 Errors, 0 Warnings")))
             printf("# table %s\n", tables[i]);
     }
-    /* Names are where they should be: iasl takes any name that is spelled well. */
-    snprintf(command, sizeof(command), "cat %s/dsdt.dsl", dir);
-    check(output_has(command, "Notify (\\_SB.PWRB, 0x80)"));
-    check(output_has(command, "Device (COM1)"));
-    check(output_has(command, "Device (VR05)"));
-    check(output_has(command, "Name (\\_S5, Package"));
-    tear_down();
-    snprintf(command, sizeof(command), "rm -r %s", dir);
-    check_int(system(command), 0);
+}
+
+static void no_extras(struct config *c)
+{
+    c->rtc.absent = true;
+    c->pvpanic = false;
+}
+
+/* iasl takes any name that is spelled well: what must be there, and what must not. */
+static void expect_in(const char *dir, const char *table, const char *text, bool there)
+{
+    char command[512];
+
+    snprintf(command, sizeof(command), "cat %s/%s.dsl", dir, table);
+    if (!check(output_has(command, text) == there))
+        printf("# \"%s\" in %s\n", text, table);
+}
+
+static void test_acpica_accepts_them(void)
+{
+    static const struct {
+        unsigned cpus, devices;
+        void (*adjust)(struct config *config);
+    } machines[] = {{1, 0, no_extras}, {4, 6, NULL}, {CONFIG_MAX_CPUS, MOST_DEVICES, NULL}};
+
+    if (system("iasl -v >/dev/null 2>&1") != 0) {
+        tap_skip("iasl (Debian: acpica-tools) is not here");
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(machines); i++) {
+        bool extras = machines[i].adjust == NULL;
+        char dir[] = "/tmp/vole-acpi-XXXXXX";
+        char command[512];
+
+        if (!check(mkdtemp(dir) != NULL))
+            return;
+        adjust = machines[i].adjust;
+        set_up(machines[i].cpus, machines[i].devices);
+        walk_tables(machines[i].cpus, dir);
+        check_with_iasl(dir);
+        expect_in(dir, "dsdt", "Notify (\\_SB.PWRB, 0x80)", true);
+        expect_in(dir, "dsdt", "Device (COM1)", true);
+        expect_in(dir, "dsdt", "Device (VR05)", machines[i].devices > 5);
+        expect_in(dir, "dsdt", "Device (VR24)", machines[i].devices > 0x24);
+        expect_in(dir, "dsdt", "Interrupt (ResourceConsumer, Edge, ActiveHigh, Shared",
+                  machines[i].devices > 0);
+        expect_in(dir, "dsdt", "Device (RTC0)", extras);
+        expect_in(dir, "dsdt", "\"QEMU0001\"", extras);
+        expect_in(dir, "dsdt", "Name (\\_S5, Package", true);
+        expect_in(dir, "facp", "RTC Century Index : 32", extras);
+        expect_in(dir, "facp", "CMOS RTC Not Present (V5) : 1", !extras);
+        tear_down();
+        adjust = NULL;
+        snprintf(command, sizeof(command), "rm -r %s", dir);
+        check_int(system(command), 0);
+    }
 }
 
 int main(void)
@@ -217,6 +322,9 @@ int main(void)
     return tap_run((struct tap_test[]){
         TAP(test_small_machine),
         TAP(test_largest_machine),
+        TAP(test_apic_ids_with_holes),
+        TAP(test_apic_ids_that_do_not_fit),
+        TAP(test_interrupt_lines),
         TAP(test_acpica_accepts_them),
         {0},
     });

@@ -75,6 +75,7 @@ struct bench {
     struct memory mem;
     struct loop *loop;
     struct fake fake;
+    struct irq_line irq;
     struct virtio_mmio *mmio;
     struct bus bus;
 };
@@ -86,7 +87,7 @@ static void set_up_shape(struct bench *b, unsigned workers)
         .workers = workers,
         .features = VIRTIO_FEATURE(FAKE_FEATURE),
     };
-    static const struct arch_virtio_slot slot = {.base = 0xd0000000, .gsi = 16};
+    const struct arch_virtio_slot slot = {.base = 0xd0000000, .irq = &b->irq};
     struct memory_region region = {.gpa = 0, .size = RAM};
     struct error err;
 
@@ -100,8 +101,8 @@ static void set_up_shape(struct bench *b, unsigned workers)
         b->fake.dev.watches[i].worker = i % workers;
     memcpy(b->fake.dev.config, "configuration!", 14);
     b->fake.dev.config_size = 14;
-    b->mmio = virtio_mmio_new(&b->fake.dev, &slot, &err);
-    check(b->mmio != NULL);
+    check(irq_line_init(&b->irq, 16, &err) == 0);
+    b->mmio = virtio_mmio_new(&b->fake.dev, &slot);
     check(bus_add(&b->bus, slot.base, ARCH_VIRTIO_SLOT_SIZE, 0, virtio_mmio_bus_device(b->mmio),
                   &err) == 0);
 }
@@ -114,6 +115,7 @@ static void set_up(struct bench *b)
 static void tear_down(struct bench *b)
 {
     virtio_mmio_free(b->mmio);
+    irq_line_close(&b->irq);
     loop_thread_stop(b->loop);
     memory_release(&b->mem);
 }

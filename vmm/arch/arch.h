@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "vmm/irq.h"
 #include "vmm/memory.h"
 #include "vmm/util.h"
 #include "vmm/vcpu.h"
@@ -25,8 +26,8 @@ struct arch_entry {
 
 /* What a virtio-mmio device needs of the platform. */
 struct arch_virtio_slot {
-    uint64_t base; /* guest physical, ARCH_VIRTIO_SLOT_SIZE bytes */
-    uint32_t gsi;
+    uint64_t base;              /* guest physical, ARCH_VIRTIO_SLOT_SIZE bytes */
+    const struct irq_line *irq; /* the platform's, perhaps shared with other devices */
 };
 #define ARCH_VIRTIO_SLOT_SIZE UINT64_C(0x1000)
 
@@ -34,15 +35,16 @@ struct arch_virtio_slot {
 
 /* Splits `size` bytes of RAM into regions (at most MEMORY_MAX_REGIONS); returns their count. */
 unsigned arch_memory_layout(uint64_t size, struct memory_region *regions);
-/* The n-th virtio device's place, in the order of the machine's list. 0, or -1 with `err` when the
- * platform has no more. */
-int arch_virtio_slot(unsigned n, struct arch_virtio_slot *slot, struct error *err);
+/* The n-th virtio device's place, in the order of the machine's list; after arch_platform_new(). 0,
+ * or -1 with `err`. */
+int arch_virtio_slot(struct machine *m, unsigned n, struct arch_virtio_slot *slot,
+                     struct error *err);
 /* Makes the fixed devices (serial port, power, reset) and puts them on the machine's buses; sets
  * m->platform. */
 int arch_platform_new(struct machine *m, struct error *err);
 void arch_platform_reset(struct machine *m);
 void arch_platform_free(struct machine *m);
-/* Gives the fixed devices' interrupt lines to a fresh VM. */
+/* Gives all interrupt lines to a fresh VM. */
 int arch_platform_wire(struct machine *m, struct error *err);
 /* Presses the power button. */
 void arch_power_button(struct machine *m);
@@ -57,10 +59,15 @@ int arch_boot_load(struct machine *m, struct arch_entry *entry, struct error *er
 
 /* ---- cpu.c ---- */
 
+/* The number by which KVM, and the guest's interrupt controllers, know the index-th vCPU. */
+unsigned arch_vcpu_id(const struct machine *m, unsigned index);
+
 /* Registers and features of a fresh vCPU. `entry` concerns the first one. */
 int arch_vcpu_setup(struct vcpu *vcpu, const struct arch_entry *entry, struct error *err);
 /* An exit that vcpu.c does not know. In the vCPU's thread. */
 enum vcpu_next arch_vcpu_exit(struct vcpu *vcpu);
+/* The vCPU has left the guest because the machine is to stand still. In the vCPU's thread. */
+void arch_vcpu_stopped(struct vcpu *vcpu);
 /* One line about where the vCPU stands, for the log. */
 void arch_vcpu_describe(const struct vcpu *vcpu, char *buf, size_t size);
 

@@ -15,7 +15,6 @@ struct virtio_mmio {
     struct bus_device bus;
     struct virtio_device *dev;
     struct arch_virtio_slot slot;
-    struct irq_line irq;
     uint32_t interrupt_status; /* atomic: set by the device's thread, cleared by the driver */
     uint32_t sticky_interrupt; /* bits that always show: the host's kernel interrupts by itself */
     uint32_t features_select;
@@ -31,7 +30,7 @@ static void mmio_interrupt(void *opaque, int queue)
     uint32_t bit = queue == VIRTIO_CONFIG_CHANGED ? VIRTIO_MMIO_INT_CONFIG : VIRTIO_MMIO_INT_VRING;
 
     __atomic_fetch_or(&mmio->interrupt_status, bit, __ATOMIC_ACQ_REL);
-    irq_line_raise(&mmio->irq);
+    irq_line_raise(mmio->slot.irq);
 }
 
 /* A back end in the kernel raises the line without setting the status that the driver reads; so the
@@ -42,7 +41,7 @@ static int mmio_interrupt_fd(void *opaque)
     struct virtio_mmio *mmio = opaque;
 
     mmio->sticky_interrupt = VIRTIO_MMIO_INT_VRING;
-    return mmio->irq.eventfd;
+    return mmio->slot.irq->eventfd;
 }
 
 /* ---- registers ---- */
@@ -205,19 +204,13 @@ static const struct bus_ops mmio_ops = {
 
 /* ---- life ---- */
 
-struct virtio_mmio *virtio_mmio_new(struct virtio_device *dev, const struct arch_virtio_slot *slot,
-                                    struct error *err)
+struct virtio_mmio *virtio_mmio_new(struct virtio_device *dev, const struct arch_virtio_slot *slot)
 {
     struct virtio_mmio *mmio = xcalloc(1, sizeof(*mmio));
 
     bus_device_init(&mmio->bus, &mmio_ops);
     mmio->dev = dev;
     mmio->slot = *slot;
-    mmio->irq.eventfd = -1;
-    if (irq_line_init(&mmio->irq, slot->gsi, err) < 0) {
-        virtio_mmio_free(mmio);
-        return NULL;
-    }
     dev->transport = (struct virtio_transport){
         .interrupt = mmio_interrupt, .interrupt_fd = mmio_interrupt_fd, .opaque = mmio};
     return mmio;
@@ -228,7 +221,6 @@ void virtio_mmio_free(struct virtio_mmio *mmio)
     if (!mmio)
         return;
     virtio_device_free(mmio->dev);
-    irq_line_close(&mmio->irq);
     free(mmio);
 }
 
@@ -251,8 +243,6 @@ int virtio_mmio_wire(struct virtio_mmio *mmio, const struct kvm *kvm, struct err
 {
     const struct virtio_device *dev = mmio->dev;
 
-    if (kvm_irqfd(kvm, mmio->irq.eventfd, mmio->irq.gsi, err) < 0)
-        return -1;
     for (unsigned i = 0; i < dev->queue_count; i++) {
         if (kvm_ioeventfd(kvm, dev->queues[i].kick_fd, mmio->slot.base + VIRTIO_MMIO_QUEUE_NOTIFY,
                           i, err) < 0)

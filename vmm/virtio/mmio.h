@@ -14,15 +14,14 @@
 
 struct virtio_mmio;
 
-/* Takes over `dev`, also when it fails. NULL with `err` set. */
-struct virtio_mmio *virtio_mmio_new(struct virtio_device *dev, const struct arch_virtio_slot *slot,
-                                    struct error *err);
+/* Takes over `dev`. The slot's interrupt line stays the platform's. */
+struct virtio_mmio *virtio_mmio_new(struct virtio_device *dev, const struct arch_virtio_slot *slot);
 void virtio_mmio_free(struct virtio_mmio *mmio);
 
 struct bus_device *virtio_mmio_bus_device(struct virtio_mmio *mmio);
 const struct arch_virtio_slot *virtio_mmio_slot(const struct virtio_mmio *mmio);
 struct virtio_device *virtio_mmio_device(const struct virtio_mmio *mmio);
-/* Gives doorbells and interrupt to a fresh VM. 0, or -1 with `err`. */
+/* Gives the doorbells to a fresh VM. 0, or -1 with `err`. */
 int virtio_mmio_wire(struct virtio_mmio *mmio, const struct kvm *kvm, struct error *err);
 /* As after power-on. */
 void virtio_mmio_reset(struct virtio_mmio *mmio);

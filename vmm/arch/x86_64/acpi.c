@@ -5,7 +5,10 @@
 
 #include "vmm/arch/x86_64/aml.h"
 #include "vmm/arch/x86_64/layout.h"
+#include "vmm/arch/x86_64/platform.h"
 #include "vmm/devices/power.h"
+#include "vmm/devices/pvpanic.h"
+#include "vmm/devices/rtc.h"
 #include "vmm/devices/serial.h"
 #include "vmm/machine_priv.h"
 
@@ -87,7 +90,32 @@ static void put_serial(struct aml *out)
     aml_name_integer(out, "_UID", 1);
     resources = aml_resources_begin(out, "_CRS");
     aml_resource_io(out, X86_PORT_SERIAL, SERIAL_REGISTERS);
-    aml_resource_interrupt(out, X86_GSI_SERIAL);
+    aml_resource_interrupt(out, X86_GSI_SERIAL, false);
+    aml_resources_end(out, resources);
+    aml_end(out, device);
+}
+
+static void put_rtc(struct aml *out)
+{
+    size_t device = aml_device(out, "RTC0");
+    size_t resources;
+
+    aml_name_eisaid(out, "_HID", "PNP0B00");
+    resources = aml_resources_begin(out, "_CRS");
+    aml_resource_io(out, X86_PORT_RTC, RTC_PORTS);
+    aml_resource_interrupt(out, X86_GSI_RTC, false);
+    aml_resources_end(out, resources);
+    aml_end(out, device);
+}
+
+static void put_pvpanic(struct aml *out)
+{
+    size_t device = aml_device(out, "PEVT");
+    size_t resources;
+
+    aml_name_string(out, "_HID", "QEMU0001");
+    resources = aml_resources_begin(out, "_CRS");
+    aml_resource_io(out, X86_PORT_PVPANIC, PVPANIC_REGISTERS);
     aml_resources_end(out, resources);
     aml_end(out, device);
 }
@@ -110,7 +138,7 @@ static void put_power_button(struct aml *out)
     ged = aml_device(out, "GED_");
     aml_name_string(out, "_HID", "ACPI0013");
     resources = aml_resources_begin(out, "_CRS");
-    aml_resource_interrupt(out, X86_GSI_POWER);
+    aml_resource_interrupt(out, X86_GSI_POWER, false);
     aml_resources_end(out, resources);
     method = aml_method(out, "_EVT", 1);
     condition = aml_if_arg0_equals(out, X86_GSI_POWER);
@@ -133,7 +161,7 @@ static void put_virtio(struct aml *out, unsigned n, const struct arch_virtio_slo
     aml_name_integer(out, "_CCA", 1); /* DMA is coherent */
     resources = aml_resources_begin(out, "_CRS");
     aml_resource_memory(out, (uint32_t)slot->base, (uint32_t)ARCH_VIRTIO_SLOT_SIZE);
-    aml_resource_interrupt(out, slot->gsi);
+    aml_resource_interrupt(out, slot->irq->gsi, true);
     aml_resources_end(out, resources);
     aml_end(out, device);
 }
@@ -146,6 +174,10 @@ static size_t put_dsdt(struct aml *out, const struct machine *m)
 
     if (m->serial)
         put_serial(out);
+    if (!m->config->rtc.absent)
+        put_rtc(out);
+    if (m->config->pvpanic)
+        put_pvpanic(out);
     put_power_button(out);
     for (unsigned i = 0; i < m->virtio_count; i++)
         put_virtio(out, i, virtio_mmio_slot(m->virtio[i]));
@@ -157,6 +189,7 @@ static size_t put_dsdt(struct aml *out, const struct machine *m)
 
 /* ---- FADT (section 5.2.9) ---- */
 
+#define FADT_CENTURY       108
 #define FADT_BOOT_ARCH     109
 #define FADT_FLAGS         112
 #define FADT_MINOR         131
@@ -172,19 +205,23 @@ static size_t put_dsdt(struct aml *out, const struct machine *m)
 #define FLAG_WBINVD       (1u << 0)
 #define FLAG_POWER_BUTTON (1u << 4) /* not a fixed one */
 #define FLAG_SLEEP_BUTTON (1u << 5)
+#define FLAG_NO_RTC_WAKE  (1u << 6)
 #define FLAG_RESET_REG    (1u << 10)
 #define FLAG_HEADLESS     (1u << 12)
 #define FLAG_HW_REDUCED   (1u << 20)
 
-static size_t put_fadt(struct aml *out, uint64_t dsdt)
+static size_t put_fadt(struct aml *out, const struct machine *m, uint64_t dsdt)
 {
     size_t table = table_begin(out, "FACP", 6);
+    bool has_rtc = !m->config->rtc.absent;
 
+    put_zeroes_until(out, table + FADT_CENTURY);
+    aml_u8(out, has_rtc ? RTC_CENTURY : 0);
     put_zeroes_until(out, table + FADT_BOOT_ARCH);
-    aml_u16(out, BOOT_ARCH_NO_VGA | BOOT_ARCH_NO_RTC);
+    aml_u16(out, has_rtc ? BOOT_ARCH_NO_VGA : BOOT_ARCH_NO_VGA | BOOT_ARCH_NO_RTC);
     put_zeroes_until(out, table + FADT_FLAGS);
-    aml_u32(out, FLAG_WBINVD | FLAG_POWER_BUTTON | FLAG_SLEEP_BUTTON | FLAG_RESET_REG |
-                     FLAG_HEADLESS | FLAG_HW_REDUCED);
+    aml_u32(out, FLAG_WBINVD | FLAG_POWER_BUTTON | FLAG_SLEEP_BUTTON | FLAG_NO_RTC_WAKE |
+                     FLAG_RESET_REG | FLAG_HEADLESS | FLAG_HW_REDUCED);
     put_io_register(out, X86_PORT_POWER + POWER_RESET);
     aml_u8(out, POWER_RESET_VALUE);
     put_zeroes_until(out, table + FADT_MINOR);
@@ -207,17 +244,17 @@ static size_t put_fadt(struct aml *out, uint64_t dsdt)
 #define MADT_IO_APIC    1
 #define CPU_ENABLED     1u
 
-static size_t put_madt(struct aml *out, unsigned cpus)
+static size_t put_madt(struct aml *out, const struct machine *m)
 {
     size_t table = table_begin(out, "APIC", 5);
 
     aml_u32(out, X86_LAPIC);
     aml_u32(out, 0); /* flags: no 8259s */
-    for (unsigned i = 0; i < cpus; i++) {
+    for (unsigned i = 0; i < m->config->cpus; i++) {
         aml_u8(out, MADT_LOCAL_APIC);
         aml_u8(out, 8);
-        aml_u8(out, (uint8_t)i); /* processor UID */
-        aml_u8(out, (uint8_t)i); /* APIC id */
+        aml_u8(out, (uint8_t)i);                  /* processor UID */
+        aml_u8(out, (uint8_t)arch_vcpu_id(m, i)); /* APIC id */
         aml_u32(out, CPU_ENABLED);
     }
     aml_u8(out, MADT_IO_APIC);
@@ -276,8 +313,8 @@ int acpi_write_tables(const struct machine *m, uint64_t *rsdp, struct error *err
 
     if (!out.data)
         return error_set(err, "too little memory for the ACPI tables");
-    tables[0] = X86_ACPI + put_fadt(&out, X86_ACPI + put_dsdt(&out, m));
-    tables[1] = X86_ACPI + put_madt(&out, m->config->cpus);
+    tables[0] = X86_ACPI + put_fadt(&out, m, X86_ACPI + put_dsdt(&out, m));
+    tables[1] = X86_ACPI + put_madt(&out, m);
     xsdt = X86_ACPI + put_xsdt(&out, tables, ARRAY_SIZE(tables));
     if (out.overflow)
         return error_set(err, "the ACPI tables do not fit");

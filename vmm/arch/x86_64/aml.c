@@ -247,12 +247,12 @@ void aml_resource_memory(struct aml *aml, uint32_t base, uint32_t len)
     aml_u32(aml, len);
 }
 
-void aml_resource_interrupt(struct aml *aml, uint32_t gsi)
+void aml_resource_interrupt(struct aml *aml, uint32_t gsi, bool shared)
 {
     aml_u8(aml, 0x89); /* extended interrupt descriptor */
     aml_u16(aml, 6);
-    aml_u8(aml, 0x3); /* consumer, edge, active high, exclusive */
-    aml_u8(aml, 1);   /* one of them */
+    aml_u8(aml, shared ? 0xb : 0x3); /* consumer, edge, active high, shared or exclusive */
+    aml_u8(aml, 1);                  /* one of them */
     aml_u32(aml, gsi);
 }
 

@@ -43,8 +43,8 @@ void aml_notify(struct aml *aml, const char *path, uint8_t value);
 size_t aml_resources_begin(struct aml *aml, const char *name);
 void aml_resource_io(struct aml *aml, uint16_t port, uint8_t len);
 void aml_resource_memory(struct aml *aml, uint32_t base, uint32_t len);
-/* Edge triggered, active high, not shared. */
-void aml_resource_interrupt(struct aml *aml, uint32_t gsi);
+/* Edge triggered, active high. */
+void aml_resource_interrupt(struct aml *aml, uint32_t gsi, bool shared);
 void aml_resources_end(struct aml *aml, size_t mark);
 
 #endif

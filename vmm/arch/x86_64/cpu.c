@@ -1,167 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * vCPUs of an x86_64 guest: what CPUID tells, the registers of the first instruction, and port
- * I/O.
- *
- * CPUID starts from what KVM supports on this host and is changed in three ways: the topology is
- * made ours (one socket, one thread a core), bits of features that KVM emulates whatever the host
- * has are set, and nested virtualisation, a large attack surface that nobody asked for, is taken
- * out.
- */
+/* vCPUs of an x86_64 guest: the state of the first instruction, and port I/O. */
 #include <asm/kvm.h>
 #include <errno.h>
 #include <stdio.h>
 
 #include "vmm/arch/arch.h"
 #include "vmm/arch/x86_64/layout.h"
+#include "vmm/arch/x86_64/platform.h"
 #include "vmm/machine_priv.h"
 
 /* ---- CPUID ---- */
 
-#define MAX_CPUID_ENTRIES 256
-
-struct cpuid {
-    struct kvm_cpuid2 head;
-    struct kvm_cpuid_entry2 entries[MAX_CPUID_ENTRIES];
-};
-
-#define LEAF1_ECX_VMX          (1u << 5)
-#define LEAF1_ECX_X2APIC       (1u << 21)
-#define LEAF1_ECX_TSC_DEADLINE (1u << 24)
-#define LEAF1_ECX_HYPERVISOR   (1u << 31)
-#define LEAF1_EDX_HTT          (1u << 28)
-#define AMD1_ECX_CMP_LEGACY    (1u << 1)
-#define AMD1_ECX_SVM           (1u << 2)
-
-#define LEAF_TOPOLOGY    0xbu
-#define LEAF_TOPOLOGY_V2 0x1fu
-#define LEVEL_SMT        1u
-#define LEVEL_CORE       2u
-
-/* Bits that it takes to number `count` things. */
-static unsigned bits_for(unsigned count)
+unsigned arch_vcpu_id(const struct machine *m, unsigned index)
 {
-    return count <= 1 ? 0 : 32 - (unsigned)__builtin_clz(count - 1);
-}
-
-/* Leaf 0xb (and 0x1f): subleaf 0 is the thread level, 1 the core level, 2 ends the list. */
-static void set_topology_level(struct kvm_cpuid_entry2 *e, unsigned cpus, unsigned apic_id)
-{
-    e->eax = 0;
-    e->ebx = 0;
-    e->ecx = e->index;
-    e->edx = apic_id;
-    if (e->index == 0) {
-        e->ebx = 1;
-        e->ecx |= LEVEL_SMT << 8;
-    } else if (e->index == 1) {
-        e->eax = bits_for(cpus);
-        e->ebx = cpus;
-        e->ecx |= LEVEL_CORE << 8;
-    }
-}
-
-static void adjust_entry(struct kvm_cpuid_entry2 *e, unsigned cpus, unsigned apic_id)
-{
-    switch (e->function) {
-    case 1:
-        e->ebx = (e->ebx & 0xffff) | MIN(1u << bits_for(cpus), 255u) << 16 | apic_id << 24;
-        e->ecx &= ~LEAF1_ECX_VMX;
-        e->ecx |= LEAF1_ECX_HYPERVISOR | LEAF1_ECX_X2APIC | LEAF1_ECX_TSC_DEADLINE;
-        e->edx = cpus > 1 ? e->edx | LEAF1_EDX_HTT : e->edx & ~LEAF1_EDX_HTT;
-        break;
-    case 4: /* Intel caches: first and second level of each core, the rest of all */
-        e->eax &= 0x3fff;
-        if ((e->eax & 0x1f) != 0) {
-            unsigned level = (e->eax >> 5) & 7;
-            unsigned sharing = level >= 3 ? (1u << bits_for(cpus)) - 1 : 0;
-
-            e->eax |= ((1u << bits_for(cpus)) - 1) << 26 | sharing << 14;
-        }
-        break;
-    case 0x80000001:
-        e->ecx &= ~AMD1_ECX_SVM;
-        e->ecx = cpus > 1 ? e->ecx | AMD1_ECX_CMP_LEGACY : e->ecx & ~AMD1_ECX_CMP_LEGACY;
-        break;
-    case 0x80000008:
-        e->ecx = (e->ecx & ~0xf0ffu) | bits_for(cpus) << 12 | (cpus - 1);
-        break;
-    case 0x8000001d: /* AMD caches */
-        e->eax &= ~(0xfffu << 14);
-        if (((e->eax >> 5) & 7) >= 3)
-            e->eax |= (cpus - 1) << 14;
-        break;
-    case 0x8000001e: /* AMD: APIC id, core id, node id */
-        e->eax = apic_id;
-        e->ebx = (e->ebx & ~0xffffu) | apic_id;
-        e->ecx = 0;
-        break;
-    default:
-        break;
-    }
-}
-
-static void drop_leaf(struct cpuid *cpuid, uint32_t leaf)
-{
-    for (uint32_t i = 0; i < cpuid->head.nent;) {
-        if (cpuid->entries[i].function == leaf)
-            cpuid->entries[i] = cpuid->entries[--cpuid->head.nent];
-        else
-            i++;
-    }
-}
-
-static void add_topology_leaf(struct cpuid *cpuid, uint32_t leaf, unsigned cpus, unsigned apic_id)
-{
-    for (uint32_t index = 0; index < 3 && cpuid->head.nent < MAX_CPUID_ENTRIES; index++) {
-        struct kvm_cpuid_entry2 *e = &cpuid->entries[cpuid->head.nent++];
-
-        *e = (struct kvm_cpuid_entry2){
-            .function = leaf,
-            .index = index,
-            .flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX,
-        };
-        set_topology_level(e, cpus, apic_id);
-    }
-}
-
-/*
- * What KVM tells of the extended topology is the host's, or one empty subleaf, or nothing: it
- * leaves that to us. Leaf 0x1f is there only where the processor has leaves that high, and a guest
- * believes it more than 0xb, so both have to say the same.
- */
-static void replace_topology(struct cpuid *cpuid, unsigned cpus, unsigned apic_id)
-{
-    uint32_t highest = 0;
-
-    drop_leaf(cpuid, LEAF_TOPOLOGY);
-    drop_leaf(cpuid, LEAF_TOPOLOGY_V2);
-    for (uint32_t i = 0; i < cpuid->head.nent; i++) {
-        struct kvm_cpuid_entry2 *e = &cpuid->entries[i];
-
-        if (e->function == 0) {
-            e->eax = MAX(e->eax, (uint32_t)LEAF_TOPOLOGY);
-            highest = e->eax;
-        }
-    }
-    add_topology_leaf(cpuid, LEAF_TOPOLOGY, cpus, apic_id);
-    if (highest >= LEAF_TOPOLOGY_V2)
-        add_topology_leaf(cpuid, LEAF_TOPOLOGY_V2, cpus, apic_id);
+    return cpu_apic_id(&m->platform->topology, index);
 }
 
 static int set_cpuid(struct vcpu *vcpu, struct error *err)
 {
-    const struct kvm *kvm = &vcpu->machine->kvm;
-    unsigned cpus = vcpu->machine->config->cpus;
-    struct cpuid cpuid = {.head.nent = MAX_CPUID_ENTRIES};
-    int r = kvm_ioctl(kvm, KVM_GET_SUPPORTED_CPUID, &cpuid);
+    const struct arch_platform *p = vcpu->machine->platform;
+    struct cpuid cpuid = *p->cpuid;
+    int r;
 
-    if (r < 0)
-        return error_set_errno(err, -r, "ask KVM for its CPU features");
-    for (uint32_t i = 0; i < cpuid.head.nent; i++)
-        adjust_entry(&cpuid.entries[i], cpus, vcpu->index);
-    replace_topology(&cpuid, cpus, vcpu->index);
-
+    cpuid_adjust(&cpuid, &p->topology, cpu_apic_id(&p->topology, vcpu->index));
     r = vcpu_ioctl(vcpu, KVM_SET_CPUID2, &cpuid);
     return r < 0 ? error_set_errno(err, -r, "set the CPU features of vCPU %u", vcpu->index) : 0;
 }
@@ -356,6 +217,13 @@ enum vcpu_next arch_vcpu_exit(struct vcpu *vcpu)
         return VCPU_UNKNOWN_EXIT;
     handle_io(vcpu);
     return VCPU_CONTINUE;
+}
+
+/* The guest's kvmclock goes on while it stands still; told that it did, its watchdogs stay quiet. A
+ * guest that has no kvmclock (yet) is the failure that there is. */
+void arch_vcpu_stopped(struct vcpu *vcpu)
+{
+    (void)vcpu_ioctl(vcpu, KVM_KVMCLOCK_CTRL, NULL);
 }
 
 void arch_vcpu_describe(const struct vcpu *vcpu, char *buf, size_t size)

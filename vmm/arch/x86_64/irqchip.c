@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "vmm/arch/arch.h"
 #include "vmm/arch/x86_64/layout.h"
+#include "vmm/arch/x86_64/platform.h"
 #include "vmm/machine_priv.h"
 
 /*
@@ -26,6 +27,29 @@ static int route_to_ioapic(struct machine *m, struct error *err)
     return r < 0 ? error_set_errno(err, -r, "route the interrupts") : 0;
 }
 
+/* Guest RAM ends where this host's processors can still address it. */
+static int check_address_bits(const struct machine *m, struct error *err)
+{
+    const struct memory_region *top = &m->memory.regions[m->memory.count - 1];
+    unsigned bits = cpuid_address_bits(m->platform->cpuid);
+
+    if (bits < 64 && (top->gpa + top->size - 1) >> bits != 0)
+        return error_set(err,
+                         "%llu MiB of guest memory: this host's processors address %u bits only",
+                         (unsigned long long)(m->memory.size / MiB), bits);
+    return 0;
+}
+
+/* What the host's processors and its KVM can do does not change, so it is asked for once. */
+static int learn_cpuid(const struct machine *m, struct error *err)
+{
+    struct arch_platform *p = m->platform;
+
+    if (!p->cpuid)
+        p->cpuid = cpuid_supported(&m->kvm, err);
+    return p->cpuid ? check_address_bits(m, err) : -1;
+}
+
 /*
  * The interrupt controllers live in KVM: one local APIC a vCPU, one I/O APIC. No timer chip is
  * made: guests that boot here have the TSC deadline timer and kvmclock.
@@ -37,6 +61,8 @@ int arch_vm_setup(struct machine *m, struct error *err)
     uint64_t identity_map = X86_IDENTITY_MAP;
     int r;
 
+    if (learn_cpuid(m, err) < 0)
+        return -1;
     r = kvm_vm_ioctl(&m->kvm, KVM_SET_IDENTITY_MAP_ADDR, &identity_map);
     if (r < 0)
         return error_set_errno(err, -r, "place KVM's identity map");

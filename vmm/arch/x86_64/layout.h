@@ -36,19 +36,26 @@
 #define X86_HOLE_END     UINT64_C(0x100000000)
 
 #define X86_VIRTIO_BASE UINT64_C(0xd0000000)
+#define X86_VIRTIO_END  UINT64_C(0xe0000000)
 #define X86_IOAPIC      0xfec00000u
 #define X86_LAPIC       0xfee00000u
 /* Three pages that KVM needs on older Intel processors, out of the guest's way. */
 #define X86_KVM_TSS      UINT64_C(0xfffbd000)
 #define X86_IDENTITY_MAP UINT64_C(0xfffbc000)
 
-#define X86_PORT_KBC    0x60
-#define X86_PORT_SERIAL 0x3f8
-#define X86_PORT_POWER  0x600
+#define X86_PORT_KBC     0x60
+#define X86_PORT_RTC     0x70
+#define X86_PORT_SERIAL  0x3f8
+#define X86_PORT_PVPANIC 0x505
+#define X86_PORT_POWER   0x600
 
 #define X86_GSI_SERIAL 4
+#define X86_GSI_RTC    8
 #define X86_GSI_POWER  9
 #define X86_GSIS       24 /* pins of the one I/O APIC */
+
+/* The highest id that an xAPIC can be told an interrupt is for; the next one means "all". */
+#define X86_MAX_APIC_ID 254
 
 /* arch_entry.mode */
 enum x86_mode {

@@ -1,24 +1,27 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The fixed part of the PC: where RAM lies, the serial port, the keyboard controller's reset line,
- * the power registers, and the debug port; and where virtio devices are put.
+ * The fixed part of the PC: where RAM lies, the serial port, the clock, the keyboard controller's
+ * reset line, the power registers, the port for panics and the debug port; and where virtio devices
+ * are put.
+ *
+ * Interrupt lines. There are more virtio devices than pins that the I/O APIC has left for them, so
+ * from the twentieth on they share. A shared line is one eventfd, raised by all its devices, and
+ * one irqfd: KVM raises and lowers a pin in two steps, and two irqfds on one pin could fall between
+ * each other's steps, where an edge is lost.
  */
+#include "vmm/arch/x86_64/platform.h"
+
+#include <assert.h>
+
 #include "vmm/arch/arch.h"
 #include "vmm/arch/x86_64/layout.h"
 #include "vmm/devices/debug_port.h"
 #include "vmm/devices/i8042.h"
 #include "vmm/devices/power.h"
+#include "vmm/devices/pvpanic.h"
+#include "vmm/devices/rtc.h"
 #include "vmm/devices/serial.h"
 #include "vmm/machine_priv.h"
-
-struct arch_platform {
-    struct irq_line serial_irq;
-    struct irq_line power_irq;
-    struct serial *serial;
-    struct i8042 *kbc;
-    struct power *power;
-    struct debug_port *debug_port;
-};
 
 unsigned arch_memory_layout(uint64_t size, struct memory_region *regions)
 {
@@ -29,20 +32,27 @@ unsigned arch_memory_layout(uint64_t size, struct memory_region *regions)
     return 2;
 }
 
+/* ---- virtio slots ---- */
+
 /* The I/O APIC's pins in the order they are given out: first those that no PC device ever had. */
 static const uint8_t virtio_gsis[] = {
-    16, 17, 18, 19, 20, 21, 22, 23, 5, 6, 7, 10, 11, 12, 13, 14, 15, 3, 8, 1,
+    16, 17, 18, 19, 20, 21, 22, 23, 5, 6, 7, 10, 11, 12, 13, 14, 15, 3, 1,
 };
+static_assert(ARRAY_SIZE(virtio_gsis) == X86_VIRTIO_LINES, "one line a pin");
 
-int arch_virtio_slot(unsigned n, struct arch_virtio_slot *slot, struct error *err)
+int arch_virtio_slot(struct machine *m, unsigned n, struct arch_virtio_slot *slot,
+                     struct error *err)
 {
-    if (n >= ARRAY_SIZE(virtio_gsis))
-        return error_set(err, "too many devices: this machine has interrupt lines for %zu",
-                         ARRAY_SIZE(virtio_gsis));
+    struct irq_line *irq = &m->platform->virtio_irqs[n % X86_VIRTIO_LINES];
+
     slot->base = X86_VIRTIO_BASE + n * ARCH_VIRTIO_SLOT_SIZE;
-    slot->gsi = virtio_gsis[n];
-    return 0;
+    slot->irq = irq;
+    if (slot->base >= X86_VIRTIO_END)
+        return error_set(err, "too many devices");
+    return irq->eventfd < 0 ? irq_line_init(irq, virtio_gsis[n % X86_VIRTIO_LINES], err) : 0;
 }
+
+/* ---- what the fixed devices ask of the machine ---- */
 
 static void on_reset(void *opaque)
 {
@@ -54,20 +64,79 @@ static void on_power_off(void *opaque)
     machine_request(opaque, MACHINE_REQUEST_SHUTDOWN, CAUSE_GUEST_SHUTDOWN);
 }
 
+static void on_panic(void *opaque, unsigned events)
+{
+    if (events & PVPANIC_PANICKED)
+        machine_request(opaque, MACHINE_REQUEST_PANIC, CAUSE_GUEST_PANIC);
+    else
+        log_warn("the guest panicked, and its crash kernel takes over");
+}
+
+/* ---- life ---- */
+
+static int make_devices(struct machine *m, struct error *err)
+{
+    struct arch_platform *p = m->platform;
+    const struct config *c = m->config;
+
+    if (irq_line_init(&p->serial_irq, X86_GSI_SERIAL, err) < 0 ||
+        irq_line_init(&p->power_irq, X86_GSI_POWER, err) < 0)
+        return -1;
+    p->serial = serial_new(m->serial, &p->serial_irq);
+    p->kbc = i8042_new(on_reset, m);
+    p->power = power_new(&p->power_irq, on_power_off, on_reset, m);
+    if (c->debug_port >= 0)
+        p->debug_port = debug_port_new(STDOUT_FILENO);
+    if (c->pvpanic)
+        p->pvpanic = pvpanic_new(on_panic, m);
+    if (c->flat || c->rtc.absent)
+        return 0;
+    if (irq_line_init(&p->rtc_irq, X86_GSI_RTC, err) < 0)
+        return -1;
+    p->rtc = rtc_new(&p->rtc_irq, m->loop, c->rtc.localtime, c->rtc.offset, err);
+    return p->rtc ? 0 : -1;
+}
+
 static int add_ports(struct machine *m, struct error *err)
 {
     struct arch_platform *p = m->platform;
-    struct bus_device *kbc = i8042_bus_device(p->kbc);
+    const struct {
+        uint64_t port;
+        uint64_t count;
+        uint64_t offset;
+        struct bus_device *dev; /* NULL: not there */
+    } ports[] = {
+        {X86_PORT_SERIAL, SERIAL_REGISTERS, 0, serial_bus_device(p->serial)},
+        {X86_PORT_KBC, 1, I8042_DATA, i8042_bus_device(p->kbc)},
+        {X86_PORT_KBC + 4, 1, I8042_COMMAND, i8042_bus_device(p->kbc)},
+        {X86_PORT_POWER, POWER_REGISTERS, 0, power_bus_device(p->power)},
+        {X86_PORT_RTC, RTC_PORTS, 0, p->rtc ? rtc_bus_device(p->rtc) : NULL},
+        {X86_PORT_PVPANIC, PVPANIC_REGISTERS, 0,
+         p->pvpanic ? pvpanic_bus_device(p->pvpanic) : NULL},
+        {(uint64_t)m->config->debug_port, 1, 0,
+         p->debug_port ? debug_port_bus_device(p->debug_port) : NULL},
+    };
 
-    if (bus_add(&m->pio, X86_PORT_SERIAL, SERIAL_REGISTERS, 0, serial_bus_device(p->serial), err) <
-            0 ||
-        bus_add(&m->pio, X86_PORT_KBC, 1, I8042_DATA, kbc, err) < 0 ||
-        bus_add(&m->pio, X86_PORT_KBC + 4, 1, I8042_COMMAND, kbc, err) < 0 ||
-        bus_add(&m->pio, X86_PORT_POWER, POWER_REGISTERS, 0, power_bus_device(p->power), err) < 0)
-        return -1;
-    if (p->debug_port)
-        return bus_add(&m->pio, (uint64_t)m->config->debug_port, 1, 0,
-                       debug_port_bus_device(p->debug_port), err);
+    for (size_t i = 0; i < ARRAY_SIZE(ports); i++) {
+        if (ports[i].dev &&
+            bus_add(&m->pio, ports[i].port, ports[i].count, ports[i].offset, ports[i].dev, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int set_topology(struct machine *m, struct error *err)
+{
+    struct cpu_topology *t = &m->platform->topology;
+    uint32_t highest;
+
+    *t = cpu_topology(m->config);
+    highest = cpu_apic_id(t, m->config->cpus - 1);
+    if (highest > X86_MAX_APIC_ID)
+        return error_set(err,
+                         "%u vCPUs with %u cores a socket and %u threads a core take processor ids "
+                         "up to %u, and %u is the highest there is",
+                         m->config->cpus, t->cores, t->threads, highest, X86_MAX_APIC_ID);
     return 0;
 }
 
@@ -76,18 +145,10 @@ int arch_platform_new(struct machine *m, struct error *err)
     struct arch_platform *p = xcalloc(1, sizeof(*p));
 
     m->platform = p;
-    p->serial_irq = p->power_irq = (struct irq_line){.eventfd = -1};
-    if (irq_line_init(&p->serial_irq, X86_GSI_SERIAL, err) < 0 ||
-        irq_line_init(&p->power_irq, X86_GSI_POWER, err) < 0) {
-        arch_platform_free(m);
-        return -1;
-    }
-    p->serial = serial_new(m->serial, &p->serial_irq);
-    p->kbc = i8042_new(on_reset, m);
-    p->power = power_new(&p->power_irq, on_power_off, on_reset, m);
-    if (m->config->debug_port >= 0)
-        p->debug_port = debug_port_new(STDOUT_FILENO);
-    if (add_ports(m, err) < 0) {
+    p->serial_irq.eventfd = p->rtc_irq.eventfd = p->power_irq.eventfd = -1;
+    for (unsigned i = 0; i < X86_VIRTIO_LINES; i++)
+        p->virtio_irqs[i].eventfd = -1;
+    if (set_topology(m, err) < 0 || make_devices(m, err) < 0 || add_ports(m, err) < 0) {
         arch_platform_free(m);
         return -1;
     }
@@ -98,6 +159,8 @@ void arch_platform_reset(struct machine *m)
 {
     serial_reset(m->platform->serial);
     i8042_reset(m->platform->kbc);
+    if (m->platform->rtc)
+        rtc_reset(m->platform->rtc);
 }
 
 void arch_platform_free(struct machine *m)
@@ -107,13 +170,24 @@ void arch_platform_free(struct machine *m)
     if (!p)
         return;
     serial_free(p->serial);
+    rtc_free(p->rtc);
     i8042_free(p->kbc);
     power_free(p->power);
+    pvpanic_free(p->pvpanic);
     debug_port_free(p->debug_port);
     irq_line_close(&p->serial_irq);
+    irq_line_close(&p->rtc_irq);
     irq_line_close(&p->power_irq);
+    for (unsigned i = 0; i < X86_VIRTIO_LINES; i++)
+        irq_line_close(&p->virtio_irqs[i]);
+    free(p->cpuid);
     free(p);
     m->platform = NULL;
+}
+
+static int wire(const struct machine *m, const struct irq_line *line, struct error *err)
+{
+    return line->eventfd < 0 ? 0 : kvm_irqfd(&m->kvm, line->eventfd, line->gsi, err);
 }
 
 int arch_platform_wire(struct machine *m, struct error *err)
@@ -122,9 +196,13 @@ int arch_platform_wire(struct machine *m, struct error *err)
 
     if (m->config->flat)
         return 0;
-    if (kvm_irqfd(&m->kvm, p->serial_irq.eventfd, p->serial_irq.gsi, err) < 0 ||
-        kvm_irqfd(&m->kvm, p->power_irq.eventfd, p->power_irq.gsi, err) < 0)
+    if (wire(m, &p->serial_irq, err) < 0 || wire(m, &p->rtc_irq, err) < 0 ||
+        wire(m, &p->power_irq, err) < 0)
         return -1;
+    for (unsigned i = 0; i < X86_VIRTIO_LINES; i++) {
+        if (wire(m, &p->virtio_irqs[i], err) < 0)
+            return -1;
+    }
     return 0;
 }
 

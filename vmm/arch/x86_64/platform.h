@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The fixed part of a PC, for the files of this folder. */
+#ifndef VOLE_ARCH_X86_64_PLATFORM_H
+#define VOLE_ARCH_X86_64_PLATFORM_H
+
+#include "vmm/arch/x86_64/cpuid.h"
+#include "vmm/irq.h"
+
+/* As many lines as the I/O APIC has pins that no fixed device uses. */
+#define X86_VIRTIO_LINES 19
+
+struct arch_platform {
+    struct cpu_topology topology;
+    struct cpuid *cpuid; /* what the host supports; NULL until there was a VM */
+
+    struct irq_line serial_irq;
+    struct irq_line rtc_irq;
+    struct irq_line power_irq;
+    struct irq_line virtio_irqs[X86_VIRTIO_LINES];
+
+    struct serial *serial;
+    struct rtc *rtc; /* NULL when the machine has none */
+    struct i8042 *kbc;
+    struct power *power;
+    struct pvpanic *pvpanic;       /* may be NULL */
+    struct debug_port *debug_port; /* may be NULL */
+};
+
+#endif
