@@ -311,7 +311,7 @@ static int build(struct machine *m, struct error *err)
     return power_on(m, err);
 }
 
-struct machine *machine_new(const struct config *config, struct loop *main_loop, struct error *err)
+struct machine *machine_new(struct config *config, struct loop *main_loop, struct error *err)
 {
     struct machine *m = xcalloc(1, sizeof(*m));
 

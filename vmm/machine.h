@@ -87,8 +87,9 @@ struct machine_event {
 };
 
 /* Makes the machine, loads the guest, and starts the vCPU threads; no instruction runs before
- * machine_cont(). `config` stays the caller's and must live as long. NULL with `err` set. */
-struct machine *machine_new(const struct config *config, struct loop *main_loop, struct error *err);
+ * machine_cont(). `config` stays the caller's, must live as long, and is
+ * kept true to what is changed later. NULL with `err` set. */
+struct machine *machine_new(struct config *config, struct loop *main_loop, struct error *err);
 /* Stops the vCPUs and takes all apart. */
 void machine_free(struct machine *m);
 
@@ -116,6 +117,10 @@ pid_t machine_vcpu_tid(const struct machine *m, unsigned index);
 struct chardev *machine_chardev(const struct machine *m, unsigned index);
 /* The image of config.disks[index]. */
 struct disk *machine_disk(const struct machine *m, unsigned index);
+/* Changes to a running machine; config.disks[index] and so on say what holds from then on. */
+int machine_resize_disk(struct machine *m, unsigned index, uint64_t size, struct error *err);
+void machine_set_disk_limits(struct machine *m, unsigned index,
+                             const struct throttle_limits *limits);
 /* The virtio device of that configured id and type (VIRTIO_ID_*), or NULL. */
 struct virtio_device *machine_device(const struct machine *m, uint32_t type, const char *id);
 /* True from a guest's report of its panic until it runs again or is reset. */

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/virtio_ids.h>
 #include <sys/eventfd.h>
 
 #include "vmm/backend/disk.h"
@@ -157,7 +158,24 @@ int machine_add_devices(struct machine *m, struct error *err)
     return c->balloon.present ? add_balloon(m, err) : 0;
 }
 
-static void tell_notices_of(const struct machine *m, struct virtio_device *dev)
+/* ---- what device threads left to tell ---- */
+
+/* Which of the named ports it was is found by comparing; one that went both ways is as it was. */
+static void tell_ports(struct machine *m, struct virtio_device *dev)
+{
+    for (unsigned i = 0; i < m->config->port_count; i++) {
+        bool open = virtio_console_port_open(dev, m->config->console_count + i);
+
+        if (open == m->port_open[i])
+            continue;
+        m->port_open[i] = open;
+        machine_tell(m, &(struct machine_event){.kind = MACHINE_EVENT_PORT,
+                                                .device = m->config->ports[i].id,
+                                                .open = open});
+    }
+}
+
+static void tell_notices_of(struct machine *m, struct virtio_device *dev)
 {
     static const struct {
         enum virtio_notice notice;
@@ -172,6 +190,11 @@ static void tell_notices_of(const struct machine *m, struct virtio_device *dev)
         if (notices & events[i].notice)
             machine_tell(m, &(struct machine_event){.kind = events[i].kind, .device = dev->id});
     }
+    if (notices & VIRTIO_NOTICE_BALLOON)
+        machine_tell(m, &(struct machine_event){.kind = MACHINE_EVENT_BALLOON,
+                                                .value = virtio_balloon_actual(dev)});
+    if (notices & VIRTIO_NOTICE_PORT)
+        tell_ports(m, dev);
 }
 
 void machine_tell_notices(struct machine *m)
@@ -179,6 +202,25 @@ void machine_tell_notices(struct machine *m)
     for (unsigned i = 0; i < m->virtio_count; i++)
         tell_notices_of(m, virtio_mmio_device(m->virtio[i]));
 }
+
+/* ---- changes to a running machine ---- */
+
+int machine_resize_disk(struct machine *m, unsigned index, uint64_t size, struct error *err)
+{
+    if (disk_resize(m->disks[index], size, err) < 0)
+        return -1;
+    virtio_blk_resized(machine_device(m, VIRTIO_ID_BLOCK, m->config->disks[index].id));
+    return 0;
+}
+
+void machine_set_disk_limits(struct machine *m, unsigned index,
+                             const struct throttle_limits *limits)
+{
+    m->config->disks[index].limits = *limits;
+    virtio_blk_set_limits(machine_device(m, VIRTIO_ID_BLOCK, m->config->disks[index].id), limits);
+}
+
+/* ---- the end ---- */
 
 /* Devices first: their threads use what comes behind. */
 void machine_free_devices(struct machine *m)

@@ -22,7 +22,7 @@
 struct arch_platform;
 
 struct machine {
-    const struct config *config;
+    struct config *config;
     struct loop *loop;    /* the main loop, somebody else's */
     struct loop *io_loop; /* a thread for the devices that move little; NULL when there is none */
 
@@ -45,6 +45,8 @@ struct machine {
     struct disk *disks[CONFIG_MAX_DISKS]; /* in the order of config->disks */
     struct tap taps[CONFIG_MAX_NETS];     /* and of config->nets */
     unsigned tap_count;
+
+    bool port_open[CONFIG_MAX_PORTS]; /* as it was last told, in the order of config->ports */
 
     /* Open from the start to the end, because a reset loads them again. -1 when not given. */
     int kernel_fd; /* or the flat binary's */

@@ -83,7 +83,7 @@ static void on_machine_event(void *opaque, const struct machine_event *ev)
 
 static int start(struct run *run, struct error *err)
 {
-    const struct config *config = &run->config;
+    struct config *config = &run->config;
 
     if (config_validate(&run->config, err) < 0)
         return -1;

@@ -6,6 +6,9 @@
 #ifndef VOLE_TESTS_FAKE_MACHINE_H
 #define VOLE_TESTS_FAKE_MACHINE_H
 
+#include <stdio.h>
+#include <sys/mman.h>
+
 #include "vmm/backend/disk.h"
 #include "vmm/machine.h"
 #include "vmm/qmp/qmp.h"
@@ -19,6 +22,7 @@ struct machine {
     enum machine_cause quit_cause;
     unsigned powerdowns;
     bool panicked;
+    uint64_t resized;
     bool resets_fail;
 };
 
@@ -92,11 +96,36 @@ struct chardev *machine_chardev(const struct machine *m, unsigned index)
     return index < ARRAY_SIZE(m->chardevs) ? m->chardevs[index] : NULL;
 }
 
+/* Ten GiB of nothing. */
 struct disk *machine_disk(const struct machine *m, unsigned index)
 {
-    static struct disk disk = {.fd = -1, .size = 10 * GiB};
+    static struct disk *disk;
+    char source[16];
+    struct error err;
+    int fd;
 
-    return index < m->config.disk_count ? &disk : NULL;
+    if (index >= m->config.disk_count || disk)
+        return disk;
+    fd = memfd_create("disk", MFD_CLOEXEC);
+    if (fd < 0 || ftruncate(fd, (off_t)(10 * GiB)) < 0)
+        return NULL;
+    snprintf(source, sizeof(source), "fd:%d", fd);
+    disk = disk_open(&(struct disk_options){.source = source}, &err);
+    return disk;
+}
+
+int machine_resize_disk(struct machine *m, unsigned index, uint64_t size, struct error *err)
+{
+    if (size % DISK_SECTOR)
+        return error_set(err, "half a sector");
+    m->resized = size;
+    return 0;
+}
+
+void machine_set_disk_limits(struct machine *m, unsigned index,
+                             const struct throttle_limits *limits)
+{
+    m->config.disks[index].limits = *limits;
 }
 
 struct virtio_device *machine_device(const struct machine *m, uint32_t type, const char *id)

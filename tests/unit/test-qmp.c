@@ -257,6 +257,56 @@ static void test_lifecycle(void)
 
 #define GENERIC(desc) "{\"error\": {\"class\": \"GenericError\", \"desc\": \"" desc "\"}}"
 
+#define THROTTLE(device, bps)                                                           \
+    "{\"execute\": \"block_set_io_throttle\", \"arguments\": {\"device\": \"" device    \
+    "\", \"bps\": " bps ", \"bps_rd\": 0, \"bps_wr\": 0, \"iops\": 0, \"iops_rd\": 7, " \
+    "\"iops_wr\": 0, \"iops_rd_max\": 70}}"
+
+static void test_disks(void)
+{
+    struct bench b;
+    int fd;
+
+    bench_open(&b, plain_machine);
+    fd = ready_client(&b);
+    put(fd, "{\"execute\": \"query-blockstats\"}");
+    check(strstr(get_line(fd), "\"stats\": {\"rd_operations\": 0, \"rd_total_time_ns\": 0, ") !=
+          NULL);
+    check_answer(fd,
+                 "{\"execute\": \"block_resize\", \"arguments\": {\"device\": \"disk0\", "
+                 "\"size\": 1024}}",
+                 "{\"return\": {}}");
+    check_int(b.m.resized, 1024);
+    check_answer(fd,
+                 "{\"execute\": \"block_resize\", \"arguments\": {\"node-name\": \"disk0\", "
+                 "\"size\": 1000}}",
+                 GENERIC("half a sector"));
+    check_answer(fd,
+                 "{\"execute\": \"block_resize\", \"arguments\": {\"device\": \"disk0\", "
+                 "\"size\": -512}}",
+                 GENERIC("Parameter 'size' expects a size above 0"));
+    check_answer(fd, "{\"execute\": \"block_resize\", \"arguments\": {\"size\": 512}}",
+                 GENERIC("Parameter 'device' is missing"));
+    check_answer(fd, "{\"execute\": \"balloon\", \"arguments\": {\"value\": 1}}",
+                 GENERIC("the machine has no balloon"));
+    check_answer(fd,
+                 "{\"execute\": \"qom-get\", \"arguments\": {\"path\": \"/machine\", "
+                 "\"property\": \"type\"}}",
+                 GENERIC("Device '/machine' not found"));
+    check_answer(fd, THROTTLE("disk7", "5"), GENERIC("Device 'disk7' not found"));
+    check_answer(fd, THROTTLE("disk0", "-5"), GENERIC("Parameter 'bps' is below 0"));
+    check_int(b.m.config.disks[0].limits.bucket[THROTTLE_OPS_READ].avg, 0);
+    check_answer(fd, THROTTLE("disk0", "4096"), "{\"return\": {}}");
+    check_int(b.m.config.disks[0].limits.bucket[THROTTLE_BPS_TOTAL].avg, 4096);
+    check_int(b.m.config.disks[0].limits.bucket[THROTTLE_OPS_READ].max, 70);
+    put(fd, "{\"execute\": \"query-block\"}");
+    check(strstr(get_line(fd), "\"bps\": 4096, \"bps_rd\": 0, \"bps_wr\": 0, \"iops\": 0, "
+                               "\"iops_rd\": 7, \"iops_rd_max\": 70, \"iops_rd_max_length\": 1, "
+                               "\"iops_wr\": 0") != NULL);
+    close(fd);
+    bench_close(&b);
+}
+
 static void test_bad_requests(void)
 {
     static const struct {
@@ -484,6 +534,7 @@ int main(void)
         TAP(test_negotiation),
         TAP(test_queries),
         TAP(test_lifecycle),
+        TAP(test_disks),
         TAP(test_bad_requests),
         TAP(test_framing),
         TAP(test_too_long_too_deep),

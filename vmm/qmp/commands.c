@@ -140,12 +140,96 @@ static const struct command commands[] = {
                    "...)",
     },
     {
+        .name = "query-blockstats",
+        .states = ALWAYS,
+        .run = qmp_run_query_blockstats,
+        .help = "What the disks have done since vole began.",
+        .returns = "an array of objects with `device` and `stats`: `rd_`, `wr_`, `flush_`, "
+                   "`unmap_` and `write_zeroes_` before `operations`, `bytes` and "
+                   "`total_time_ns`, failed operations, and `wr_highest_offset`",
+    },
+    {
+        .name = "block_resize",
+        .arguments = {{"device", JSON_STRING, false, "the disk's id"},
+                      {"node-name", JSON_STRING, false, "the same"},
+                      {"size", JSON_INTEGER, true, "bytes, whole sectors"}},
+        .states = ALIVE,
+        .run = qmp_run_block_resize,
+        .help = "Makes a file larger, or looks up the new size of a block device, and tells the "
+                "guest.",
+    },
+    {
+        .name = "block_set_io_throttle",
+        .arguments = {{"device", JSON_STRING, false, "the disk's id"},
+                      {"id", JSON_STRING, false, "the same"},
+                      {"bps", JSON_INTEGER, true, "bytes a second; 0: no limit"},
+                      {"bps_rd", JSON_INTEGER, true, "bytes read a second; 0: no limit"},
+                      {"bps_wr", JSON_INTEGER, true, "bytes written a second; 0: no limit"},
+                      {"iops", JSON_INTEGER, true, "operations a second; 0: no limit"},
+                      {"iops_rd", JSON_INTEGER, true, "reads a second; 0: no limit"},
+                      {"iops_wr", JSON_INTEGER, true, "writes a second; 0: no limit"},
+                      {"bps_max", JSON_INTEGER, false, "the same in a burst"},
+                      {"bps_rd_max", JSON_INTEGER, false, "the same in a burst"},
+                      {"bps_wr_max", JSON_INTEGER, false, "the same in a burst"},
+                      {"iops_max", JSON_INTEGER, false, "the same in a burst"},
+                      {"iops_rd_max", JSON_INTEGER, false, "the same in a burst"},
+                      {"iops_wr_max", JSON_INTEGER, false, "the same in a burst"},
+                      {"bps_max_length", JSON_INTEGER, false, "seconds that a burst may last"},
+                      {"bps_rd_max_length", JSON_INTEGER, false, "seconds that a burst may last"},
+                      {"bps_wr_max_length", JSON_INTEGER, false, "seconds that a burst may last"},
+                      {"iops_max_length", JSON_INTEGER, false, "seconds that a burst may last"},
+                      {"iops_rd_max_length", JSON_INTEGER, false, "seconds that a burst may last"},
+                      {"iops_wr_max_length", JSON_INTEGER, false, "seconds that a burst may last"},
+                      {"iops_size", JSON_INTEGER, false, "bytes that count as one operation"}},
+        .states = ALIVE,
+        .run = qmp_run_block_set_io_throttle,
+        .help = "Limits what a disk does, all its queues together.",
+    },
+    {
         .name = "query-chardev",
         .states = ALWAYS,
         .run = qmp_run_query_chardev,
         .help = "The serial port's and the consoles' other ends.",
         .returns = "an array of objects with `label`, `filename` (`pty:/dev/pts/3`) and "
                    "`frontend-open`",
+    },
+    {
+        .name = "query-balloon",
+        .states = ALWAYS,
+        .run = qmp_run_query_balloon,
+        .help = "How much RAM the balloon leaves to the guest.",
+        .returns = "`actual`, in bytes",
+    },
+    {
+        .name = "balloon",
+        .arguments = {{"value", JSON_INTEGER, true, "bytes of RAM that the guest should have"}},
+        .states = ALIVE,
+        .run = qmp_run_balloon,
+        .help = "Asks the guest to give memory back, or to take some again. It does so in its own "
+                "time, with BALLOON_CHANGE events on the way.",
+    },
+    {
+        .name = "qom-get",
+        .arguments = {{"path", JSON_STRING, true, "`/machine/peripheral/balloon0`"},
+                      {"property", JSON_STRING, true,
+                       "`guest-stats` or `guest-stats-polling-interval`"}},
+        .states = ALWAYS,
+        .run = qmp_run_qom_get,
+        .help = "The guest's own statistics of its memory, as it told them last, where QEMU has "
+                "them.",
+        .returns = "of `guest-stats` an object with `stats` (`stat-free-memory` and so on, -1 "
+                   "where the guest does not tell) and `last-update`, in seconds since 1970, 0 "
+                   "when nothing came yet",
+    },
+    {
+        .name = "qom-set",
+        .arguments = {{"path", JSON_STRING, true, "`/machine/peripheral/balloon0`"},
+                      {"property", JSON_STRING, true, "`guest-stats-polling-interval`"},
+                      {"value", JSON_INTEGER, true,
+                       "seconds between two questions to the guest; 0: none"}},
+        .states = ALIVE,
+        .run = qmp_run_qom_set,
+        .help = "How often the guest is asked for its statistics.",
     },
 };
 

@@ -70,7 +70,14 @@ QMP_HANDLER(query_stats);
 QMP_HANDLER(query_stats_schemas);
 /* handlers_block.c */
 QMP_HANDLER(query_block);
+QMP_HANDLER(query_blockstats);
+QMP_HANDLER(block_resize);
+QMP_HANDLER(block_set_io_throttle);
 /* handlers_devices.c */
 QMP_HANDLER(query_chardev);
+QMP_HANDLER(query_balloon);
+QMP_HANDLER(balloon);
+QMP_HANDLER(qom_get);
+QMP_HANDLER(qom_set);
 
 #endif
