@@ -280,7 +280,7 @@ static const struct option options[] = {
 
 static const char help_head[] =
     "Usage: vole run [OPTION]...\n"
-    "       vole check-host\n"
+    "       vole check-host [--json]\n"
     "       vole --help | --version\n"
     "\n"
     "run starts one microVM on KVM in this process, and ends when the guest powers off.\n"

@@ -12,6 +12,7 @@ vmm_libvmm_a_SOURCES = \
 	vmm/backend/disk_threads.c vmm/backend/disk_uring.c \
 	vmm/backend/tap.c vmm/backend/tap.h \
 	vmm/bus.c vmm/bus.h \
+	vmm/check_host.c vmm/check_host.h \
 	vmm/config.c vmm/config.h vmm/config_priv.h vmm/config_args.c vmm/config_fields.c \
 	vmm/config_json.c vmm/config_parts.c vmm/config_types.c vmm/config_validate.c \
 	vmm/devices/debug_port.c vmm/devices/debug_port.h \
@@ -102,6 +103,10 @@ tests_unit_test_config_validate_SOURCES = \
 	tests/unit/test-config-validate.c tests/unit/config-case.h
 tests_unit_test_config_validate_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_config_validate_LDADD = $(vmm_test_ldadd)
+
+vmm_tests += tests/unit/test-check-host
+tests_unit_test_check_host_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_check_host_LDADD = $(vmm_test_ldadd)
 
 vmm_tests += tests/unit/test-chardev
 tests_unit_test_chardev_CFLAGS = $(vmm_libvmm_a_CFLAGS)

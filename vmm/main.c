@@ -6,6 +6,7 @@
 #include <sys/signalfd.h>
 
 #include "vmm/backend/chardev.h"
+#include "vmm/check_host.h"
 #include "vmm/config.h"
 #include "vmm/loop.h"
 #include "vmm/machine.h"
@@ -142,6 +143,8 @@ int main(int argc, char **argv)
 
     if (strcmp(command, "run") == 0)
         return run_command(argc - 2, argv + 2);
+    if (strcmp(command, "check-host") == 0)
+        return check_host_command(argc - 2, argv + 2);
     if (strcmp(command, "--version") == 0) {
         printf("vole %s\n", PACKAGE_VERSION);
         return EXIT_OK;
