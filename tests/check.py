@@ -18,7 +18,7 @@ from pathlib import Path
 TREE = Path(__file__).resolve().parents[1]
 BUILD = TREE / "build"
 LAB_SECONDS = 1500
-FUZZ_SECONDS = 20
+FUZZ_SECONDS = 15
 JOBS = str(os.cpu_count() or 1)
 
 # The builds: folder -> environment and options of configure.
@@ -350,23 +350,28 @@ def fuzz(options):
                      if path.suffix == "" and os.access(path, os.X_OK))
     if not targets:
         raise Broken("there are no fuzz targets")
+    targets = [target for target in targets if not options.k or options.k in target.name]
     counts = Counts()
-    for target in targets:
-        if options.k and options.k not in target.name:
-            continue
-        seeds = TREE / "tests/fuzz/corpus" / target.name
-        corpus = folder / "corpus" / target.name
-        corpus.mkdir(parents=True, exist_ok=True)
-        log = folder / f"{target.name}.log"
-        with open(log, "w", encoding="utf-8") as out:
-            done = subprocess.run(
-                [target, f"-max_total_time={FUZZ_SECONDS}", "-timeout=10", "-rss_limit_mb=2048",
-                 f"-artifact_prefix={folder}/", corpus, *([seeds] if seeds.is_dir() else [])],
-                check=False, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
-        if done.returncode != 0:
-            print(f"{target.name}:", *log.read_text(errors="replace").splitlines()[-40:], sep="\n")
-        counts += passed() if done.returncode == 0 else failed(f"{target.name}: see {log}")
+    with ThreadPoolExecutor(max_workers=int(JOBS)) as pool:
+        for done in pool.map(lambda target: run_fuzz_target(folder, target), targets):
+            counts += done
     return counts
+
+
+def run_fuzz_target(folder, target):
+    seeds = TREE / "tests/fuzz/corpus" / target.name
+    corpus = folder / "corpus" / target.name
+    corpus.mkdir(parents=True, exist_ok=True)
+    log = folder / f"{target.name}.log"
+    with open(log, "w", encoding="utf-8") as out:
+        done = subprocess.run(
+            [target, f"-max_total_time={FUZZ_SECONDS}", "-timeout=10", "-rss_limit_mb=2048",
+             f"-artifact_prefix={folder}/", corpus, *([seeds] if seeds.is_dir() else [])],
+            check=False, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+    if done.returncode == 0:
+        return passed()
+    print(f"{target.name}:", *log.read_text(errors="replace").splitlines()[-40:], sep="\n")
+    return failed(f"{target.name}: see {log}")
 
 
 # ---- dist ----
