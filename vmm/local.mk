@@ -188,3 +188,19 @@ tests_fuzz_fuzz_serial_SOURCES = tests/fuzz/fuzz-serial.c
 tests_fuzz_fuzz_serial_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_fuzz_fuzz_serial_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_serial_LDADD = $(vmm_test_ldadd)
+
+if FUZZING
+noinst_PROGRAMS += tests/fuzz/fuzz-rtc
+if ARCH_X86_64
+noinst_PROGRAMS += tests/fuzz/fuzz-loader
+endif
+endif
+EXTRA_DIST += tests/fuzz/corpus/fuzz-loader
+tests_fuzz_fuzz_loader_SOURCES = tests/fuzz/fuzz-loader.c
+tests_fuzz_fuzz_loader_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_fuzz_fuzz_loader_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_loader_LDADD = $(vmm_test_ldadd)
+tests_fuzz_fuzz_rtc_SOURCES = tests/fuzz/fuzz-rtc.c
+tests_fuzz_fuzz_rtc_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_fuzz_fuzz_rtc_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_rtc_LDADD = $(vmm_test_ldadd)

@@ -248,6 +248,53 @@ static void expect_elf_error(const struct elf_file *f, size_t len, const char *s
         printf("# want \"%s\", got \"%s\"\n", says, err.msg);
 }
 
+/* Without the note the file's own entry counts, if it lies in what was loaded. */
+static void test_elf_64_bit_entry(void)
+{
+    struct elf_file f = good_elf();
+    struct elf_kernel out = {0};
+
+    set_up();
+    f.eh.e_entry = 0x200020;
+    check_int(try_elf(&f, sizeof(f), &out), 0);
+    check_int(out.pvh_entry, 0x200010);
+    f.note.head.n_type = 17;
+    check_int(try_elf(&f, sizeof(f), &out), 0);
+    check_int(out.pvh_entry, 0);
+    check_int(out.entry, 0x200020);
+    f.eh.e_entry = 0x201000;
+    expect_elf_error(&f, sizeof(f), "64-bit entry 0x201000 is not where it was loaded");
+    f.eh.e_entry = UINT64_MAX;
+    expect_elf_error(&f, sizeof(f), "no PVH entry");
+    f.eh.e_entry = 0x1000;
+    expect_elf_error(&f, sizeof(f), "no PVH entry");
+    f.eh.e_phnum = 0;
+    expect_elf_error(&f, sizeof(f), "program headers");
+    tear_down();
+}
+
+/* Any bytes anywhere: an error or a load whose parts lie in RAM (ASan). */
+static void test_elf_random(void)
+{
+    uint32_t seed = 1;
+    struct elf_kernel out;
+
+    set_up();
+    for (int round = 0; round < 3000; round++) {
+        struct elf_file f = good_elf();
+
+        for (int n = 0; n < 4; n++) {
+            seed = seed * 1664525 + 1013904223;
+            ((uint8_t *)&f)[(seed >> 8) % sizeof(f)] = (uint8_t)(seed >> 24);
+        }
+        if (try_elf(&f, sizeof(f), &out) == 0)
+            check(out.end <= RAM && (out.pvh_entry ? out.pvh_entry : out.entry) < RAM);
+        if (tap_failed_)
+            break;
+    }
+    tear_down();
+}
+
 static void test_elf_damaged(void)
 {
     struct elf_file f;
@@ -353,6 +400,8 @@ int main(void)
         TAP(test_bzimage_damaged),
         TAP(test_bzimage_random_headers),
         TAP(test_elf),
+        TAP(test_elf_64_bit_entry),
+        TAP(test_elf_random),
         TAP(test_elf_damaged),
         TAP(test_initrd),
         TAP(test_images_that_are_none),

@@ -3,13 +3,10 @@
 
 #include <inttypes.h>
 
-#define HEADER_OFFSET  0x1f1
-#define HEADER_MAGIC   0x53726448 /* "HdrS" */
-#define BOOT_FLAG      0xaa55
-#define PROTOCOL_XLOAD 0x020c /* 2.12, Linux 3.8: xloadflags */
-#define SECTOR         512u
-#define ENTRY_64       0x200 /* offset of the 64-bit entry in the protected-mode part */
-#define LOWEST_LOAD    (1 * MiB)
+#define HEADER_OFFSET 0x1f1
+#define SECTOR        512u
+#define ENTRY_64      0x200 /* offset of the 64-bit entry in the protected-mode part */
+#define LOWEST_LOAD   (1 * MiB)
 
 _Static_assert(HEADER_OFFSET + sizeof(struct setup_header) <= IMAGE_HEAD,
                "the head of a file holds the setup header");
@@ -26,12 +23,12 @@ bool bzimage_probe(const struct image *image)
     if (image->head_len < HEADER_OFFSET + sizeof(header))
         return false;
     read_header(image, &header);
-    return header.boot_flag == BOOT_FLAG && header.header == HEADER_MAGIC;
+    return header.boot_flag == BZIMAGE_BOOT_FLAG && header.header == BZIMAGE_MAGIC;
 }
 
 static int check_header(const struct image *image, const struct setup_header *h, struct error *err)
 {
-    if (h->version < PROTOCOL_XLOAD)
+    if (h->version < BZIMAGE_PROTOCOL)
         return error_set(err, "kernel `%s` is too old: boot protocol %u.%02u, and 2.12 is needed",
                          image->name, h->version >> 8, h->version & 0xff);
     if (!(h->xloadflags & XLF_KERNEL_64))

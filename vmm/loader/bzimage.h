@@ -10,6 +10,11 @@
 
 #include "vmm/loader/loader.h"
 
+/* Fields of every setup header. */
+#define BZIMAGE_BOOT_FLAG 0xaa55
+#define BZIMAGE_MAGIC     0x53726448 /* "HdrS" */
+#define BZIMAGE_PROTOCOL  0x020c     /* 2.12, Linux 3.8: the oldest that we start */
+
 struct bzimage {
     struct setup_header header; /* as in the file, for boot_params */
     uint64_t load;              /* where the protected-mode part was put */

@@ -96,6 +96,21 @@ static int check_header(const struct image *image, const Elf64_Ehdr *eh, unsigne
     return 0;
 }
 
+/* One of the two entries has to lie in memory. The PVH one is 32-bit code. */
+static int check_entry(const struct image *image, const struct memory *mem, uint64_t floor,
+                       const struct elf_kernel *k, struct error *err)
+{
+    if (k->pvh_entry != 0 && (k->pvh_entry > UINT32_MAX || !memory_ptr(mem, k->pvh_entry, 1)))
+        return error_set(err, "`%s` is damaged: its PVH entry 0x%llx is not in memory", image->name,
+                         (unsigned long long)k->pvh_entry);
+    if (k->pvh_entry == 0 && (k->entry < floor || k->entry >= k->end))
+        return error_set(err,
+                         "`%s` has no PVH entry, and its 64-bit entry 0x%llx is not where it was "
+                         "loaded",
+                         image->name, (unsigned long long)k->entry);
+    return 0;
+}
+
 int elf_load(const struct image *image, const struct memory *mem, unsigned machine, uint64_t floor,
              struct elf_kernel *out, struct error *err)
 {
@@ -119,12 +134,6 @@ int elf_load(const struct image *image, const struct memory *mem, unsigned machi
         if (r < 0)
             return -1;
     }
-    if (out->pvh_entry == 0)
-        return error_set(err, "`%s` has no PVH entry (a Linux kernel needs CONFIG_PVH)",
-                         image->name);
-    /* The entry is 32-bit code. */
-    if (out->pvh_entry > UINT32_MAX || !memory_ptr(mem, out->pvh_entry, 1))
-        return error_set(err, "`%s` is damaged: its PVH entry 0x%llx is not in memory", image->name,
-                         (unsigned long long)out->pvh_entry);
-    return 0;
+    out->entry = eh.e_entry;
+    return check_entry(image, mem, floor, out, err);
 }

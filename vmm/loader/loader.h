@@ -34,10 +34,11 @@ int image_open(struct image *image, int fd, const char *name, struct error *err)
 int initrd_load(const struct image *image, const struct memory *mem, uint64_t floor,
                 uint64_t ceiling, uint64_t *gpa, struct error *err);
 
-/* ---- elf.c: ELF64 with a PVH entry (Xen's ELF note 18) ---- */
+/* ---- elf.c: ELF64 with a PVH entry (Xen's ELF note 18), or with the 64-bit entry of Linux ---- */
 
 struct elf_kernel {
-    uint64_t pvh_entry; /* physical address, 32-bit code */
+    uint64_t pvh_entry; /* physical address of 32-bit code; 0 when the file has none */
+    uint64_t entry;     /* physical address of 64-bit code; to be used only without the other */
     uint64_t end;       /* first byte behind the highest segment */
 };
 

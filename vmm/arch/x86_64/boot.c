@@ -2,7 +2,8 @@
 /*
  * From a kernel file to a machine that is ready for its first instruction: the kernel, its command
  * line and initrd, the ACPI tables, and the hand-over in the form that the kernel's format asks
- * for: boot_params for a bzImage, PVH's start info for an ELF file, nothing for a flat binary.
+ * for: boot_params for a bzImage, PVH's start info for an ELF file that has such an entry and
+ * boot_params for one that has not, nothing for a flat binary.
  */
 #include <elf.h>
 
@@ -104,30 +105,25 @@ static int load_initrd(const struct machine *m, uint64_t floor, uint64_t ceiling
     return 0;
 }
 
-/* ---- bzImage: boot_params ("zero page") ---- */
+/* ---- the 64-bit entry: boot_params ("zero page"; Documentation/arch/x86/boot.rst) ---- */
 
 #define LOADER_UNDEFINED 0xff
 
-static int start_bzimage(const struct machine *m, const struct image *image,
-                         struct boot_files *files, struct arch_entry *entry, struct error *err)
+/* `header` is the kernel's own, or as much as one without needs. */
+static int start_by_boot_params(const struct machine *m, const struct setup_header *header,
+                                uint64_t address, const struct boot_files *files,
+                                struct arch_entry *entry, struct error *err)
 {
-    struct bzimage kernel;
     struct map_entry map[MAP_ENTRIES];
     struct boot_params *params = memory_ptr(&m->memory, X86_BOOT_PARAMS, sizeof(*params));
 
-    if (bzimage_load(image, &m->memory, m->memory.regions[0].size, &kernel, err) < 0 ||
-        load_cmdline(m, kernel.header.cmdline_size, err) < 0 ||
-        load_initrd(m, kernel.end, (uint64_t)kernel.header.initrd_addr_max + 1, files, err) < 0)
-        return -1;
     if (!params)
         return error_set(err, "too little memory for the boot data");
-
-    params->hdr = kernel.header;
+    params->hdr = *header;
     params->hdr.type_of_loader = LOADER_UNDEFINED;
     params->hdr.cmd_line_ptr = (uint32_t)X86_CMDLINE;
     params->hdr.ramdisk_image = (uint32_t)files->initrd;
     params->hdr.ramdisk_size = (uint32_t)files->initrd_size;
-    params->hdr.code32_start = (uint32_t)kernel.load;
     params->acpi_rsdp_addr = files->rsdp;
     params->e820_entries = (uint8_t)memory_map(m, map);
     for (unsigned i = 0; i < params->e820_entries; i++) {
@@ -137,13 +133,26 @@ static int start_bzimage(const struct machine *m, const struct image *image,
     }
     *entry = (struct arch_entry){
         .mode = X86_MODE_LONG,
-        .address = kernel.entry,
+        .address = address,
         .argument = X86_BOOT_PARAMS,
     };
     return 0;
 }
 
-/* ---- ELF: PVH start info (Xen's public/arch-x86/hvm/start_info.h, version 1) ---- */
+static int start_bzimage(const struct machine *m, const struct image *image,
+                         struct boot_files *files, struct arch_entry *entry, struct error *err)
+{
+    struct bzimage kernel;
+
+    if (bzimage_load(image, &m->memory, m->memory.regions[0].size, &kernel, err) < 0 ||
+        load_cmdline(m, kernel.header.cmdline_size, err) < 0 ||
+        load_initrd(m, kernel.end, (uint64_t)kernel.header.initrd_addr_max + 1, files, err) < 0)
+        return -1;
+    kernel.header.code32_start = (uint32_t)kernel.load;
+    return start_by_boot_params(m, &kernel.header, kernel.entry, files, entry, err);
+}
+
+/* ---- PVH start info (Xen's public/arch-x86/hvm/start_info.h, version 1) ---- */
 
 #define PVH_MAGIC 0x336ec578
 
@@ -180,17 +189,12 @@ struct pvh_data {
     struct pvh_map_entry map[MAP_ENTRIES];
 };
 
-static int start_elf(const struct machine *m, const struct image *image, struct boot_files *files,
-                     struct arch_entry *entry, struct error *err)
+static int start_by_pvh(const struct machine *m, uint64_t address, const struct boot_files *files,
+                        struct arch_entry *entry, struct error *err)
 {
-    struct elf_kernel kernel;
     struct map_entry map[MAP_ENTRIES];
     struct pvh_data *pvh = memory_ptr(&m->memory, X86_PVH_INFO, sizeof(*pvh));
 
-    if (elf_load(image, &m->memory, EM_X86_64, X86_HIGH_RAM, &kernel, err) < 0 ||
-        load_cmdline(m, X86_CMDLINE_MAX, err) < 0 ||
-        load_initrd(m, kernel.end, X86_HOLE_END, files, err) < 0)
-        return -1;
     if (!pvh)
         return error_set(err, "too little memory for the boot data");
 
@@ -209,10 +213,35 @@ static int start_elf(const struct machine *m, const struct image *image, struct 
         pvh->map[i] = (struct pvh_map_entry){map[i].start, map[i].size, map[i].type, 0};
     *entry = (struct arch_entry){
         .mode = X86_MODE_PVH,
-        .address = kernel.pvh_entry,
+        .address = address,
         .argument = X86_PVH_INFO,
     };
     return 0;
+}
+
+/* ---- ELF, flat ---- */
+
+static int start_elf(const struct machine *m, const struct image *image, struct boot_files *files,
+                     struct arch_entry *entry, struct error *err)
+{
+    /* An ELF file has lost the header that it had as a bzImage. */
+    static const struct setup_header header = {
+        .boot_flag = BZIMAGE_BOOT_FLAG,
+        .header = BZIMAGE_MAGIC,
+        .version = BZIMAGE_PROTOCOL,
+        .loadflags = LOADED_HIGH,
+        .cmdline_size = X86_CMDLINE_MAX - 1,
+        .kernel_alignment = 16 * MiB,
+    };
+    struct elf_kernel kernel;
+
+    if (elf_load(image, &m->memory, EM_X86_64, X86_HIGH_RAM, &kernel, err) < 0 ||
+        load_cmdline(m, X86_CMDLINE_MAX, err) < 0 ||
+        load_initrd(m, kernel.end, X86_HOLE_END, files, err) < 0)
+        return -1;
+    if (kernel.pvh_entry)
+        return start_by_pvh(m, kernel.pvh_entry, files, entry, err);
+    return start_by_boot_params(m, &header, kernel.entry, files, entry, err);
 }
 
 static int start_flat(const struct machine *m, const struct image *image, struct arch_entry *entry,
