@@ -4,7 +4,7 @@
 import struct
 
 ENTRY = 0x100000
-SIGNAL_PORT = 0xF1       # a byte written here appears on the VMM's standard output
+SIGNAL_PORT = 0x5E0      # a byte written here appears on the VMM's standard output
 VOLE_SLEEP_PORT = 0x600  # vole's sleep control register
 VOLE_SOFT_OFF = 0x34     # SLP_EN | SLP_TYP 5
 QEMU_EXIT_PORT = 0x501   # QEMU's isa-debug-exit
