@@ -49,7 +49,8 @@ static int set_flat(struct config *config, const char *value, struct error *err)
     return config_parse_text(&config->flat, value, err);
 }
 
-/* Another number of processors makes the document's topology meaningless. */
+/* Another number of processors makes the document's topology meaningless; another clock its
+ * offset. */
 static int set_cpus(struct config *config, const char *value, struct error *err)
 {
     config->topology = (struct config_topology){0};
@@ -121,6 +122,7 @@ static int set_vsock(struct config *config, const char *value, struct error *err
 
 static int set_rtc(struct config *config, const char *value, struct error *err)
 {
+    config->rtc = (struct config_rtc){0};
     return config_parse_parts(&config->rtc, &config_rtc_fields, "base", value, err);
 }
 

@@ -76,11 +76,15 @@ static int take_key(struct target *t, const char *name, struct key *key, struct 
 {
     unsigned count = 0;
 
-    if (!find_key(key, t->base, t->fields, name, &count) || !key->field->type->parse)
-        return error_set(err, "there is no \"%s\"", name);
+    if (!find_key(key, t->base, t->fields, name, &count) || !key->field->type->parse) {
+        error_set(err, "there is no \"%s\"", name);
+        return -1;
+    }
     assert(key->index < 64);
-    if (t->seen & UINT64_C(1) << key->index)
-        return error_set(err, "%s is given twice", name);
+    if (t->seen & UINT64_C(1) << key->index) {
+        error_set(err, "%s is given twice", name);
+        return -1;
+    }
     t->seen |= UINT64_C(1) << key->index;
     return 0;
 }

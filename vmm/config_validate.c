@@ -118,10 +118,14 @@ static int list_fds(const char *spec, int fds[MAX_FDS], struct error *err)
         uint64_t number;
 
         snprintf(digits, sizeof(digits), "%.*s", (int)MIN(len, sizeof(digits)), p);
-        if (parse_number(digits, INT32_MAX, &number) < 0 || (digits[0] == '0' && len > 1))
-            return error_set(err, "\"%s\" is not fd:N, the number of a descriptor", spec);
-        if (count == MAX_FDS)
-            return error_set(err, "\"%s\" has more than %d descriptors", spec, MAX_FDS);
+        if (parse_number(digits, INT32_MAX, &number) < 0 || (digits[0] == '0' && len > 1)) {
+            error_set(err, "\"%s\" is not fd:N, the number of a descriptor", spec);
+            return -1;
+        }
+        if (count == MAX_FDS) {
+            error_set(err, "\"%s\" has more than %d descriptors", spec, MAX_FDS);
+            return -1;
+        }
         fds[count] = (int)number;
         p += len;
     }

@@ -59,7 +59,8 @@ static void test_documented_example(void)
     char *start;
     char *end;
 
-    if (!check(file != NULL))
+    check(file != NULL);
+    if (!file)
         return;
     page[fread(page, 1, sizeof(page) - 1, file)] = '\0';
     fclose(file);
@@ -227,12 +228,13 @@ static void test_flags_over_document(void)
     check_str(config.disks[1].id, "disk1");
 
     /* Other processors are no longer those of the document's topology. */
-    snprintf(line, sizeof(line), "--cpus 6 --config %s --memory 1G,lock=off", path);
+    snprintf(line, sizeof(line), "--cpus 6 --config %s --memory 1G,lock=off --rtc off", path);
     check_int(parse_args(line), 0);
     check_int(config.topology.cores, 6);
     check_int(config.topology.threads, 1);
     check_int(config.memory_backing.hugepages, 2 * MiB);
     check(!config.memory_backing.lock);
+    check(config.rtc.absent && config.rtc.offset == 0);
 
     check_int(ftruncate(fd, 10), 0);
     check_int(parse_args(line), -1);
