@@ -151,6 +151,18 @@ vmm_tests += tests/unit/test-queue
 tests_unit_test_queue_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_queue_LDADD = $(vmm_test_ldadd)
 
+vmm_tests += tests/unit/test-virtio-balloon
+tests_unit_test_virtio_balloon_SOURCES = \
+	tests/unit/test-virtio-balloon.c tests/unit/virtio-loop-driver.h
+tests_unit_test_virtio_balloon_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_virtio_balloon_LDADD = $(vmm_test_ldadd)
+
+vmm_tests += tests/unit/test-virtio-console
+tests_unit_test_virtio_console_SOURCES = \
+	tests/unit/test-virtio-console.c tests/unit/virtio-loop-driver.h
+tests_unit_test_virtio_console_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_virtio_console_LDADD = $(vmm_test_ldadd)
+
 vmm_tests += tests/unit/test-virtio-mmio
 tests_unit_test_virtio_mmio_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_virtio_mmio_LDADD = $(vmm_test_ldadd)
