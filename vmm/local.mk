@@ -163,6 +163,11 @@ tests_unit_test_virtio_console_SOURCES = \
 tests_unit_test_virtio_console_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_virtio_console_LDADD = $(vmm_test_ldadd)
 
+vmm_tests += tests/unit/test-virtio-blk
+tests_unit_test_virtio_blk_SOURCES = tests/unit/test-virtio-blk.c tests/unit/virtio-driver.h
+tests_unit_test_virtio_blk_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_virtio_blk_LDADD = $(vmm_test_ldadd)
+
 vmm_tests += tests/unit/test-virtio-mmio
 tests_unit_test_virtio_mmio_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_virtio_mmio_LDADD = $(vmm_test_ldadd)
