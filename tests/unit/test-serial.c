@@ -383,6 +383,51 @@ static void test_slow_host(void)
     port_close(&p);
 }
 
+struct reader {
+    int fd;
+    size_t got;
+    bool intact;
+};
+
+static void *read_all(void *opaque)
+{
+    struct reader *r = opaque;
+    uint8_t byte;
+
+    while (recv(r->fd, &byte, 1, 0) == 1)
+        r->intact &= byte == r->got++ % 251;
+    return NULL;
+}
+
+/* Neither a reset, nor a driver that clears the FIFOs, nor the end of the machine takes back what
+ * the guest wrote before. */
+static void test_last_words(void)
+{
+    struct port p;
+    struct reader r = {.intact = true};
+    pthread_t thread;
+    size_t written = 0;
+
+    port_open(&p);
+    r.fd = dup(p.host);
+    for (int round = 0; round < 3; round++) {
+        out(&p, UART_FCR, UART_FCR_ENABLE_FIFO);
+        while (in(&p, UART_LSR) & UART_LSR_THRE)
+            for (int i = 0; i < 16; i++)
+                out(&p, UART_TX, (uint8_t)(written++ % 251));
+        if (round == 0)
+            serial_reset(p.serial);
+        else if (round == 1)
+            out(&p, UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_XMIT);
+    }
+    check_int(pthread_create(&thread, NULL, read_all, &r), 0);
+    port_close(&p);
+    check_int(pthread_join(thread, NULL), 0);
+    check_int(r.got, written);
+    check(r.intact);
+    close(r.fd);
+}
+
 static void test_nobody_connected(void)
 {
     struct port p;
@@ -419,6 +464,7 @@ int main(void)
         TAP(test_loopback),
         TAP(test_fifo_clear),
         TAP(test_slow_host),
+        TAP(test_last_words),
         TAP(test_nobody_connected),
         {},
     });

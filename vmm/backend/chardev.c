@@ -553,8 +553,13 @@ static void drain(struct chardev *chr)
             (p.revents & (POLLERR | POLLHUP | POLLNVAL)))
             break;
     }
-    if (chr->out_len > 0)
-        log_warn("%s: the last %zu bytes are lost: nobody reads them", chr->label, chr->out_len);
+}
+
+void chardev_drain(struct chardev *chr)
+{
+    pthread_mutex_lock(&chr->lock);
+    drain(chr);
+    pthread_mutex_unlock(&chr->lock);
 }
 
 void chardev_close(struct chardev *chr)
@@ -564,6 +569,8 @@ void chardev_close(struct chardev *chr)
     chardev_attach(chr, NULL, NULL);
     pthread_mutex_lock(&chr->lock);
     drain(chr);
+    if (chr->out_len > 0)
+        log_warn("%s: the last %zu bytes are lost: nobody reads them", chr->label, chr->out_len);
     pthread_mutex_unlock(&chr->lock);
     if (chr->ops && chr->ops->close)
         chr->ops->close(chr);

@@ -60,6 +60,10 @@ struct chardev *chardev_open(const char *spec, const char *label, struct loop *l
  * with a line in the log). NULL is harmless. */
 void chardev_close(struct chardev *chr);
 
+/* Hands over what is kept, and waits for a reader as chardev_close() does. For a front end that
+ * holds bytes of its own and ends; detached, and not in the loop's thread while that runs. */
+void chardev_drain(struct chardev *chr);
+
 /*
  * One front end; before the machine runs. From here on `events` are called. With NULL the front end
  * is taken away again: when this returns none of its callbacks runs or will run, and the loop is

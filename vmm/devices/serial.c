@@ -296,10 +296,8 @@ static void write_fcr(struct serial *s, uint8_t value)
         if (s->chr)
             chardev_accept_input(s->chr);
     }
-    if (s->tx.count > 0 && (toggled || (value & UART_FCR_CLEAR_XMIT))) {
-        fifo_clear(&s->tx);
-        s->tx_done = true;
-    }
+    /* The transmitter has nothing to clear: on a line this fast all was sent at once. What waits
+     * for the chardev is not thrown away because a driver starts by clearing the FIFOs. */
 }
 
 static void write_mcr(struct serial *s, uint8_t value)
@@ -408,7 +406,8 @@ void serial_reset(struct serial *s)
     s->modem_lines = modem_lines(s);
     s->divisor[0] = s->divisor[1] = 0;
     fifo_clear(&s->rx);
-    fifo_clear(&s->tx);
+    /* What waits to be sent is what the guest said before it was reset, and goes out all the same.
+     */
     s->tx_done = false;
     s->causes = 0;
     if (s->chr)
@@ -429,12 +428,24 @@ struct serial *serial_new(struct chardev *chr, struct irq_line *irq)
     return s;
 }
 
+/* A guest that is faster than its reader may power off while the FIFO waits for the chardev, whose
+ * own close sees only to what the chardev has. */
+static void send_last_words(struct serial *s)
+{
+    if (s->tx.count > 0)
+        chardev_drain(s->chr);
+    while (s->tx.count > 0 && send_byte(s, s->tx.bytes[s->tx.start]))
+        fifo_pop(&s->tx);
+}
+
 void serial_free(struct serial *s)
 {
     if (!s)
         return;
-    if (s->chr)
+    if (s->chr) {
         chardev_attach(s->chr, NULL, NULL);
+        send_last_words(s);
+    }
     pthread_mutex_destroy(&s->bus.lock);
     free(s);
 }
