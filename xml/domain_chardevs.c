@@ -26,8 +26,8 @@ struct parsed_chardev {
 
 void parsed_chardev_free(struct parsed_chardev *chardev)
 {
-    domain_chardev_clear(&chardev->source);
-    domain_device_info_clear(&chardev->info);
+    g_free(chardev->source.path);
+    g_free(chardev->info.alias);
     g_free(chardev);
 }
 

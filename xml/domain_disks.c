@@ -30,7 +30,7 @@ static bool read_disk_driver(xmlNode *node, void *target, GError **error)
         return false;
     parser->disk->driver_name = g_steal_pointer(&name);
     parser->disk->cache = (enum domain_disk_cache)cache;
-    parser->disk->discard_ignore = discard;
+    parser->disk->discard = discard ? DOMAIN_DISK_DISCARD_IGNORE : DOMAIN_DISK_DISCARD_ABSENT;
     return true;
 }
 

@@ -71,37 +71,38 @@ static void format_os(struct format *f, const struct domain_os *os)
     xml_close(&f->w, "os");
 }
 
-static void format_features(struct format *f, const struct domain_features *features)
+static void format_features(struct format *f, const enum domain_switch *features)
 {
-    if (!features->acpi && !features->apic && !features->pae && !features->vmport)
+    if (!features[DOMAIN_FEATURE_ACPI] && !features[DOMAIN_FEATURE_APIC] &&
+        !features[DOMAIN_FEATURE_PAE] && !features[DOMAIN_FEATURE_VMPORT])
         return;
     xml_open(&f->w, "features", NULL);
-    if (features->acpi)
+    if (features[DOMAIN_FEATURE_ACPI])
         xml_empty(&f->w, "acpi", NULL);
-    if (features->apic)
+    if (features[DOMAIN_FEATURE_APIC])
         xml_empty(&f->w, "apic", NULL);
-    if (features->pae)
+    if (features[DOMAIN_FEATURE_PAE])
         xml_empty(&f->w, "pae", NULL);
-    if (features->vmport)
-        xml_empty(&f->w, "vmport", "state", switch_name(domain_switch_values, features->vmport),
-                  NULL);
+    if (features[DOMAIN_FEATURE_VMPORT])
+        xml_empty(&f->w, "vmport", "state",
+                  switch_name(domain_switch_values, features[DOMAIN_FEATURE_VMPORT]), NULL);
     xml_close(&f->w, "features");
 }
 
 static void format_cpu(struct format *f, const domain_def *def)
 {
-    if (def->cpu_mode == DOMAIN_CPU_ABSENT)
+    if (def->cpu.mode == DOMAIN_CPU_ABSENT)
         return;
-    xml_empty(&f->w, "cpu", "mode", xml_value_name(domain_cpu_values, (int)def->cpu_mode), "check",
-              def->cpu_check ? xml_value_name(domain_cpu_check_values, (int)def->cpu_check) : NULL,
-              "migratable", switch_name(domain_switch_values, def->cpu_migratable), NULL);
+    xml_empty(&f->w, "cpu", "mode", xml_value_name(domain_cpu_values, (int)def->cpu.mode), "check",
+              def->cpu.check ? xml_value_name(domain_cpu_check_values, (int)def->cpu.check) : NULL,
+              "migratable", switch_name(domain_switch_values, def->cpu.migratable), NULL);
 }
 
 static void format_clock(struct format *f, const domain_def *def)
 {
     const char *offset = xml_value_name(domain_clock_values, 0);
 
-    if (!def->hpet_absent) {
+    if (!def->clock.timers[DOMAIN_TIMER_HPET].given) {
         xml_empty(&f->w, "clock", "offset", offset, NULL);
         return;
     }
@@ -168,7 +169,7 @@ static void format_disk(struct format *f, const struct domain_disk *disk)
              "device", "disk", NULL);
     xml_empty(&f->w, "driver", "name", disk->driver_name, "type", "raw", "cache",
               disk->cache ? xml_value_name(domain_cache_values, (int)disk->cache) : NULL, "discard",
-              disk->discard_ignore ? "ignore" : NULL, NULL);
+              disk->discard == DOMAIN_DISK_DISCARD_IGNORE ? "ignore" : NULL, NULL);
     xml_empty(&f->w, "source", is_file ? "file" : "dev", disk->source, NULL);
     xml_empty(&f->w, "target", "dev", disk->target, "bus", "virtio", NULL);
     if (disk->readonly)
@@ -195,7 +196,7 @@ static void format_net(struct format *f, const struct domain_net *net)
         xml_empty(&f->w, "target", "dev", net->target, "managed",
                   switch_name(domain_yes_no_values, net->managed), NULL);
     xml_empty(&f->w, "model", "type", "virtio", NULL);
-    if (net->link_up)
+    if (net->link == DOMAIN_NET_LINK_UP)
         xml_empty(&f->w, "link", "state", "up", NULL);
     format_info(f, &net->info);
     xml_close(&f->w, "interface");
@@ -309,7 +310,7 @@ char *domain_def_format(const domain_def *def, unsigned flags)
     format_ids(&f, def);
     format_sizes(&f, def);
     format_os(&f, &def->os);
-    format_features(&f, &def->features);
+    format_features(&f, def->features);
     format_cpu(&f, def);
     format_clock(&f, def);
     format_events(&f, def);

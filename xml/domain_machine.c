@@ -92,19 +92,19 @@ bool domain_read_os(xmlNode *node, void *target, GError **error)
 
 static bool read_acpi(xmlNode *node, void *target, GError **error)
 {
-    ((struct domain_features *)target)->acpi = true;
+    ((enum domain_switch *)target)[DOMAIN_FEATURE_ACPI] = DOMAIN_SWITCH_ON;
     return true;
 }
 
 static bool read_apic(xmlNode *node, void *target, GError **error)
 {
-    ((struct domain_features *)target)->apic = true;
+    ((enum domain_switch *)target)[DOMAIN_FEATURE_APIC] = DOMAIN_SWITCH_ON;
     return true;
 }
 
 static bool read_pae(xmlNode *node, void *target, GError **error)
 {
-    ((struct domain_features *)target)->pae = true;
+    ((enum domain_switch *)target)[DOMAIN_FEATURE_PAE] = DOMAIN_SWITCH_ON;
     return true;
 }
 
@@ -116,7 +116,7 @@ static bool read_vmport(xmlNode *node, void *target, GError **error)
         return false;
     if (state != DOMAIN_SWITCH_OFF)
         return xml_refuse(error, node, "there is no VMware port");
-    ((struct domain_features *)target)->vmport = DOMAIN_SWITCH_OFF;
+    ((enum domain_switch *)target)[DOMAIN_FEATURE_VMPORT] = DOMAIN_SWITCH_OFF;
     return true;
 }
 
@@ -139,7 +139,7 @@ bool domain_read_features(xmlNode *node, void *target, GError **error)
 {
     struct domain_parser *parser = target;
 
-    return xml_read_children(node, feature_elements, &parser->def->features, error);
+    return xml_read_children(node, feature_elements, parser->def->features, error);
 }
 
 static const struct xml_element cpu_elements[] = {
@@ -171,9 +171,9 @@ bool domain_read_cpu(xmlNode *node, void *target, GError **error)
                            "migratable is an attribute of host-passthrough and maximum");
     if (check != DOMAIN_CPU_CHECK_ABSENT && mode == DOMAIN_CPU_ABSENT)
         return xml_invalid(error, node, "check has no meaning without a mode");
-    def->cpu_mode = (enum domain_cpu_mode)mode;
-    def->cpu_check = (enum domain_cpu_check)check;
-    def->cpu_migratable = (enum domain_switch)migratable;
+    def->cpu.mode = (enum domain_cpu_mode)mode;
+    def->cpu.check = (enum domain_cpu_check)check;
+    def->cpu.migratable = (enum domain_switch)migratable;
     return true;
 }
 
@@ -190,7 +190,8 @@ static bool read_timer(xmlNode *node, void *target, GError **error)
         return false;
     if (present != DOMAIN_SWITCH_OFF)
         return xml_refuse_attribute(error, node, "name", "a microVM has no HPET");
-    def->hpet_absent = true;
+    def->clock.timers[DOMAIN_TIMER_HPET] =
+        (struct domain_timer){.given = true, .present = DOMAIN_SWITCH_OFF};
     return true;
 }
 

@@ -97,16 +97,16 @@ static bool read_net_model(xmlNode *node, void *target, GError **error)
 static bool read_net_link(xmlNode *node, void *target, GError **error)
 {
     static const struct xml_value states[] = {
-        {"up", true},
+        {"up", DOMAIN_NET_LINK_UP},
         {"down", 0, "a link cannot be taken down"},
         {},
     };
     struct device_parser *parser = target;
-    int up = false;
+    int up = DOMAIN_NET_LINK_ABSENT;
 
     if (!xml_enum_attribute(node, "state", states, &up, error))
         return false;
-    parser->net->link_up = up;
+    parser->net->link = (enum domain_net_link)up;
     return true;
 }
 

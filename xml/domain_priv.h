@@ -19,15 +19,20 @@ void domain_disk_free(struct domain_disk *disk);
 void domain_net_free(struct domain_net *net);
 void domain_serial_free(struct domain_serial *serial);
 void domain_console_free(struct domain_console *console);
+void domain_channel_free(struct domain_channel *channel);
 void domain_rng_free(struct domain_rng *rng);
-
-void domain_chardev_clear(struct domain_chardev *source);
-void domain_device_info_clear(struct domain_device_info *info);
+void domain_vsock_free(struct domain_vsock *vsock);
+void domain_panic_free(struct domain_panic *panic);
+void domain_cpu_feature_free(struct domain_cpu_feature *feature);
 
 /* An alias that begins so is the user's; others are made when the domain starts. */
 #define DOMAIN_USER_ALIAS "ua-"
 /* False for a tap's name of the kind that is made when the domain starts. */
 bool domain_net_target_is_users(const struct domain_net *net);
+/* False for a socket's path of the kind that is made when the domain starts, and for none. */
+bool domain_channel_path_is_users(const struct domain_channel *channel);
+/* There is a device of which consoles and channels are ports. */
+bool domain_has_virtio_serial(const domain_def *def);
 
 /* "vdb" is 1; -1 for what is no virtio disk's name. */
 int domain_disk_index(const char *target);

@@ -7,8 +7,10 @@ xml_libxmldomain_a_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(LIBXML_CFLAGS) $(LIBVI
 	$(JANSSON_CFLAGS)
 xml_libxmldomain_a_SOURCES = \
 	xml/caps.c xml/caps.h \
+	xml/cpuset.c xml/cpuset.h \
 	xml/domain.c xml/domain.h xml/domain_priv.h \
 	xml/domain_chardevs.c \
+	xml/domain_names.c \
 	xml/domain_devices.c xml/domain_devices.h \
 	xml/domain_disks.c \
 	xml/domain_format.c \
