@@ -11,6 +11,7 @@ vmm_libvmm_a_SOURCES = \
 	vmm/backend/disk_blocking.c vmm/backend/disk_lock.c \
 	vmm/backend/disk_threads.c vmm/backend/disk_uring.c \
 	vmm/backend/tap.c vmm/backend/tap.h \
+	vmm/backend/vhost.c vmm/backend/vhost.h \
 	vmm/bus.c vmm/bus.h \
 	vmm/check_host.c vmm/check_host.h \
 	vmm/config.c vmm/config.h vmm/config_priv.h vmm/config_args.c vmm/config_fields.c \
@@ -39,11 +40,14 @@ vmm_libvmm_a_SOURCES = \
 	vmm/throttle.c vmm/throttle.h \
 	vmm/util.c vmm/util.h \
 	vmm/vcpu.c vmm/vcpu.h \
-	vmm/virtio/balloon.c vmm/virtio/blk.c vmm/virtio/net.c vmm/virtio/rng.c \
+	vmm/virtio/balloon.c vmm/virtio/blk.c vmm/virtio/rng.c \
 	vmm/virtio/console.c vmm/virtio/console_ctrl.c vmm/virtio/console_priv.h \
 	vmm/virtio/device.c vmm/virtio/device.h vmm/virtio/devices.h \
 	vmm/virtio/mmio.c vmm/virtio/mmio.h \
+	vmm/virtio/net.c vmm/virtio/net.h vmm/virtio/net_priv.h \
+	vmm/virtio/net_ctrl.c vmm/virtio/net_queue.c vmm/virtio/net_vhost.c \
 	vmm/virtio/queue.c vmm/virtio/queue.h \
+	vmm/virtio/vhost.c vmm/virtio/vhost.h vmm/virtio/vsock.c \
 	vmm/arch/arch.h
 
 if ARCH_X86_64

@@ -14,6 +14,7 @@
 #include "vmm/backend/tap.h"
 #include "vmm/machine_priv.h"
 #include "vmm/virtio/devices.h"
+#include "vmm/virtio/net.h"
 
 static struct chardev *open_chardev(struct machine *m, const char *spec, const char *label,
                                     struct loop *loop, struct error *err)
@@ -87,10 +88,10 @@ static int add_net(struct machine *m, unsigned i, struct error *err)
 {
     const struct config_net *c = &m->config->nets[i];
 
-    if (tap_open(&m->taps[i], c->tap, err) < 0)
+    if (tap_open(&m->taps[i], c->tap, c->queues, err) < 0)
         return error_prefix(err, "net `%s`", c->id);
     m->tap_count = i + 1;
-    return add_virtio(m, virtio_net_new(c->id, &m->memory, &m->taps[i], c->mac, err), err);
+    return add_virtio(m, virtio_net_new(c, &m->memory, &m->taps[i], err), err);
 }
 
 /* One device for all consoles and ports. */
@@ -133,12 +134,21 @@ static int add_balloon(struct machine *m, struct error *err)
     return add_virtio(m, m->balloon, err);
 }
 
+static int add_vsock(struct machine *m, struct error *err)
+{
+    const struct config_vsock *c = &m->config->vsock;
+
+    return add_virtio(
+        m, virtio_vsock_new(CONFIG_VSOCK_ID, &m->memory, m->io_loop, c->cid, c->vhost, err), err);
+}
+
 /* The devices in the order in which the guest finds them. */
 int machine_add_devices(struct machine *m, struct error *err)
 {
     const struct config *c = m->config;
 
-    if (c->console_count > 0 || c->port_count > 0 || c->rng_source || c->balloon.present) {
+    if (c->console_count > 0 || c->port_count > 0 || c->rng_source || c->balloon.present ||
+        c->vsock.cid) {
         m->io_loop = loop_thread_start("vole/io", err);
         if (!m->io_loop)
             return -1;
@@ -155,7 +165,9 @@ int machine_add_devices(struct machine *m, struct error *err)
         return -1;
     if (c->rng_source && add_rng(m, err) < 0)
         return -1;
-    return c->balloon.present ? add_balloon(m, err) : 0;
+    if (c->balloon.present && add_balloon(m, err) < 0)
+        return -1;
+    return c->vsock.cid ? add_vsock(m, err) : 0;
 }
 
 /* ---- what device threads left to tell ---- */

@@ -5,15 +5,21 @@
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #define TAP_FLAGS (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR)
+/* More frames than a tap's queue holds where nobody made it longer: the drain has an end even while
+ * somebody fills it. */
+#define DRAIN_MAX 4096
 
-static int open_by_name(const char *name, struct error *err)
+/* ---- one descriptor ---- */
+
+static int open_by_name(const char *name, short flags, struct error *err)
 {
     cleanup_close int fd = -1;
-    struct ifreq ifr = {.ifr_flags = TAP_FLAGS};
+    struct ifreq ifr = {.ifr_flags = flags};
 
     if (*name == '\0' || strlen(name) >= sizeof(ifr.ifr_name))
         return error_set(err, "`%s` cannot be an interface's name", name);
@@ -21,12 +27,23 @@ static int open_by_name(const char *name, struct error *err)
     if (fd < 0)
         return error_set_errno(err, errno, "open /dev/net/tun for tap `%s`", name);
     memcpy(ifr.ifr_name, name, strlen(name));
+    if (ioctl(fd, TUNSETIFF, &ifr) == 0)
+        return steal_fd(&fd);
+    if (errno != EINVAL)
+        return error_set_errno(err, errno, "open tap `%s`", name);
+    /* An interface that is there already is of one kind or the other. */
+    if (flags & IFF_MULTI_QUEUE)
+        return error_set(err,
+                         "`%s` is no tap that can have several queues (made with "
+                         "`ip tuntap add ... multi_queue`)",
+                         name);
+    ifr.ifr_flags = (short)(flags | IFF_MULTI_QUEUE);
     if (ioctl(fd, TUNSETIFF, &ifr) < 0)
         return error_set_errno(err, errno, "open tap `%s`", name);
     return steal_fd(&fd);
 }
 
-static int check_inherited(int fd, const char *source, struct error *err)
+static int check_inherited(int fd, const char *source, bool several, struct error *err)
 {
     struct ifreq ifr = {0};
 
@@ -35,36 +52,147 @@ static int check_inherited(int fd, const char *source, struct error *err)
     if ((ifr.ifr_flags & TAP_FLAGS) != TAP_FLAGS)
         return error_set(err, "tap `%s` was not opened with IFF_TAP, IFF_NO_PI and IFF_VNET_HDR",
                          source);
+    if (several && !(ifr.ifr_flags & IFF_MULTI_QUEUE))
+        return error_set(err, "tap `%s` was not opened with IFF_MULTI_QUEUE", source);
     if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
         return error_set_errno(err, errno, "make tap `%s` non-blocking", source);
     return 0;
 }
 
-int tap_open(struct tap *tap, const char *source, struct error *err)
+/* From now on tap_close() closes it. */
+static void add_queue(struct tap *tap, int fd)
 {
-    bool inherited = spec_is_fd(source);
-    cleanup_close int fd = inherited ? open_path_or_fd(source, 0, err) : open_by_name(source, err);
+    tap->enabled[tap->queue_count] = true;
+    tap->fds[tap->queue_count++] = fd;
+}
+
+static int set_header_size(int fd, const char *source, struct error *err)
+{
     int header = (int)TAP_HEADER_SIZE;
 
-    if (fd < 0)
-        return -1;
-    if (inherited && check_inherited(fd, source, err) < 0)
-        return -1;
     if (ioctl(fd, TUNSETVNETHDRSZ, &header) < 0)
         return error_set_errno(err, errno, "set the header size of tap `%s`", source);
-    tap->fd = steal_fd(&fd);
-    return tap_set_offload(tap, 0) < 0 ? error_set(err, "tap `%s` has no offloads to set", source)
-                                       : 0;
+    return 0;
+}
+
+/* ---- all of them ---- */
+
+static int open_queues(struct tap *tap, const char *source, unsigned queues, struct error *err)
+{
+    short flags = (short)(TAP_FLAGS | (queues > 1 ? IFF_MULTI_QUEUE : 0));
+
+    while (tap->queue_count < queues) {
+        int fd = open_by_name(source, flags, err);
+
+        if (fd < 0)
+            return -1;
+        add_queue(tap, fd);
+        if (set_header_size(fd, source, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* "fd:N:M..." */
+static int adopt_queues(struct tap *tap, const char *source, unsigned queues, struct error *err)
+{
+    cleanup_free char *numbers = xstrdup(source + strlen("fd:"));
+    char *rest = numbers;
+    char *number;
+
+    while ((number = strsep(&rest, ":")) != NULL) {
+        char spec[32];
+        int fd;
+
+        if (tap->queue_count == queues)
+            return error_set(err, "`%s` has more than %u descriptors", source, queues);
+        snprintf(spec, sizeof(spec), "fd:%s", number);
+        fd = inherit_fd(spec, err);
+        if (fd < 0)
+            return -1;
+        add_queue(tap, fd);
+        if (check_inherited(fd, spec, queues > 1, err) < 0 || set_header_size(fd, spec, err) < 0)
+            return -1;
+    }
+    if (tap->queue_count < queues)
+        return error_set(err, "`%s` has fewer than %u descriptors", source, queues);
+    return 0;
+}
+
+/* The interface may be in another network namespace than we are; then it stays unknown. */
+static unsigned read_mtu(int tap_fd)
+{
+    cleanup_close int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct ifreq ifr = {0};
+
+    if (fd < 0 || ioctl(tap_fd, TUNGETIFF, &ifr) < 0 || ioctl(fd, SIOCGIFMTU, &ifr) < 0)
+        return 0;
+    return ifr.ifr_mtu > 0 ? (unsigned)ifr.ifr_mtu : 0;
+}
+
+static int set_up(struct tap *tap, const char *source, unsigned queues, struct error *err)
+{
+    int r = spec_is_fd(source) ? adopt_queues(tap, source, queues, err)
+                               : open_queues(tap, source, queues, err);
+
+    if (r < 0)
+        return -1;
+    if (tap_set_offload(tap, 0) < 0)
+        return error_set(err, "tap `%s` has no offloads to set", source);
+    for (unsigned i = 1; i < queues; i++) {
+        r = tap_enable_queue(tap, i, false);
+        if (r < 0)
+            return error_set_errno(err, -r, "disable queue %u of tap `%s`", i, source);
+    }
+    tap->mtu = read_mtu(tap->fds[0]);
+    return 0;
+}
+
+int tap_open(struct tap *tap, const char *source, unsigned queues, struct error *err)
+{
+    *tap = (struct tap){0};
+    if (queues == 0 || queues > TAP_MAX_QUEUES)
+        return error_set(err, "a tap has 1 to %d queues, not %u", TAP_MAX_QUEUES, queues);
+    if (set_up(tap, source, queues, err) == 0)
+        return 0;
+    tap_close(tap);
+    return -1;
 }
 
 void tap_close(struct tap *tap)
 {
-    if (tap->fd >= 0)
-        close(tap->fd);
-    tap->fd = -1;
+    for (unsigned i = 0; i < tap->queue_count; i++)
+        close(tap->fds[i]);
+    tap->queue_count = 0;
 }
+
+/* ---- use ---- */
 
 int tap_set_offload(const struct tap *tap, unsigned flags)
 {
-    return ioctl(tap->fd, TUNSETOFFLOAD, (unsigned long)flags) < 0 ? -errno : 0;
+    return ioctl(tap->fds[0], TUNSETOFFLOAD, (unsigned long)flags) < 0 ? -errno : 0;
+}
+
+int tap_enable_queue(struct tap *tap, unsigned queue, bool enable)
+{
+    struct ifreq ifr = {.ifr_flags = enable ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE};
+
+    if (tap->enabled[queue] == enable)
+        return 0;
+    if (ioctl(tap->fds[queue], TUNSETQUEUE, &ifr) < 0)
+        return -errno;
+    tap->enabled[queue] = enable;
+    return 0;
+}
+
+void tap_drain(const struct tap *tap, unsigned queue)
+{
+    char start[64]; /* of a frame; its rest is dropped with it */
+
+    for (unsigned i = 0; i < DRAIN_MAX; i++) {
+        ssize_t n = read(tap->fds[queue], start, sizeof(start));
+
+        if (n == 0 || (n < 0 && errno != EINTR))
+            return;
+    }
 }

@@ -294,12 +294,12 @@ static bool activate_queues(struct virtio_device *dev)
     return !dev->type->activate || dev->type->activate(dev) == 0;
 }
 
-/* Whether a driver uses any of the worker's queues. The first worker always has its loop: what is
+/* Whether any of the worker's queues is its to serve. The first worker always has its loop: what is
  * not about a queue happens there. */
 static bool is_needed(const struct virtio_device *dev, unsigned worker)
 {
     for (unsigned i = 0; i < dev->queue_count; i++) {
-        if (dev->watches[i].worker == worker && dev->queues[i].ready)
+        if (dev->watches[i].worker == worker && dev->queues[i].ready && !dev->watches[i].external)
             return true;
     }
     return worker == 0;
@@ -425,6 +425,24 @@ void virtio_device_resume(struct virtio_device *dev)
         start_workers(dev);
     dev->paused = false;
     pthread_mutex_unlock(&dev->life);
+}
+
+void virtio_device_rearrange(struct virtio_device *dev, void (*change)(void *opaque), void *opaque)
+{
+    bool ok = true;
+
+    pthread_mutex_lock(&dev->life);
+    if (dev->active && !dev->paused)
+        stop_workers(dev);
+    change(opaque);
+    if (dev->active) {
+        ok = have_loops(dev);
+        if (ok && !dev->paused)
+            start_workers(dev);
+    }
+    pthread_mutex_unlock(&dev->life);
+    if (!ok)
+        virtio_device_fail(dev, "it has no thread to go on in");
 }
 
 void virtio_device_call(struct virtio_device *dev, unsigned worker, void (*fn)(void *opaque),

@@ -48,7 +48,8 @@ struct virtio_type {
     /* In the vCPU's thread. The driver reset the device; its queues are with nobody. */
     void (*reset)(struct virtio_device *dev);
     /* In the vCPU's thread, before the workers: all is set up, activate. -1: it cannot be (a line
-     * has been logged), the device fails. `dev->queues[i].external` may be set here. */
+     * has been logged), the device fails. `dev->watches[i].external` and `worker` may be set
+     * here. */
     int (*activate)(struct virtio_device *dev);
     /* In the vCPU's thread: the driver wrote to config space; `offset` + `len` is inside of it, and
      * nothing has been stored yet. Without it writes are ignored. */
@@ -211,6 +212,12 @@ uint32_t virtio_device_config_generation(struct virtio_device *dev);
  * it has none. Not from a worker. */
 void virtio_device_call(struct virtio_device *dev, unsigned worker, void (*fn)(void *opaque),
                         void *opaque);
+/*
+ * Runs `change(opaque)` while no worker serves a queue, and has them go on after it: for a device
+ * that is served otherwise from then on (watches[i].external, limits). Right here in the caller's
+ * thread, and not from a worker.
+ */
+void virtio_device_rearrange(struct virtio_device *dev, void (*change)(void *opaque), void *opaque);
 /* The notices left since the last call. */
 unsigned virtio_device_take_notices(struct virtio_device *dev);
 

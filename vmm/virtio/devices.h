@@ -16,7 +16,6 @@
 
 struct chardev;
 struct disk;
-struct tap;
 struct virtio_device;
 
 /* Section 5.2. */
@@ -32,9 +31,7 @@ void virtio_blk_resized(struct virtio_device *dev);
 /* Holds from now on; what had been used up is forgotten. From any thread. */
 void virtio_blk_set_limits(struct virtio_device *dev, const struct throttle_limits *limits);
 
-/* Section 5.1. */
-struct virtio_device *virtio_net_new(const char *id, const struct memory *mem, struct tap *tap,
-                                     const uint8_t mac[6], struct error *err);
+/* Section 5.1: virtio/net.h. */
 
 /* Section 5.3. One device has all consoles (hvc0 and so on in the guest), and after them all named
  * ports (/dev/virtio-ports/NAME). `loop` is the chardevs'; ids and names are kept by reference. */
@@ -49,6 +46,11 @@ struct virtio_device *virtio_console_new(const char *id, const struct memory *me
 /* Whether the guest has ports[port] open; VIRTIO_NOTICE_PORT tells that it changed for one of the
  * named ones. Any thread. */
 bool virtio_console_port_open(const struct virtio_device *dev, unsigned port);
+
+/* Section 5.10, served by the host's kernel. `cid` is the guest's address; `vhost` is a path or
+ * "fd:N", or NULL for /dev/vhost-vsock. `loop` is any. */
+struct virtio_device *virtio_vsock_new(const char *id, const struct memory *mem, struct loop *loop,
+                                       uint32_t cid, const char *vhost, struct error *err);
 
 /* Section 5.4. `source_fd` gives random bytes; it becomes the device's, also on failure. */
 struct virtio_device *virtio_rng_new(const char *id, const struct memory *mem, struct loop *loop,

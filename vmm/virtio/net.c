@@ -1,301 +1,451 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * virtio-net over a tap (virtio 1.2, section 5.1), in this process: one receive and one transmit
- * queue. A frame goes between the tap and the guest's buffers in one system call, without a copy of
- * ours: the tap's header and the device's are the same 12 bytes.
- *
- * Receiving. The tap may hand out a frame of 64 KiB (a guest that takes segments unsegmented), and
- * it has to be read at once or its tail is lost. So as many of the guest's buffers as hold the
- * largest frame are lined up in one iov, the frame is read, and the buffers that it did not reach
- * are put back (virtq_unpop). Without mergeable buffers a frame has one buffer, and the driver's
- * are large enough by themselves. When the guest has no buffers the tap is left alone until it
- * says that it has: frames wait, and are dropped, in the tap's own queue.
- */
+/* virtio-net (virtio 1.2, section 5.1): the device's life, its features and config space, and what
+ * the machine asks of it. net_priv.h tells how the parts belong together. */
 #include <errno.h>
 #include <linux/if_tun.h>
+#include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
-#include <linux/virtio_net.h>
 
-#include "vmm/backend/tap.h"
-#include "vmm/virtio/device.h"
-#include "vmm/virtio/devices.h"
+#include "vmm/virtio/net_priv.h"
 
-#define QUEUE_SIZE 256
-#define RX         0
-#define TX         1
+#define QUEUE_SIZE   256
+#define CONTROL_SIZE 64
 
-#define MAX_FRAME   (TAP_HEADER_SIZE + 1522u)
-#define MAX_SEGMENT (TAP_HEADER_SIZE + 14 + 65535 + 4u) /* one that is to be cut up */
-#define MAX_BUFFERS 64   /* chains that one received frame may be spread over */
-#define RX_SEGMENTS 256  /* buffers in all of them */
-#define BATCH       128u /* frames, before other events get their turn */
+_Static_assert(CONFIG_MAX_QUEUES <= TAP_MAX_QUEUES, "a tap queue for each pair");
+_Static_assert(CONFIG_MAX_QUEUES <= VIRTIO_MAX_WORKERS, "a worker for each pair");
+_Static_assert(2 * CONFIG_MAX_QUEUES + 1 <= VIRTIO_MAX_QUEUES, "two queues a pair, and control");
 
-struct rx_buffer {
-    uint16_t head;
-    size_t len;
-};
+/* ---- what the tap does for the driver ---- */
 
-struct virtio_net {
-    struct virtio_device dev;
-    struct tap *tap;
-    struct loop_watch tap_watch;
-    struct virtq_chain chain;
-    struct rx_buffer rx_buffers[MAX_BUFFERS];
-    struct iovec rx_iov[RX_SEGMENTS];
-};
-
-static struct virtio_net *to_net(struct virtio_device *dev)
+unsigned net_tap_offloads(uint64_t accepted)
 {
-    return container_of(dev, struct virtio_net, dev);
-}
+    static const struct {
+        unsigned feature;
+        unsigned flag;
+    } segments[] = {
+        {VIRTIO_NET_F_GUEST_TSO4, TUN_F_TSO4},
+        {VIRTIO_NET_F_GUEST_TSO6, TUN_F_TSO6},
+    };
+    unsigned flags = 0;
 
-static bool mergeable(const struct virtio_net *net)
-{
-    return virtio_has_feature(&net->dev, VIRTIO_NET_F_MRG_RXBUF);
-}
-
-/* ---- receive: tap to guest ---- */
-
-/* The room that the next frame may need. */
-static size_t frame_room(const struct virtio_net *net)
-{
-    bool segments = virtio_has_feature(&net->dev, VIRTIO_NET_F_GUEST_TSO4) ||
-                    virtio_has_feature(&net->dev, VIRTIO_NET_F_GUEST_TSO6);
-
-    return segments ? MAX_SEGMENT : MAX_FRAME;
-}
-
-/*
- * Lines up the guest's buffers for one frame. Returns how many chains were taken, with their bytes
- * in *iov_count entries of rx_iov; 0, with nothing taken, when there are too few.
- */
-static unsigned gather_buffers(struct virtio_net *net, unsigned *iov_count)
-{
-    unsigned max = mergeable(net) ? MAX_BUFFERS : 1;
-    size_t wanted = frame_room(net);
-    unsigned buffers = 0;
-    size_t room = 0;
-    bool may_come;
-
-    *iov_count = 0;
-    while (buffers < max && room < wanted && virtio_pop(&net->dev, RX, &net->chain)) {
-        const struct virtq_chain *chain = &net->chain;
-
-        if (chain->readable > 0 || chain->writable_len < TAP_HEADER_SIZE) {
-            virtio_device_fail(&net->dev, "a receive buffer that cannot hold a header");
-            return 0;
-        }
-        if (chain->writable > RX_SEGMENTS - *iov_count) {
-            virtq_unpop(&net->dev.queues[RX], 1);
-            break;
-        }
-        memcpy(net->rx_iov + *iov_count, chain->iov, chain->writable * sizeof(struct iovec));
-        *iov_count += chain->writable;
-        net->rx_buffers[buffers++] = (struct rx_buffer){chain->head, chain->writable_len};
-        room += chain->writable_len;
-    }
-    if (!virtio_started(&net->dev, RX))
+    if (!(accepted & VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM)))
         return 0;
-    /* Fewer than it takes, and the guest is about to give more: wait for it. A driver that has
-     * given all it can and still has too little room gets frames that are cut off. */
-    may_come = buffers < max && buffers < net->dev.queues[RX].size && *iov_count < RX_SEGMENTS / 2;
-    if (room < wanted && may_come) {
-        virtq_unpop(&net->dev.queues[RX], buffers);
+    for (size_t i = 0; i < ARRAY_SIZE(segments); i++)
+        if (accepted & VIRTIO_FEATURE(segments[i].feature))
+            flags |= segments[i].flag;
+    if (flags && (accepted & VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_ECN)))
+        flags |= TUN_F_TSO_ECN;
+    return flags | TUN_F_CSUM;
+}
+
+static int disable_pair(struct net_pair *pair)
+{
+    net_vhost_stop_pair(pair);
+    return tap_enable_queue(pair->net->tap, pair->index, false);
+}
+
+static int enable_pair(struct net_pair *pair)
+{
+    int r = tap_enable_queue(pair->net->tap, pair->index, true);
+    struct error err;
+
+    if (r < 0 || !pair->net->in_kernel)
+        return r;
+    if (net_vhost_start_pair(pair, &err) == 0)
         return 0;
-    }
-    return buffers;
+    virtio_log(&pair->net->dev, "%s", err.msg);
+    return -EIO;
 }
 
-/* Gives back the buffers that the frame filled, and says in its header how many those are. */
-static void push_frame(struct virtio_net *net, unsigned gathered, unsigned iov_count, size_t len)
+static int change_pairs(struct virtio_net *net, unsigned old, unsigned count)
 {
-    struct virtqueue *vq = &net->dev.queues[RX];
-    uint16_t used = 0;
+    int r = 0;
 
-    for (size_t left = len; left > 0; used++)
-        left -= MIN(left, net->rx_buffers[used].len);
-    iov_write(net->rx_iov, iov_count, offsetof(struct virtio_net_hdr_v1, num_buffers), &used,
-              sizeof(used));
-    virtq_unpop(vq, gathered - used);
-    for (unsigned i = 0; i < used; i++) {
-        size_t part = MIN(len, net->rx_buffers[i].len);
-
-        virtq_push(vq, net->rx_buffers[i].head, (uint32_t)part);
-        len -= part;
-    }
+    for (unsigned i = count; i < old && r == 0; i++)
+        r = disable_pair(&net->pairs[i]);
+    for (unsigned i = old; i < count && r == 0; i++)
+        r = enable_pair(&net->pairs[i]);
+    return r;
 }
 
-enum rx_result {
-    RX_FRAME,
-    RX_NO_FRAME,
-    RX_NO_BUFFER,
-};
-
-static enum rx_result receive_one(struct virtio_net *net)
+int net_set_pairs(struct virtio_net *net, unsigned count)
 {
-    unsigned iov_count;
-    unsigned gathered = gather_buffers(net, &iov_count);
-    ssize_t len;
+    unsigned old = net_active_pairs(net);
+    int r;
 
-    if (gathered == 0)
-        return RX_NO_BUFFER;
-    do
-        len = readv(net->tap->fd, net->rx_iov, (int)iov_count);
-    while (len < 0 && errno == EINTR);
-    if (len <= (ssize_t)TAP_HEADER_SIZE) {
-        virtq_unpop(&net->dev.queues[RX], gathered);
-        /* EBADFD: the interface is down or gone. No frames come, that is all. */
-        if (len < 0 && errno != EAGAIN && errno != EBADFD && errno != EIO)
-            virtio_log(&net->dev, "read from the tap: %s", strerror(errno));
-        return RX_NO_FRAME;
+    /* What a worker sees of a disabled queue looks like a tap that is gone: it has to know before.
+     */
+    __atomic_store_n(&net->active_pairs, MIN(old, count), __ATOMIC_RELEASE);
+    r = change_pairs(net, old, count);
+    if (r < 0) {
+        for (unsigned i = 1; i < net->pair_count; i++)
+            (void)disable_pair(&net->pairs[i]);
+        count = 1;
     }
-    push_frame(net, gathered, iov_count, (size_t)len);
-    return RX_FRAME;
+    __atomic_store_n(&net->active_pairs, count, __ATOMIC_RELEASE);
+    for (unsigned i = 1; i < net->pair_count; i++) {
+        unsigned queue = net_rx_queue(&net->pairs[i]);
+
+        if (net->dev.queues[queue].ready && !net->dev.watches[queue].external)
+            virtio_kick_again(&net->dev, queue);
+    }
+    return r;
 }
 
-static void receive(struct virtio_net *net)
-{
-    struct virtqueue *vq = &net->dev.queues[RX];
-    enum rx_result result = RX_FRAME;
+/* ---- config space ---- */
 
-    virtq_disable_kicks(vq);
-    for (unsigned i = 0; i < BATCH && result == RX_FRAME; i++) {
-        result = receive_one(net);
-        if (!virtio_started(&net->dev, RX))
-            return;
-        /* Wait for the guest with the tap switched off, or the loop would spin on it. */
-        if (result == RX_NO_BUFFER && virtq_enable_kicks(vq))
-            result = RX_FRAME;
-    }
-    virtio_notify(&net->dev, RX);
-    loop_modify(virtio_loop(&net->dev, RX), &net->tap_watch, result == RX_NO_BUFFER ? 0 : EPOLLIN);
+void net_publish_status(struct virtio_net *net)
+{
+    uint16_t status = (uint16_t)((net->link_up ? VIRTIO_NET_S_LINK_UP : 0) |
+                                 (net->announcing ? VIRTIO_NET_S_ANNOUNCE : 0));
+
+    virtio_set_config(&net->dev, offsetof(struct virtio_net_config, status), &status,
+                      sizeof(status));
 }
 
-static void on_tap_ready(void *opaque, uint32_t events)
+/* The driver's own doing: nothing that it has to be told. */
+void net_set_mac(struct virtio_net *net, const uint8_t mac[VIRTIO_NET_MAC_SIZE])
 {
-    struct virtio_net *net = opaque;
-
-    /* The interface was deleted under us: an error that stays, so there is nothing to wait for. */
-    if (events & (EPOLLERR | EPOLLHUP)) {
-        virtio_log(&net->dev, "the tap is gone");
-        loop_remove(virtio_loop(&net->dev, RX), &net->tap_watch);
-        return;
-    }
-    receive(net);
-}
-
-/* ---- transmit: guest to tap ---- */
-
-static bool send_one(struct virtio_device *dev, unsigned queue, struct virtq_chain *chain)
-{
-    ssize_t len = 0;
-
-    /* A runt is dropped, as by a cable; what the tap does not take (no room, the interface is down,
-     * a header it does not like) as well. */
-    if (chain->readable_len > TAP_HEADER_SIZE) {
-        do
-            len = writev(to_net(dev)->tap->fd, chain->iov, (int)chain->readable);
-        while (len < 0 && errno == EINTR);
-    }
-    virtq_push(&dev->queues[queue], chain->head, 0);
-    return true;
-}
-
-static void transmit(struct virtio_net *net)
-{
-    virtio_serve(&net->dev, TX, &net->chain, send_one);
+    pthread_mutex_lock(&net->dev.config_lock);
+    memcpy(net->dev.config + offsetof(struct virtio_net_config, mac), mac, VIRTIO_NET_MAC_SIZE);
+    pthread_mutex_unlock(&net->dev.config_lock);
 }
 
 /* ---- life ---- */
 
-static void net_kick(struct virtio_device *dev, unsigned queue)
+/*
+ * A driver comes. How it sees the queues depends on whether it knows of pairs at all; and frames
+ * that waited for its predecessor are not for it: it may not even take their kind.
+ */
+static int net_activate(struct virtio_device *dev)
 {
-    if (queue == TX)
-        transmit(to_net(dev));
-    else if (to_net(dev)->tap_watch.fd >= 0)
-        receive(to_net(dev));
-}
+    struct virtio_net *net = net_of(dev);
+    int r;
 
-/* What the guest takes, the tap may send: partial checksums, and segments larger than a frame. */
-static unsigned guest_offloads(const struct virtio_device *dev)
-{
-    unsigned flags = 0;
+    net->control_queue = virtio_has_feature(dev, VIRTIO_NET_F_MQ) ? 2 * net->pair_count : 2;
+    for (unsigned i = 0; i < dev->queue_count; i++)
+        dev->watches[i].worker = i == net->control_queue || i / 2 >= net->pair_count ? 0 : i / 2;
+    r = net_set_pairs(net, 1);
+    if (r == 0)
+        r = tap_set_offload(net->tap, net_tap_offloads(dev->acked));
+    if (r < 0)
+        virtio_log(dev, "set up the tap: %s", strerror(-r));
+    tap_drain(net->tap, 0);
+    net_vhost_choose(net);
+    if (net->in_kernel && !dev->paused) {
+        struct error err;
 
-    if (!virtio_has_feature(dev, VIRTIO_NET_F_GUEST_CSUM))
-        return 0;
-    flags |= TUN_F_CSUM;
-    if (virtio_has_feature(dev, VIRTIO_NET_F_GUEST_TSO4))
-        flags |= TUN_F_TSO4;
-    if (virtio_has_feature(dev, VIRTIO_NET_F_GUEST_TSO6))
-        flags |= TUN_F_TSO6;
-    if (flags != TUN_F_CSUM && virtio_has_feature(dev, VIRTIO_NET_F_GUEST_ECN))
-        flags |= TUN_F_TSO_ECN;
-    return flags;
+        if (net_vhost_start(net, &err) == 0)
+            return 0;
+        virtio_log(dev, "%s", err.msg);
+        if (net->vhost_use == VHOST_ON)
+            return -1;
+        net->vhost_failed = true;
+        net_vhost_choose(net);
+    }
+    return 0;
 }
 
 static void net_start(struct virtio_device *dev, unsigned worker)
 {
-    struct virtio_net *net = to_net(dev);
+    struct virtio_net *net = net_of(dev);
     struct error err;
-    int r = tap_set_offload(net->tap, guest_offloads(dev));
 
-    if (r < 0)
-        virtio_log(dev, "set the tap's offloads: %s", strerror(-r));
-    if (dev->queues[RX].ready && loop_add(virtio_loop(dev, RX), &net->tap_watch, net->tap->fd,
-                                          EPOLLIN, on_tap_ready, net, &err) < 0) {
-        virtio_device_fail(dev, err.msg);
-        return;
+    if (net->in_kernel) {
+        if (worker == 0 && (net_vhost_watch(net, &err) < 0 || net_vhost_start(net, &err) < 0)) {
+            virtio_device_fail(dev, err.msg);
+            return;
+        }
+    } else {
+        net_pair_start(&net->pairs[worker]);
     }
-    if (dev->queues[TX].ready)
-        transmit(net);
+    if (worker == 0 && virtio_started(dev, net->control_queue) &&
+        dev->queues[net->control_queue].ready)
+        net_control(net);
 }
 
 static void net_stop(struct virtio_device *dev, unsigned worker)
 {
-    loop_remove(virtio_loop(dev, RX), &to_net(dev)->tap_watch);
+    struct virtio_net *net = net_of(dev);
+
+    if (worker == 0)
+        net_vhost_stop(net);
+    net_pair_stop(&net->pairs[worker]);
+}
+
+static void net_kick(struct virtio_device *dev, unsigned queue)
+{
+    struct virtio_net *net = net_of(dev);
+
+    if (queue == net->control_queue)
+        net_control(net);
+    else if (queue / 2 >= net->pair_count)
+        return;
+    else if (queue % 2 == 0)
+        net_receive(&net->pairs[queue / 2]);
+    else
+        net_transmit(&net->pairs[queue / 2]);
+}
+
+static void net_reset(struct virtio_device *dev)
+{
+    struct virtio_net *net = net_of(dev);
+
+    /* It may run although no worker does: what came after its start went wrong. */
+    net_vhost_stop(net);
+    net_vhost_forget_errors(net);
+    __atomic_store_n(&net->in_kernel, false, __ATOMIC_RELAXED);
+    for (unsigned i = 0; i < dev->queue_count; i++)
+        dev->watches[i].external = false;
+    (void)net_set_pairs(net, 1);
     /* The next driver may take less; what comes until then is for nobody. */
-    (void)tap_set_offload(to_net(dev)->tap, 0);
+    (void)tap_set_offload(net->tap, 0);
+    for (unsigned i = 0; i < net->pair_count; i++)
+        net->pairs[i].rx_wanted = 0;
+    net_filter_reset(&net->filter);
+    net_set_mac(net, net->mac);
+    net->announcing = false;
+    net_publish_status(net);
 }
 
 static void net_free(struct virtio_device *dev)
 {
+    struct virtio_net *net = net_of(dev);
+
     virtio_device_release(dev);
-    free(to_net(dev));
+    net_vhost_close(net);
+    for (unsigned i = 0; i < net->pair_count; i++)
+        net_pair_release(&net->pairs[i]);
+    pthread_mutex_destroy(&net->limit_lock);
+    free(net);
 }
 
 static const struct virtio_type net_type = {
     .name = "virtio-net",
     .id = VIRTIO_ID_NET,
     .queue_size = QUEUE_SIZE,
+    .activate = net_activate,
     .start = net_start,
     .kick = net_kick,
     .stop = net_stop,
+    .reset = net_reset,
     .free = net_free,
 };
 
-struct virtio_device *virtio_net_new(const char *id, const struct memory *mem, struct tap *tap,
-                                     const uint8_t mac[6], struct error *err)
+static uint64_t features(const struct config_net *config)
 {
-    static const unsigned feature_bits[] = {
-        VIRTIO_NET_F_CSUM,       VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_MAC,
-        VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_TSO6, VIRTIO_NET_F_GUEST_ECN,
-        VIRTIO_NET_F_HOST_TSO4,  VIRTIO_NET_F_HOST_TSO6,  VIRTIO_NET_F_HOST_ECN,
-        VIRTIO_NET_F_MRG_RXBUF,  VIRTIO_NET_F_STATUS,
+    static const unsigned bits[] = {
+        VIRTIO_NET_F_CSUM,          VIRTIO_NET_F_GUEST_CSUM,     VIRTIO_NET_F_MAC,
+        VIRTIO_NET_F_GUEST_TSO4,    VIRTIO_NET_F_GUEST_TSO6,     VIRTIO_NET_F_GUEST_ECN,
+        VIRTIO_NET_F_HOST_TSO4,     VIRTIO_NET_F_HOST_TSO6,      VIRTIO_NET_F_HOST_ECN,
+        VIRTIO_NET_F_MRG_RXBUF,     VIRTIO_NET_F_STATUS,         VIRTIO_NET_F_CTRL_VQ,
+        VIRTIO_NET_F_CTRL_RX,       VIRTIO_NET_F_CTRL_RX_EXTRA,  VIRTIO_NET_F_CTRL_VLAN,
+        VIRTIO_NET_F_CTRL_MAC_ADDR, VIRTIO_NET_F_GUEST_ANNOUNCE, VIRTIO_NET_F_CTRL_GUEST_OFFLOADS,
     };
-    struct virtio_net *net = xcalloc(1, sizeof(*net));
-    struct virtio_net_config config = {.status = VIRTIO_NET_S_LINK_UP};
-    struct virtio_shape shape = {.queues = 2};
+    uint64_t set = 0;
 
-    for (size_t i = 0; i < ARRAY_SIZE(feature_bits); i++)
-        shape.features |= VIRTIO_FEATURE(feature_bits[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(bits); i++)
+        set |= VIRTIO_FEATURE(bits[i]);
+    if (config->queues > 1)
+        set |= VIRTIO_FEATURE(VIRTIO_NET_F_MQ);
+    if (config->mtu)
+        set |= VIRTIO_FEATURE(VIRTIO_NET_F_MTU);
+    return set;
+}
+
+static void fill_config(struct virtio_net *net, const struct config_net *config)
+{
+    struct virtio_net_config space = {
+        .status = net->link_up ? VIRTIO_NET_S_LINK_UP : 0,
+        .max_virtqueue_pairs = (uint16_t)net->pair_count,
+        .mtu = (uint16_t)config->mtu,
+    };
+
+    memcpy(space.mac, net->mac, sizeof(space.mac));
+    net->dev.config_size = offsetof(struct virtio_net_config, speed);
+    memcpy(net->dev.config, &space, net->dev.config_size);
+}
+
+static void set_throttles(struct virtio_net *net, const struct throttle_limits *rx,
+                          const struct throttle_limits *tx)
+{
+    const struct throttle_limits *limits[] = {[NET_RX] = rx, [NET_TX] = tx};
+
+    for (unsigned i = 0; i < NET_DIRECTIONS; i++) {
+        throttle_init(&net->throttles[i], limits[i], net_clock_ns());
+        net->limited[i] = net->throttles[i].active;
+    }
+}
+
+/* Of a device that is whole, but for what may fail. */
+static int set_up(struct virtio_net *net, const struct config_net *config, struct error *err)
+{
+    net->dev.queues[2 * net->pair_count].max_size = CONTROL_SIZE;
+    virtq_reset(&net->dev.queues[2 * net->pair_count]);
+    fill_config(net, config);
+    net_filter_reset(&net->filter);
+    if (net_vhost_open(net, config, err) < 0)
+        return -1;
+    return virtio_net_set_limits(&net->dev, &config->rx_limits, &config->tx_limits, err);
+}
+
+struct virtio_device *virtio_net_new(const struct config_net *config, const struct memory *mem,
+                                     struct tap *tap, struct error *err)
+{
+    unsigned pairs = tap->queue_count;
+    struct virtio_net *net = xcalloc(1, sizeof(*net) + pairs * sizeof(net->pairs[0]));
+    const struct virtio_shape shape = {
+        .queues = 2 * pairs + 1,
+        .workers = pairs,
+        .features = features(config),
+    };
+
     net->tap = tap;
-    net->tap_watch.fd = -1;
-    if (virtio_device_init(&net->dev, &net_type, id, mem, &shape, err) < 0) {
+    net->vhost_use = config->vhost;
+    net->link_up = !config->link_down;
+    net->active_pairs = 1;
+    net->control_queue = 2 * pairs;
+    net->vhost_err_fd = net->vhost_err_watch.fd = -1;
+    memcpy(net->mac, config->mac, sizeof(net->mac));
+    if (virtio_device_init(&net->dev, &net_type, config->id, mem, &shape, err) < 0) {
         free(net);
         return NULL;
     }
-    memcpy(config.mac, mac, sizeof(config.mac));
-    memcpy(net->dev.config, &config, MIN(sizeof(config), (size_t)VIRTIO_MAX_CONFIG));
-    net->dev.config_size = offsetof(struct virtio_net_config, max_virtqueue_pairs);
+    pthread_mutex_init(&net->limit_lock, NULL);
+    net->pair_count = pairs;
+    for (unsigned i = 0; i < pairs; i++)
+        net_pair_init(net, i);
+    if (set_up(net, config, err) < 0) {
+        net_free(&net->dev);
+        return NULL;
+    }
     return &net->dev;
+}
+
+/* ---- what the machine asks ---- */
+
+struct link_change {
+    struct virtio_net *net;
+    bool up;
+};
+
+static void change_link(void *opaque)
+{
+    const struct link_change *change = opaque;
+    struct virtio_net *net = change->net;
+
+    /* What came meanwhile is not delivered late. */
+    for (unsigned i = 0; change->up && i < net_active_pairs(net); i++)
+        tap_drain(net->tap, i);
+    net->link_up = change->up;
+    if (net->dev.active)
+        net_vhost_choose(net);
+}
+
+static void publish_status(void *opaque)
+{
+    net_publish_status(opaque);
+}
+
+void virtio_net_set_link(struct virtio_device *dev, bool up)
+{
+    struct link_change change = {.net = net_of(dev), .up = up};
+
+    if (change.net->link_up == up)
+        return;
+    virtio_device_rearrange(dev, change_link, &change);
+    virtio_device_call(dev, 0, publish_status, change.net);
+}
+
+bool virtio_net_link_is_up(const struct virtio_device *dev)
+{
+    return container_of(dev, const struct virtio_net, dev)->link_up;
+}
+
+struct limits_change {
+    struct virtio_net *net;
+    const struct throttle_limits *rx;
+    const struct throttle_limits *tx;
+};
+
+static void change_limits(void *opaque)
+{
+    const struct limits_change *change = opaque;
+
+    set_throttles(change->net, change->rx, change->tx);
+    if (change->net->dev.active)
+        net_vhost_choose(change->net);
+}
+
+static bool has_limit(const struct throttle_limits *limits)
+{
+    for (unsigned i = 0; i < THROTTLE_BUCKETS; i++)
+        if (limits->bucket[i].avg)
+            return true;
+    return false;
+}
+
+int virtio_net_set_limits(struct virtio_device *dev, const struct throttle_limits *rx,
+                          const struct throttle_limits *tx, struct error *err)
+{
+    struct limits_change change = {.net = net_of(dev), .rx = rx, .tx = tx};
+    bool any = has_limit(rx) || has_limit(tx);
+    const char *why = throttle_check(rx);
+
+    if (!why)
+        why = throttle_check(tx);
+    if (why)
+        return error_set(err, "net `%s`: %s", dev->id, why);
+    if (any && change.net->vhost_use == VHOST_ON)
+        return error_set(err, "net `%s`: vhost has no rate limits", dev->id);
+    if (any && net_make_timers(change.net, err) < 0)
+        return error_prefix(err, "net `%s`", dev->id);
+    virtio_device_rearrange(dev, change_limits, &change);
+    return 0;
+}
+
+void virtio_net_get_limits(const struct virtio_device *dev, struct throttle_limits *rx,
+                           struct throttle_limits *tx)
+{
+    const struct virtio_net *net = container_of(dev, const struct virtio_net, dev);
+
+    *rx = net->throttles[NET_RX].limits;
+    *tx = net->throttles[NET_TX].limits;
+}
+
+void virtio_net_get_stats(const struct virtio_device *dev, struct virtio_net_stats *stats)
+{
+    const struct virtio_net *net = container_of(dev, const struct virtio_net, dev);
+
+    *stats = (struct virtio_net_stats){0};
+    for (unsigned i = 0; i < net->pair_count; i++) {
+        const struct virtio_net_stats *part = &net->pairs[i].stats;
+
+        stats->rx_bytes += __atomic_load_n(&part->rx_bytes, __ATOMIC_RELAXED);
+        stats->rx_packets += __atomic_load_n(&part->rx_packets, __ATOMIC_RELAXED);
+        stats->rx_drops += __atomic_load_n(&part->rx_drops, __ATOMIC_RELAXED);
+        stats->tx_bytes += __atomic_load_n(&part->tx_bytes, __ATOMIC_RELAXED);
+        stats->tx_packets += __atomic_load_n(&part->tx_packets, __ATOMIC_RELAXED);
+        stats->tx_drops += __atomic_load_n(&part->tx_drops, __ATOMIC_RELAXED);
+    }
+}
+
+bool virtio_net_in_kernel(const struct virtio_device *dev)
+{
+    const struct virtio_net *net = container_of(dev, const struct virtio_net, dev);
+
+    return __atomic_load_n(&net->in_kernel, __ATOMIC_RELAXED);
+}
+
+static void announce(void *opaque)
+{
+    struct virtio_net *net = opaque;
+
+    net->announcing = net->link_up && virtio_has_feature(&net->dev, VIRTIO_NET_F_GUEST_ANNOUNCE);
+    net_publish_status(net);
+}
+
+void virtio_net_announce(struct virtio_device *dev)
+{
+    virtio_device_call(dev, 0, announce, net_of(dev));
 }

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Frames between the tap and the guest's buffers, in this process: each goes over in one system
+ * call, without a copy of ours, for the tap's header and the device's are the same 12 bytes.
+ *
+ * Receiving. The tap may hand out a frame of 64 KiB (to a guest that takes segments unsegmented),
+ * and it has to be read at once or its tail is lost. So the guest's next buffers are lined up in
+ * one iov until they hold the largest frame there may be; a frame takes as many of them as it
+ * fills, and the others stay in line for the next one. Without mergeable buffers a frame has one
+ * buffer, and the driver's are large enough by themselves. Behind the line stands a last entry that
+ * is nobody's: a frame that reaches into it was larger than the room, and is dropped rather than
+ * cut.
+ *
+ * When the guest has no buffers the tap is left alone until it says that it has: frames wait, and
+ * are dropped, in the tap's own queue. The same happens while a rate limit is reached, until its
+ * timer ends.
+ */
+#include <errno.h>
+#include <sys/timerfd.h>
+
+#include "vmm/virtio/net_priv.h"
+
+#define ETHERNET_MTU 1500u
+#define FRAME_EXTRA  (TAP_HEADER_SIZE + 14 + 4u)        /* around an MTU: headers, VLAN tag */
+#define MAX_SEGMENT  (FRAME_EXTRA + (size_t)UINT16_MAX) /* one that is to be cut up */
+#define BATCH        128u /* frames, before other events get their turn */
+#define NOTIFY_EVERY 16u  /* frames, so that the guest begins while we go on */
+
+static bool started(const struct net_pair *pair)
+{
+    return pair->net->dev.workers[pair->index].started;
+}
+
+/* Read by the main thread at any time. */
+static void count(uint64_t *counter, uint64_t more)
+{
+    __atomic_store_n(counter, *counter + more, __ATOMIC_RELAXED);
+}
+
+/* ---- rate limits ---- */
+
+/* Whether the pair has to wait; then its timer runs. */
+static bool over_limit(struct net_pair *pair, enum net_direction direction)
+{
+    struct virtio_net *net = pair->net;
+    struct itimerspec when = {0};
+    uint64_t wait;
+
+    if (!net->limited[direction])
+        return false;
+    pthread_mutex_lock(&net->limit_lock);
+    wait = throttle_wait(&net->throttles[direction], direction == NET_TX, net_clock_ns());
+    pthread_mutex_unlock(&net->limit_lock);
+    if (wait == 0)
+        return false;
+    when.it_value.tv_sec = (time_t)(wait / UINT64_C(1000000000));
+    when.it_value.tv_nsec = (long)(wait % UINT64_C(1000000000));
+    if (timerfd_settime(pair->timers[direction].fd, 0, &when, NULL) == 0)
+        return true;
+    virtio_log(&net->dev, "set a timer: %s", strerror(errno));
+    return false;
+}
+
+static void account(struct net_pair *pair, enum net_direction direction, uint64_t bytes)
+{
+    struct virtio_net *net = pair->net;
+
+    if (!net->limited[direction])
+        return;
+    pthread_mutex_lock(&net->limit_lock);
+    throttle_account(&net->throttles[direction], direction == NET_TX, bytes, net_clock_ns());
+    pthread_mutex_unlock(&net->limit_lock);
+}
+
+/* ---- receive: tap to guest ---- */
+
+static void append_buffer(struct net_pair *pair)
+{
+    const struct virtq_chain *chain = &pair->chain;
+
+    memcpy(pair->rx_iov + pair->rx_segments, chain->iov, chain->writable * sizeof(struct iovec));
+    pair->rx_segments += chain->writable;
+    pair->rx_room += chain->writable_len;
+    pair->rx_buffers[pair->rx_count++] =
+        (struct net_rx_buffer){chain->head, chain->writable, chain->writable_len};
+}
+
+/*
+ * Lines up the guest's buffers. False when there are too few: the guest is about to give more, and
+ * is waited for. A driver that has given all it can, and still has too little room for the largest
+ * frame, gets those that fit.
+ */
+static bool line_up(struct net_pair *pair)
+{
+    struct virtio_device *dev = &pair->net->dev;
+    struct virtqueue *vq = &dev->queues[net_rx_queue(pair)];
+    unsigned max = virtio_has_feature(dev, VIRTIO_NET_F_MRG_RXBUF) ? NET_MAX_BUFFERS : 1;
+
+    max = MIN(max, vq->size);
+    while (pair->rx_room < pair->rx_wanted && pair->rx_count < max) {
+        if (!virtio_pop(dev, net_rx_queue(pair), &pair->chain))
+            return false;
+        if (pair->chain.readable > 0 || pair->chain.writable_len < TAP_HEADER_SIZE) {
+            virtio_device_fail(dev, "a receive buffer that cannot hold a header");
+            return false;
+        }
+        if (pair->chain.writable > NET_RX_SEGMENTS - pair->rx_segments) {
+            virtq_unpop(vq, 1);
+            break;
+        }
+        append_buffer(pair);
+    }
+    return true;
+}
+
+/* Takes the first `used` buffers out of the line. */
+static void move_up(struct net_pair *pair, unsigned used)
+{
+    unsigned segments = 0;
+
+    for (unsigned i = 0; i < used; i++) {
+        segments += pair->rx_buffers[i].segments;
+        pair->rx_room -= pair->rx_buffers[i].len;
+    }
+    pair->rx_count -= used;
+    pair->rx_segments -= segments;
+    memmove(pair->rx_buffers, pair->rx_buffers + used,
+            pair->rx_count * sizeof(pair->rx_buffers[0]));
+    memmove(pair->rx_iov, pair->rx_iov + segments, pair->rx_segments * sizeof(pair->rx_iov[0]));
+}
+
+/* Gives back the buffers that the frame filled, and says in its header how many those are. */
+static void push_frame(struct net_pair *pair, size_t len)
+{
+    struct virtqueue *vq = &pair->net->dev.queues[net_rx_queue(pair)];
+    uint16_t used = 0;
+
+    for (size_t left = len; left > 0; used++)
+        left -= MIN(left, pair->rx_buffers[used].len);
+    iov_write(pair->rx_iov, pair->rx_segments, offsetof(struct virtio_net_hdr_v1, num_buffers),
+              &used, sizeof(used));
+    for (unsigned i = 0; i < used; i++) {
+        size_t part = MIN(len, pair->rx_buffers[i].len);
+
+        virtq_push(vq, pair->rx_buffers[i].head, (uint32_t)part);
+        len -= part;
+    }
+    move_up(pair, used);
+}
+
+enum rx_result {
+    RX_FRAME,
+    RX_NO_FRAME,
+    RX_NO_BUFFER,
+    RX_OVER_LIMIT,
+};
+
+static enum rx_result receive_one(struct net_pair *pair)
+{
+    struct virtio_net *net = pair->net;
+    uint8_t too_much[64];
+    ssize_t len;
+
+    if (over_limit(pair, NET_RX))
+        return RX_OVER_LIMIT;
+    if (!line_up(pair))
+        return RX_NO_BUFFER;
+    pair->rx_iov[pair->rx_segments] = (struct iovec){too_much, sizeof(too_much)};
+    do
+        len = readv(net->tap->fds[pair->index], pair->rx_iov, (int)pair->rx_segments + 1);
+    while (len < 0 && errno == EINTR);
+    if (len <= (ssize_t)TAP_HEADER_SIZE) {
+        /* EBADFD: the interface is down or gone. No frames come, that is all. */
+        if (len < 0 && errno != EAGAIN && errno != EBADFD && errno != EIO)
+            virtio_log(&net->dev, "read from the tap: %s", strerror(errno));
+        return RX_NO_FRAME;
+    }
+    account(pair, NET_RX, (uint64_t)len - TAP_HEADER_SIZE);
+    if ((size_t)len > pair->rx_room) {
+        count(&pair->stats.rx_drops, 1);
+        /* The interface's MTU grew. Soon they fit, where the driver's buffers add up. */
+        pair->rx_wanted = MIN(2 * pair->rx_wanted, MAX_SEGMENT);
+        return RX_FRAME;
+    }
+    count(&pair->stats.rx_packets, 1);
+    count(&pair->stats.rx_bytes, (uint64_t)len - TAP_HEADER_SIZE);
+    push_frame(pair, (size_t)len);
+    return RX_FRAME;
+}
+
+/* Reads until something is missing, or others have to get their turn. */
+static enum rx_result receive_batch(struct net_pair *pair)
+{
+    struct virtio_device *dev = &pair->net->dev;
+    unsigned queue = net_rx_queue(pair);
+    enum rx_result result = RX_FRAME;
+
+    virtq_disable_kicks(&dev->queues[queue]);
+    for (unsigned i = 1; i <= BATCH && result == RX_FRAME; i++) {
+        result = receive_one(pair);
+        if (!started(pair))
+            return RX_NO_FRAME;
+        if (i % NOTIFY_EVERY == 0)
+            virtio_notify(dev, queue);
+        if (result == RX_NO_BUFFER && virtq_enable_kicks(&dev->queues[queue]))
+            result = RX_FRAME;
+    }
+    virtio_notify(dev, queue);
+    return result;
+}
+
+static void on_tap_ready(void *opaque, uint32_t events);
+
+/* Has the tap watched, or not, as things are; true when it is. */
+static bool watch_tap(struct net_pair *pair)
+{
+    struct virtio_net *net = pair->net;
+    struct loop *loop = net->dev.workers[pair->index].loop;
+    bool wanted = net->dev.queues[net_rx_queue(pair)].ready && net->link_up && !pair->tap_gone &&
+                  pair->index < net_active_pairs(net);
+    struct error err;
+
+    if (!wanted) {
+        loop_remove(loop, &pair->tap_watch);
+        return false;
+    }
+    if (pair->tap_watch.fd >= 0 || loop_add(loop, &pair->tap_watch, net->tap->fds[pair->index],
+                                            EPOLLIN, on_tap_ready, pair, &err) == 0)
+        return true;
+    virtio_device_fail(&net->dev, err.msg);
+    return false;
+}
+
+void net_receive(struct net_pair *pair)
+{
+    enum rx_result result;
+
+    if (!watch_tap(pair))
+        return;
+    result = receive_batch(pair);
+    /* Wait for what is missing with the tap switched off, or the loop would spin on it. */
+    if (started(pair))
+        loop_modify(pair->net->dev.workers[pair->index].loop, &pair->tap_watch,
+                    result == RX_NO_BUFFER || result == RX_OVER_LIMIT ? 0 : EPOLLIN);
+}
+
+static void on_tap_ready(void *opaque, uint32_t events)
+{
+    struct net_pair *pair = opaque;
+
+    /* The interface was deleted under us: an error that stays, so there is nothing to wait for. A
+     * queue that is switched off shows the same; it comes back. */
+    if (events & (EPOLLERR | EPOLLHUP)) {
+        pair->tap_gone = pair->index < net_active_pairs(pair->net);
+        if (pair->tap_gone)
+            virtio_log(&pair->net->dev, "the tap is gone");
+        watch_tap(pair);
+        return;
+    }
+    net_receive(pair);
+}
+
+/* ---- transmit: guest to tap ---- */
+
+static bool send_one(struct virtio_device *dev, unsigned queue, struct virtq_chain *chain)
+{
+    struct virtio_net *net = net_of(dev);
+    struct net_pair *pair = &net->pairs[queue / 2];
+    ssize_t len = -1;
+
+    if (over_limit(pair, NET_TX))
+        return false;
+    /* A runt is dropped, as by a cable, and by one that is not plugged in all; what the tap does
+     * not take (no room, the interface is down, a header it does not like) as well. */
+    if (chain->readable_len > TAP_HEADER_SIZE && net->link_up) {
+        account(pair, NET_TX, chain->readable_len - TAP_HEADER_SIZE);
+        do
+            len = writev(net->tap->fds[pair->index], chain->iov, (int)chain->readable);
+        while (len < 0 && errno == EINTR);
+    }
+    if (len < 0) {
+        count(&pair->stats.tx_drops, 1);
+    } else {
+        count(&pair->stats.tx_packets, 1);
+        count(&pair->stats.tx_bytes, (uint64_t)len - TAP_HEADER_SIZE);
+    }
+    virtq_push(&dev->queues[queue], chain->head, 0);
+    return true;
+}
+
+void net_transmit(struct net_pair *pair)
+{
+    virtio_serve(&pair->net->dev, net_tx_queue(pair), &pair->chain, send_one);
+}
+
+/* ---- life ---- */
+
+static void on_rx_timer(void *opaque, uint32_t events)
+{
+    struct net_pair *pair = opaque;
+    uint64_t expirations;
+
+    if (read(pair->timers[NET_RX].fd, &expirations, sizeof(expirations)) > 0)
+        net_receive(pair);
+}
+
+static void on_tx_timer(void *opaque, uint32_t events)
+{
+    struct net_pair *pair = opaque;
+    uint64_t expirations;
+
+    if (read(pair->timers[NET_TX].fd, &expirations, sizeof(expirations)) > 0)
+        net_transmit(pair);
+}
+
+static int watch_timers(struct net_pair *pair, struct error *err)
+{
+    static void (*const handlers[])(void *, uint32_t) = {
+        [NET_RX] = on_rx_timer,
+        [NET_TX] = on_tx_timer,
+    };
+
+    for (unsigned i = 0; i < NET_DIRECTIONS; i++) {
+        struct net_timer *timer = &pair->timers[i];
+
+        if (pair->net->limited[i] &&
+            loop_add(pair->net->dev.workers[pair->index].loop, &timer->watch, timer->fd, EPOLLIN,
+                     handlers[i], pair, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Segments come whole where the guest takes them; else a frame is as long as the tap's MTU. */
+static size_t largest_frame(const struct virtio_net *net)
+{
+    if (virtio_has_feature(&net->dev, VIRTIO_NET_F_GUEST_TSO4) ||
+        virtio_has_feature(&net->dev, VIRTIO_NET_F_GUEST_TSO6))
+        return MAX_SEGMENT;
+    return MAX(net->tap->mtu, ETHERNET_MTU) + FRAME_EXTRA;
+}
+
+void net_pair_start(struct net_pair *pair)
+{
+    struct virtio_net *net = pair->net;
+    struct error err;
+
+    pair->tap_gone = false;
+    if (pair->rx_wanted == 0)
+        pair->rx_wanted = largest_frame(net);
+    if (watch_timers(pair, &err) < 0) {
+        virtio_device_fail(&net->dev, err.msg);
+        return;
+    }
+    watch_tap(pair);
+    /* A queue that is not a transmit queue with this driver is not rung for. */
+    if (started(pair) && net->dev.queues[net_tx_queue(pair)].ready)
+        net_transmit(pair);
+}
+
+void net_pair_stop(struct net_pair *pair)
+{
+    struct loop *loop = pair->net->dev.workers[pair->index].loop;
+
+    loop_remove(loop, &pair->tap_watch);
+    for (unsigned i = 0; i < NET_DIRECTIONS; i++)
+        loop_remove(loop, &pair->timers[i].watch);
+    if (pair->rx_count > 0)
+        virtq_unpop(&pair->net->dev.queues[net_rx_queue(pair)], pair->rx_count);
+    pair->rx_count = pair->rx_segments = 0;
+    pair->rx_room = 0;
+}
+
+int net_make_timers(struct virtio_net *net, struct error *err)
+{
+    for (unsigned i = 0; i < net->pair_count; i++) {
+        for (unsigned k = 0; k < NET_DIRECTIONS; k++) {
+            int *fd = &net->pairs[i].timers[k].fd;
+
+            if (*fd < 0)
+                *fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+            if (*fd < 0)
+                return error_set_errno(err, errno, "make a timer");
+        }
+    }
+    return 0;
+}
+
+void net_pair_init(struct virtio_net *net, unsigned index)
+{
+    struct net_pair *pair = &net->pairs[index];
+
+    pair->net = net;
+    pair->index = index;
+    pair->vhost = VHOST_CLOSED;
+    pair->tap_watch.fd = -1;
+    for (unsigned i = 0; i < NET_DIRECTIONS; i++)
+        pair->timers[i].fd = pair->timers[i].watch.fd = -1;
+}
+
+void net_pair_release(struct net_pair *pair)
+{
+    for (unsigned i = 0; i < NET_DIRECTIONS; i++) {
+        if (pair->timers[i].fd >= 0)
+            close(pair->timers[i].fd);
+    }
+}
