@@ -196,6 +196,14 @@ TESTS += $(vmm_tests)
 if FUZZING
 noinst_PROGRAMS += tests/fuzz/fuzz-config tests/fuzz/fuzz-qmp tests/fuzz/fuzz-serial
 endif
+if FUZZING
+noinst_PROGRAMS += tests/fuzz/fuzz-virtio-blk
+endif
+EXTRA_DIST += tests/fuzz/corpus/fuzz-virtio-blk
+tests_fuzz_fuzz_virtio_blk_SOURCES = tests/fuzz/fuzz-virtio-blk.c tests/unit/virtio-driver.h
+tests_fuzz_fuzz_virtio_blk_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_fuzz_fuzz_virtio_blk_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_virtio_blk_LDADD = $(vmm_test_ldadd)
 EXTRA_DIST += tests/fuzz/corpus/fuzz-config
 tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz-config.c
 tests_fuzz_fuzz_config_CFLAGS = $(vmm_libvmm_a_CFLAGS)
