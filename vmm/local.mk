@@ -155,6 +155,10 @@ vmm_tests += tests/unit/test-queue
 tests_unit_test_queue_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_queue_LDADD = $(vmm_test_ldadd)
 
+vmm_tests += tests/unit/test-queue-model
+tests_unit_test_queue_model_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_queue_model_LDADD = $(vmm_test_ldadd)
+
 vmm_tests += tests/unit/test-virtio-balloon
 tests_unit_test_virtio_balloon_SOURCES = \
 	tests/unit/test-virtio-balloon.c tests/unit/virtio-loop-driver.h

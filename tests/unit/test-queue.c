@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The ring code against a driver that is written down here independently, byte by byte after the
- * layout in virtio 1.2, section 2.7: first ordered cases, then random traffic, then rings full of
- * lies.
+ * The ring code in ordered cases, written byte by byte after the layout in virtio 1.2, section 2.7.
+ * Random traffic and damage are in test-queue-model.c.
  */
 #include "tests/unit/tap.h"
 #include "vmm/virtio/queue.h"
@@ -360,108 +359,6 @@ static void test_kicks(void)
     tear_down(&b);
 }
 
-/* xorshift with a fixed seed: the same traffic in every run. */
-static uint32_t next_random(uint32_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 17;
-    *state ^= *state << 5;
-    return *state;
-}
-
-/*
- * The model: which heads are with the device, and what it must say about each. The indices run over
- * their 16 bits several times.
- */
-static void test_random_traffic(void)
-{
-    struct bench b;
-    uint32_t seed = 20261121;
-    struct {
-        bool with_device;
-        uint32_t readable, writable, answer;
-    } model[SIZE] = {0};
-    unsigned given = 0;
-    unsigned rounds = 0;
-
-    set_up(&b, true, true);
-    while (rounds < 200000) {
-        uint32_t id = 0;
-        uint32_t len = 0;
-        unsigned slot = next_random(&seed) % SIZE;
-
-        rounds++;
-        if (!model[slot].with_device && next_random(&seed) % 2) {
-            unsigned cut = next_random(&seed) % 100;
-
-            model[slot].readable = 1 + next_random(&seed) % 1000;
-            model[slot].writable = 1 + next_random(&seed) % 1000;
-            put_desc(&b, TABLES + slot * 64, 0, DATA, model[slot].readable, VRING_DESC_F_NEXT, 1);
-            put_desc(&b, TABLES + slot * 64, 1, DATA + 4096, MIN(cut, model[slot].writable),
-                     VRING_DESC_F_WRITE | VRING_DESC_F_NEXT, 2);
-            put_desc(&b, TABLES + slot * 64, 2, DATA + 8192,
-                     model[slot].writable - MIN(cut, model[slot].writable), VRING_DESC_F_WRITE, 0);
-            put_desc(&b, DESC, slot, TABLES + slot * 64, 48, VRING_DESC_F_INDIRECT, 0);
-            model[slot].with_device = true;
-            offer(&b, (uint16_t)slot);
-            given++;
-        }
-        if (next_random(&seed) % 3 == 0 && virtq_pop(&b.vq, &b.chain) == VIRTQ_CHAIN) {
-            if (!check(b.chain.head < SIZE && model[b.chain.head].with_device))
-                break;
-            check_int(b.chain.readable_len, model[b.chain.head].readable);
-            check_int(b.chain.writable_len, model[b.chain.head].writable);
-            if (next_random(&seed) % 8 == 0) {
-                virtq_unpop(&b.vq, 1);
-            } else {
-                model[b.chain.head].answer = next_random(&seed) % 4096;
-                virtq_push(&b.vq, b.chain.head, model[b.chain.head].answer);
-            }
-        }
-        if (next_random(&seed) % 2 && reap(&b, &id, &len)) {
-            if (!check(id < SIZE && model[id].with_device))
-                break;
-            check_int(len, model[id].answer);
-            model[id].with_device = false;
-        }
-        if (tap_failed_)
-            break;
-    }
-    check(given > 40000);
-    tear_down(&b);
-}
-
-/* Whatever stands in the ring, popping ends, and never hands out a byte that is not RAM. */
-static void test_random_lies(void)
-{
-    struct bench b;
-    uint32_t seed = 4711;
-
-    set_up(&b, true, true);
-    for (unsigned round = 0; round < 20000; round++) {
-        for (unsigned i = 0; i < SIZE; i++) {
-            uint64_t addr = next_random(&seed) % 4 ? next_random(&seed) % RAM : next_random(&seed);
-
-            put_desc(&b, DESC, i, addr & ~UINT64_C(15), next_random(&seed) % 0x3000,
-                     (uint16_t)(next_random(&seed) % 8), (uint16_t)(next_random(&seed) % 20));
-            put_desc(&b, TABLES, i, next_random(&seed) % RAM, next_random(&seed) % 0x300,
-                     (uint16_t)(next_random(&seed) % 8), (uint16_t)(next_random(&seed) % 20));
-        }
-        b.avail_idx = (uint16_t)(b.vq.next_avail);
-        offer(&b, (uint16_t)(next_random(&seed) % 20));
-        if (virtq_pop(&b.vq, &b.chain) != VIRTQ_CHAIN)
-            continue;
-        for (unsigned i = 0; i < b.chain.readable + b.chain.writable; i++) {
-            uint8_t *p = b.chain.iov[i].iov_base;
-
-            check(p >= b.ram && p + b.chain.iov[i].iov_len <= b.ram + RAM);
-        }
-        if (tap_failed_)
-            break;
-    }
-    tear_down(&b);
-}
-
 static void test_iov(void)
 {
     char a[4] = "abc";
@@ -496,8 +393,6 @@ int main(void)
         TAP(test_interrupt_flag),
         TAP(test_interrupt_event_index),
         TAP(test_kicks),
-        TAP(test_random_traffic),
-        TAP(test_random_lies),
         TAP(test_iov),
         {0},
     });
