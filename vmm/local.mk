@@ -13,6 +13,7 @@ vmm_libvmm_a_SOURCES = \
 	vmm/backend/tap.c vmm/backend/tap.h \
 	vmm/backend/vhost.c vmm/backend/vhost.h \
 	vmm/bus.c vmm/bus.h \
+	vmm/coalesced.c vmm/coalesced.h \
 	vmm/check_host.c vmm/check_host.h \
 	vmm/config.c vmm/config.h vmm/config_priv.h vmm/config_args.c vmm/config_fields.c \
 	vmm/config_json.c vmm/config_parts.c vmm/config_types.c vmm/config_validate.c \
@@ -175,6 +176,11 @@ vmm_tests += tests/unit/test-virtio-blk
 tests_unit_test_virtio_blk_SOURCES = tests/unit/test-virtio-blk.c tests/unit/virtio-driver.h
 tests_unit_test_virtio_blk_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_virtio_blk_LDADD = $(vmm_test_ldadd)
+
+vmm_tests += tests/unit/test-virtio-net
+tests_unit_test_virtio_net_SOURCES = tests/unit/test-virtio-net.c tests/unit/virtio-driver.h
+tests_unit_test_virtio_net_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_virtio_net_LDADD = $(vmm_test_ldadd)
 
 vmm_tests += tests/unit/test-virtio-mmio
 tests_unit_test_virtio_mmio_CFLAGS = $(vmm_libvmm_a_CFLAGS)
