@@ -191,14 +191,20 @@ static bool is_refusal(int r)
     return r == -EOPNOTSUPP || r == -ENOSYS || r == -ENOTTY || r == -EINVAL || r == -ENODEV;
 }
 
-static int allocate(const struct disk *disk, int mode, const struct disk_request *req)
+static int allocate(struct disk *disk, int mode, const struct disk_request *req)
 {
+    /* Such a range ends in a block of which write_window() may have read another part. */
+    bool partial = disk->direct && (req->offset | req->length) % disk->alignment != 0;
     int r;
 
+    if (partial)
+        pthread_mutex_lock(&disk->rmw_lock);
     do
-        r = fallocate(disk->fd, mode, (off_t)req->offset, (off_t)req->length);
-    while (r < 0 && errno == EINTR);
-    return r < 0 ? -errno : 0;
+        r = fallocate(disk->fd, mode, (off_t)req->offset, (off_t)req->length) < 0 ? -errno : 0;
+    while (r == -EINTR);
+    if (partial)
+        pthread_mutex_unlock(&disk->rmw_lock);
+    return r;
 }
 
 static int device_range(const struct disk *disk, unsigned long request, uint64_t start,
@@ -214,7 +220,7 @@ static int device_range(const struct disk *disk, unsigned long request, uint64_t
 }
 
 /* A hint: what cannot be done is not done. */
-static int discard(const struct disk *disk, const struct disk_request *req)
+static int discard(struct disk *disk, const struct disk_request *req)
 {
     uint64_t start = ALIGN_UP(req->offset, disk->geometry.logical_block);
     uint64_t end = ALIGN_DOWN(req->offset + req->length, disk->geometry.logical_block);
