@@ -35,7 +35,7 @@ vmm_libvmm_a_SOURCES = \
 	vmm/qmp/client.c vmm/qmp/client.h vmm/qmp/commands.c vmm/qmp/commands.h \
 	vmm/qmp/dispatch.c vmm/qmp/events.c vmm/qmp/events.h vmm/qmp/handlers.h \
 	vmm/qmp/handlers_block.c vmm/qmp/handlers_devices.c vmm/qmp/handlers_machine.c \
-	vmm/qmp/handlers_stats.c \
+	vmm/qmp/handlers_net.c vmm/qmp/handlers_stats.c \
 	vmm/qmp/qmp.c vmm/qmp/qmp.h \
 	vmm/socket.c vmm/socket.h \
 	vmm/throttle.c vmm/throttle.h \

@@ -121,6 +121,9 @@ struct disk *machine_disk(const struct machine *m, unsigned index);
 int machine_resize_disk(struct machine *m, unsigned index, uint64_t size, struct error *err);
 void machine_set_disk_limits(struct machine *m, unsigned index,
                              const struct throttle_limits *limits);
+void machine_set_link(struct machine *m, unsigned index, bool up);
+int machine_set_net_limits(struct machine *m, unsigned index, const struct throttle_limits *rx,
+                           const struct throttle_limits *tx, struct error *err);
 /* The virtio device of that configured id and type (VIRTIO_ID_*), or NULL. */
 struct virtio_device *machine_device(const struct machine *m, uint32_t type, const char *id);
 /* True from a guest's report of its panic until it runs again or is reset. */

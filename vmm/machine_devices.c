@@ -232,6 +232,24 @@ void machine_set_disk_limits(struct machine *m, unsigned index,
     virtio_blk_set_limits(machine_device(m, VIRTIO_ID_BLOCK, m->config->disks[index].id), limits);
 }
 
+void machine_set_link(struct machine *m, unsigned index, bool up)
+{
+    m->config->nets[index].link_down = !up;
+    virtio_net_set_link(machine_device(m, VIRTIO_ID_NET, m->config->nets[index].id), up);
+}
+
+int machine_set_net_limits(struct machine *m, unsigned index, const struct throttle_limits *rx,
+                           const struct throttle_limits *tx, struct error *err)
+{
+    struct config_net *c = &m->config->nets[index];
+
+    if (virtio_net_set_limits(machine_device(m, VIRTIO_ID_NET, c->id), rx, tx, err) < 0)
+        return -1;
+    c->rx_limits = *rx;
+    c->tx_limits = *tx;
+    return 0;
+}
+
 /* ---- the end ---- */
 
 /* Devices first: their threads use what comes behind. */

@@ -128,6 +128,19 @@ void machine_set_disk_limits(struct machine *m, unsigned index,
     m->config.disks[index].limits = *limits;
 }
 
+void machine_set_link(struct machine *m, unsigned index, bool up)
+{
+    m->config.nets[index].link_down = !up;
+}
+
+int machine_set_net_limits(struct machine *m, unsigned index, const struct throttle_limits *rx,
+                           const struct throttle_limits *tx, struct error *err)
+{
+    m->config.nets[index].rx_limits = *rx;
+    m->config.nets[index].tx_limits = *tx;
+    return 0;
+}
+
 struct virtio_device *machine_device(const struct machine *m, uint32_t type, const char *id)
 {
     return NULL;

@@ -139,13 +139,10 @@ static void check_event(int fd, const char *rest)
 }
 
 static const char *const plain_machine[] = {
-    "--kernel", "k",
-    "--cpus",   "2",
-    "--name",   "web",
-    "--disk",   "/a.img,readonly=on",
-    "--uuid",   "6f1c3ad2-5b5e-4a55-9e0c-0d9f3b6b8f11",
-    "--serial", "none",
-    NULL,
+    "--kernel", "k",      "--cpus", "2",
+    "--name",   "web",    "--disk", "/a.img,readonly=on",
+    "--net",    "tap=t0", "--uuid", "6f1c3ad2-5b5e-4a55-9e0c-0d9f3b6b8f11",
+    "--serial", "none",   NULL,
 };
 
 static void test_negotiation(void)
@@ -303,6 +300,39 @@ static void test_disks(void)
     check(strstr(get_line(fd), "\"bps\": 4096, \"bps_rd\": 0, \"bps_wr\": 0, \"iops\": 0, "
                                "\"iops_rd\": 7, \"iops_rd_max\": 70, \"iops_rd_max_length\": 1, "
                                "\"iops_wr\": 0") != NULL);
+    close(fd);
+    bench_close(&b);
+}
+
+static void test_nets(void)
+{
+    struct bench b;
+    int fd;
+
+    bench_open(&b, plain_machine);
+    fd = ready_client(&b);
+    check_answer(fd,
+                 "{\"execute\": \"set_link\", \"arguments\": {\"name\": \"net0\", \"up\": "
+                 "false}}",
+                 "{\"return\": {}}");
+    check(b.m.config.nets[0].link_down);
+    check_answer(fd,
+                 "{\"execute\": \"set_link\", \"arguments\": {\"name\": \"net1\", \"up\": "
+                 "true}}",
+                 GENERIC("Device 'net1' not found"));
+    check_answer(fd,
+                 "{\"execute\": \"net_set_throttle\", \"arguments\": {\"device\": \"net0\", "
+                 "\"tx_pps\": 10, \"rx_bps\": 1000}}",
+                 "{\"return\": {}}");
+    check_int(b.m.config.nets[0].rx_limits.bucket[THROTTLE_BPS_TOTAL].avg, 1000);
+    check_int(b.m.config.nets[0].tx_limits.bucket[THROTTLE_OPS_TOTAL].avg, 10);
+    check_answer(fd,
+                 "{\"execute\": \"net_set_throttle\", \"arguments\": {\"device\": \"net0\", "
+                 "\"tx_pps_max\": -1}}",
+                 GENERIC("Parameter 'tx_pps_max' is below 0"));
+    check_int(b.m.config.nets[0].rx_limits.bucket[THROTTLE_BPS_TOTAL].avg, 1000);
+    check_answer(fd, "{\"execute\": \"query-rx-filter\", \"arguments\": {\"name\": \"x\"}}",
+                 GENERIC("Device 'x' not found"));
     close(fd);
     bench_close(&b);
 }
@@ -535,6 +565,7 @@ int main(void)
         TAP(test_queries),
         TAP(test_lifecycle),
         TAP(test_disks),
+        TAP(test_nets),
         TAP(test_bad_requests),
         TAP(test_framing),
         TAP(test_too_long_too_deep),

@@ -80,4 +80,15 @@ QMP_HANDLER(balloon);
 QMP_HANDLER(qom_get);
 QMP_HANDLER(qom_set);
 
+/* handlers_net.c */
+QMP_HANDLER(set_link);
+QMP_HANDLER(query_rx_filter);
+QMP_HANDLER(announce_self);
+QMP_HANDLER(net_set_throttle);
+
+/* Reads the three parts of one limit, named `name`, `name`_max and `name`_max_length; what is not
+ * given is 0. 0, or -1 with `err`. handlers_block.c */
+int qmp_read_limit(const json_t *arguments, const char *name, struct throttle_limit *limit,
+                   struct error *err);
+
 #endif

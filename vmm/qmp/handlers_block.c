@@ -158,17 +158,27 @@ QMP_HANDLER(block_resize)
     return qmp_done(machine_resize_disk(m, (unsigned)index, (uint64_t)size, err));
 }
 
-static int limit_part(const json_t *arguments, enum throttle_bucket bucket, const char *part,
-                      uint64_t *out, struct error *err)
+static int read_part(const json_t *arguments, const char *name, const char *part, uint64_t *out,
+                     struct error *err)
 {
-    char name[32];
+    char key[40];
     json_int_t value;
 
-    part_name(name, sizeof(name), bucket, part);
-    value = json_integer_value(json_object_get(arguments, name));
+    snprintf(key, sizeof(key), "%s%s", name, part);
+    value = json_integer_value(json_object_get(arguments, key));
     if (value < 0)
-        return error_set(err, "Parameter '%s' is below 0", name);
+        return error_set(err, "Parameter '%s' is below 0", key);
     *out = (uint64_t)value;
+    return 0;
+}
+
+int qmp_read_limit(const json_t *arguments, const char *name, struct throttle_limit *limit,
+                   struct error *err)
+{
+    if (read_part(arguments, name, "", &limit->avg, err) < 0 ||
+        read_part(arguments, name, "_max", &limit->max, err) < 0 ||
+        read_part(arguments, name, "_max_length", &limit->max_length, err) < 0)
+        return -1;
     return 0;
 }
 
@@ -179,11 +189,7 @@ static int parse_limits(const json_t *arguments, struct throttle_limits *limits,
 
     *limits = (struct throttle_limits){.iops_size = (uint64_t)MAX(iops_size, 0)};
     for (unsigned i = 0; i < THROTTLE_BUCKETS; i++) {
-        struct throttle_limit *limit = &limits->bucket[i];
-
-        if (limit_part(arguments, i, "", &limit->avg, err) < 0 ||
-            limit_part(arguments, i, "_max", &limit->max, err) < 0 ||
-            limit_part(arguments, i, "_max_length", &limit->max_length, err) < 0)
+        if (qmp_read_limit(arguments, throttle_bucket_name(i), &limits->bucket[i], err) < 0)
             return -1;
     }
     wrong = throttle_check(limits);
