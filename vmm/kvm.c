@@ -151,3 +151,21 @@ int kvm_ioeventfd(const struct kvm *kvm, int eventfd, uint64_t addr, uint32_t va
     return r < 0 ? error_set_errno(err, -r, "wire the doorbell at 0x%llx", (unsigned long long)addr)
                  : 0;
 }
+
+static void coalesce(const struct kvm *kvm, uint64_t addr, uint32_t size, bool pio)
+{
+    struct kvm_coalesced_mmio_zone zone = {.addr = addr, .size = size, .pio = pio};
+
+    if (kvm_check(kvm, pio ? KVM_CAP_COALESCED_PIO : KVM_CAP_COALESCED_MMIO) > 0)
+        (void)kvm_vm_ioctl(kvm, KVM_REGISTER_COALESCED_MMIO, &zone);
+}
+
+void kvm_coalesce_mmio(const struct kvm *kvm, uint64_t addr, uint32_t size)
+{
+    coalesce(kvm, addr, size, false);
+}
+
+void kvm_coalesce_pio(const struct kvm *kvm, uint64_t port, uint32_t count)
+{
+    coalesce(kvm, port, count, true);
+}

@@ -39,6 +39,10 @@ int kvm_ioctl(const struct kvm *kvm, unsigned long request, void *arg);
 
 /* Lets `eventfd` raise interrupt `gsi`. 0, or -1 with `err`. */
 int kvm_irqfd(const struct kvm *kvm, int eventfd, uint32_t gsi, struct error *err);
+/* Lets the guest's writes to a range of addresses, or of ports, wait for its next exit (see
+ * coalesced.h). Where the host's KVM cannot, each is an exit, and nothing else is different. */
+void kvm_coalesce_mmio(const struct kvm *kvm, uint64_t addr, uint32_t size);
+void kvm_coalesce_pio(const struct kvm *kvm, uint64_t port, uint32_t count);
 /* Lets a guest's 32-bit write of `value` at `addr` signal `eventfd` instead of leaving the guest.
  */
 int kvm_ioeventfd(const struct kvm *kvm, int eventfd, uint64_t addr, uint32_t value,

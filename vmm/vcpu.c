@@ -102,10 +102,19 @@ static void host_error(struct vcpu *vcpu, const char *what, uint64_t detail)
     machine_request(vcpu->machine, MACHINE_REQUEST_SHUTDOWN, CAUSE_HOST_ERROR);
 }
 
+/* Before anything else: what the guest wrote earlier, but did not wait for. */
+static void catch_up(struct vcpu *vcpu)
+{
+    struct machine *m = vcpu->machine;
+
+    coalesced_flush(&m->vcpus.coalesced, &m->mmio, &m->pio);
+}
+
 static void handle_exit(struct vcpu *vcpu)
 {
     struct kvm_run *run = vcpu->run;
 
+    catch_up(vcpu);
     switch (run->exit_reason) {
     case KVM_EXIT_MMIO:
         handle_mmio(vcpu);
@@ -165,6 +174,7 @@ static void *vcpu_main(void *opaque)
             else if (errno != EINTR && errno != EAGAIN)
                 host_error(vcpu, "KVM_RUN failed", (uint64_t)errno);
         }
+        catch_up(vcpu);
         arch_vcpu_stopped(vcpu);
     }
     return NULL;
@@ -196,6 +206,7 @@ int vcpu_set_init(struct vcpu_set *set, struct machine *machine, unsigned count,
     *set = (struct vcpu_set){.vcpus = xcalloc(count, sizeof(struct vcpu)), .count = count};
     pthread_mutex_init(&set->gate.lock, NULL);
     pthread_cond_init(&set->gate.changed, NULL);
+    coalesced_init(&set->coalesced);
     for (unsigned i = 0; i < count; i++)
         set->vcpus[i] = (struct vcpu){.machine = machine, .index = i, .fd = -1};
 
@@ -222,6 +233,7 @@ void vcpu_set_release(struct vcpu_set *set)
         if (set->vcpus[i].has_thread)
             pthread_join(set->vcpus[i].thread, NULL);
     }
+    coalesced_destroy(&set->coalesced);
     pthread_cond_destroy(&set->gate.changed);
     pthread_mutex_destroy(&set->gate.lock);
     free(set->vcpus);
@@ -256,11 +268,13 @@ int vcpu_set_create(struct vcpu_set *set, const struct kvm *kvm, struct error *e
             return -1;
         }
     }
+    coalesced_attach(&set->coalesced, kvm, set->vcpus[0].run);
     return 0;
 }
 
 void vcpu_set_destroy(struct vcpu_set *set, const struct kvm *kvm)
 {
+    coalesced_attach(&set->coalesced, kvm, NULL);
     for (unsigned i = 0; i < set->count; i++) {
         struct vcpu *vcpu = &set->vcpus[i];
 

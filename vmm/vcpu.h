@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "vmm/coalesced.h"
 #include "vmm/kvm.h"
 #include "vmm/util.h"
 
@@ -48,6 +49,7 @@ struct vcpu_set {
     struct vcpu *vcpus;
     unsigned count;
     struct vcpu_gate gate;
+    struct coalesced coalesced;
 };
 
 /* What a vCPU does after an exit was handled. */

@@ -243,6 +243,12 @@ int virtio_mmio_wire(struct virtio_mmio *mmio, const struct kvm *kvm, struct err
 {
     const struct virtio_device *dev = mmio->dev;
 
+    /* Selectors, features and queues' sizes and addresses show when something is read or the status
+     * is written. */
+    kvm_coalesce_mmio(kvm, mmio->slot.base + VIRTIO_MMIO_DEVICE_FEATURES_SEL,
+                      VIRTIO_MMIO_QUEUE_READY + 4 - VIRTIO_MMIO_DEVICE_FEATURES_SEL);
+    kvm_coalesce_mmio(kvm, mmio->slot.base + VIRTIO_MMIO_QUEUE_DESC_LOW,
+                      VIRTIO_MMIO_QUEUE_USED_HIGH + 4 - VIRTIO_MMIO_QUEUE_DESC_LOW);
     for (unsigned i = 0; i < dev->queue_count; i++) {
         if (kvm_ioeventfd(kvm, dev->queues[i].kick_fd, mmio->slot.base + VIRTIO_MMIO_QUEUE_NOTIFY,
                           i, err) < 0)

@@ -43,11 +43,12 @@
 #define X86_KVM_TSS      UINT64_C(0xfffbd000)
 #define X86_IDENTITY_MAP UINT64_C(0xfffbc000)
 
-#define X86_PORT_KBC     0x60
-#define X86_PORT_RTC     0x70
-#define X86_PORT_SERIAL  0x3f8
-#define X86_PORT_PVPANIC 0x505
-#define X86_PORT_POWER   0x600
+#define X86_PORT_KBC         0x60
+#define X86_PORT_RTC         0x70
+#define X86_PORT_SERIAL      0x3f8
+#define X86_PORT_PCI_ADDRESS 0xcf8
+#define X86_PORT_PVPANIC     0x505
+#define X86_PORT_POWER       0x600
 
 #define X86_GSI_SERIAL 4
 #define X86_GSI_RTC    8

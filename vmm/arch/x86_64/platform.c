@@ -82,7 +82,8 @@ static int make_devices(struct machine *m, struct error *err)
     if (irq_line_init(&p->serial_irq, X86_GSI_SERIAL, err) < 0 ||
         irq_line_init(&p->power_irq, X86_GSI_POWER, err) < 0)
         return -1;
-    p->serial = serial_new(m->serial, &p->serial_irq);
+    if (m->serial)
+        p->serial = serial_new(m->serial, &p->serial_irq);
     p->kbc = i8042_new(on_reset, m);
     p->power = power_new(&p->power_irq, on_power_off, on_reset, m);
     if (c->debug_port >= 0)
@@ -106,7 +107,7 @@ static int add_ports(struct machine *m, struct error *err)
         uint64_t offset;
         struct bus_device *dev; /* NULL: not there */
     } ports[] = {
-        {X86_PORT_SERIAL, SERIAL_REGISTERS, 0, serial_bus_device(p->serial)},
+        {X86_PORT_SERIAL, SERIAL_REGISTERS, 0, p->serial ? serial_bus_device(p->serial) : NULL},
         {X86_PORT_KBC, 1, I8042_DATA, i8042_bus_device(p->kbc)},
         {X86_PORT_KBC + 4, 1, I8042_COMMAND, i8042_bus_device(p->kbc)},
         {X86_PORT_POWER, POWER_REGISTERS, 0, power_bus_device(p->power)},
@@ -157,7 +158,8 @@ int arch_platform_new(struct machine *m, struct error *err)
 
 void arch_platform_reset(struct machine *m)
 {
-    serial_reset(m->platform->serial);
+    if (m->platform->serial)
+        serial_reset(m->platform->serial);
     i8042_reset(m->platform->kbc);
     if (m->platform->rtc)
         rtc_reset(m->platform->rtc);
@@ -190,12 +192,37 @@ static int wire(const struct machine *m, const struct irq_line *line, struct err
     return line->eventfd < 0 ? 0 : kvm_irqfd(&m->kvm, line->eventfd, line->gsi, err);
 }
 
+/*
+ * Ports that are only written to before something else is read, or that nothing is behind: a kernel
+ * looks for PCI and for serial ports by writing and then reading what is not there.
+ */
+static void coalesce_ports(const struct machine *m)
+{
+    static const struct {
+        uint16_t port;
+        uint16_t count;
+    } zones[] = {
+        {X86_PORT_RTC, 1},         /* the index */
+        {X86_PORT_PCI_ADDRESS, 4}, /* no PCI */
+        {0x2f8, 8},
+        {0x3e8, 8},
+        {0x2e8, 8}, /* no second to fourth serial port */
+    };
+    int debug = m->config->debug_port;
+
+    for (size_t i = 0; i < ARRAY_SIZE(zones); i++) {
+        if (debug < zones[i].port || debug >= zones[i].port + zones[i].count)
+            kvm_coalesce_pio(&m->kvm, zones[i].port, zones[i].count);
+    }
+}
+
 int arch_platform_wire(struct machine *m, struct error *err)
 {
     struct arch_platform *p = m->platform;
 
     if (m->config->flat)
         return 0;
+    coalesce_ports(m);
     if (wire(m, &p->serial_irq, err) < 0 || wire(m, &p->rtc_irq, err) < 0 ||
         wire(m, &p->power_irq, err) < 0)
         return -1;

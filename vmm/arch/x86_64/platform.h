@@ -18,8 +18,8 @@ struct arch_platform {
     struct irq_line power_irq;
     struct irq_line virtio_irqs[X86_VIRTIO_LINES];
 
-    struct serial *serial;
-    struct rtc *rtc; /* NULL when the machine has none */
+    struct serial *serial; /* NULL when the machine has none */
+    struct rtc *rtc;       /* likewise */
     struct i8042 *kbc;
     struct power *power;
     struct pvpanic *pvpanic;       /* may be NULL */
