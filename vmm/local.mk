@@ -86,6 +86,10 @@ vmm_tests += tests/unit/test-bus
 tests_unit_test_bus_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_bus_LDADD = $(vmm_test_ldadd)
 
+vmm_tests += tests/unit/test-coalesced
+tests_unit_test_coalesced_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_coalesced_LDADD = $(vmm_test_ldadd)
+
 vmm_tests += tests/unit/test-loop
 tests_unit_test_loop_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_loop_LDADD = $(vmm_test_ldadd)
