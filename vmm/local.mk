@@ -247,3 +247,32 @@ tests_fuzz_fuzz_rtc_SOURCES = tests/fuzz/fuzz-rtc.c
 tests_fuzz_fuzz_rtc_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_fuzz_fuzz_rtc_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_rtc_LDADD = $(vmm_test_ldadd)
+
+if FUZZING
+noinst_PROGRAMS += tests/fuzz/fuzz-virtqueue tests/fuzz/fuzz-virtio-mmio \
+	tests/fuzz/fuzz-virtio-balloon tests/fuzz/fuzz-virtio-console tests/fuzz/fuzz-virtio-rng
+endif
+tests_fuzz_fuzz_virtqueue_SOURCES = tests/fuzz/fuzz-virtqueue.c
+tests_fuzz_fuzz_virtqueue_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_fuzz_fuzz_virtqueue_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_virtqueue_LDADD = $(vmm_test_ldadd)
+tests_fuzz_fuzz_virtio_mmio_SOURCES = tests/fuzz/fuzz-virtio-mmio.c \
+	tests/fuzz/virtio-guest.h tests/unit/virtio-loop-driver.h
+tests_fuzz_fuzz_virtio_mmio_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_fuzz_fuzz_virtio_mmio_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_virtio_mmio_LDADD = $(vmm_test_ldadd)
+tests_fuzz_fuzz_virtio_balloon_SOURCES = tests/fuzz/fuzz-virtio-balloon.c \
+	tests/fuzz/virtio-guest.h tests/unit/virtio-loop-driver.h
+tests_fuzz_fuzz_virtio_balloon_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_fuzz_fuzz_virtio_balloon_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_virtio_balloon_LDADD = $(vmm_test_ldadd)
+tests_fuzz_fuzz_virtio_console_SOURCES = tests/fuzz/fuzz-virtio-console.c \
+	tests/fuzz/virtio-guest.h tests/unit/virtio-loop-driver.h
+tests_fuzz_fuzz_virtio_console_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_fuzz_fuzz_virtio_console_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_virtio_console_LDADD = $(vmm_test_ldadd)
+tests_fuzz_fuzz_virtio_rng_SOURCES = tests/fuzz/fuzz-virtio-rng.c \
+	tests/fuzz/virtio-guest.h tests/unit/virtio-loop-driver.h
+tests_fuzz_fuzz_virtio_rng_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_fuzz_fuzz_virtio_rng_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_virtio_rng_LDADD = $(vmm_test_ldadd)
