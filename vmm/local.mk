@@ -211,9 +211,13 @@ if FUZZING
 noinst_PROGRAMS += tests/fuzz/fuzz-config tests/fuzz/fuzz-qmp tests/fuzz/fuzz-serial
 endif
 if FUZZING
-noinst_PROGRAMS += tests/fuzz/fuzz-virtio-blk
+noinst_PROGRAMS += tests/fuzz/fuzz-virtio-blk tests/fuzz/fuzz-virtio-net
 endif
-EXTRA_DIST += tests/fuzz/corpus/fuzz-virtio-blk
+EXTRA_DIST += tests/fuzz/corpus/fuzz-virtio-blk tests/fuzz/corpus/fuzz-virtio-net
+tests_fuzz_fuzz_virtio_net_SOURCES = tests/fuzz/fuzz-virtio-net.c tests/unit/virtio-driver.h
+tests_fuzz_fuzz_virtio_net_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_fuzz_fuzz_virtio_net_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_virtio_net_LDADD = $(vmm_test_ldadd)
 tests_fuzz_fuzz_virtio_blk_SOURCES = tests/fuzz/fuzz-virtio-blk.c tests/unit/virtio-driver.h
 tests_fuzz_fuzz_virtio_blk_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_fuzz_fuzz_virtio_blk_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
