@@ -17,6 +17,7 @@
 
 #define SIZE   (64 * KiB)
 #define QUEUES 2
+#define RING   (UINT64_C(3) * 4096) /* what of a queue's place its three parts use */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -131,7 +132,7 @@ static void add_chain(struct bench *b, struct input *in)
         uint8_t kind = next8(in);
         uint32_t len = kind & 1 ? next8(in) : 512u * (next8(in) % 8);
 
-        buffers[i] = (struct driver_buffer){at + 16 * (kind >> 4), len, kind & 2};
+        buffers[i] = (struct driver_buffer){at + (kind & 0xf0u), len, kind & 2};
     }
     if (!(what & 0x80)) /* as it should be: the last one is the status */
         buffers[count - 1] = (struct driver_buffer){at + 512, 1, true};
@@ -140,12 +141,12 @@ static void add_chain(struct bench *b, struct input *in)
 
 static void poke(struct bench *b, struct input *in)
 {
-    uint64_t at = next16(in) % (QUEUES * 3 * 4096);
+    uint64_t at = next16(in) % (QUEUES * RING);
     uint8_t bytes[16];
     size_t len = 1 + next8(in) % sizeof(bytes);
 
     /* Mostly into the rings: each has its parts in the first pages of its own place. */
-    at = DRIVER_RING_SIZE * (1 + at / (3 * 4096)) + at % (3 * 4096);
+    at = DRIVER_RING_SIZE * (1 + at / RING) + at % RING;
     for (size_t i = 0; i < len; i++)
         bytes[i] = next8(in);
     memory_write(&b->driver.mem, at, bytes, len);

@@ -9,7 +9,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define SIZE    (512 * KiB)
@@ -405,7 +409,7 @@ static void submit_and_leave(void *opaque)
         slot->len = 4096;
         slot->req = (struct disk_request){
             .op = i % 2 ? DISK_WRITE_ZEROES : DISK_WRITE,
-            .offset = i * 4096,
+            .offset = (uint64_t)i * 4096,
             .length = slot->len,
             .done = submit_again,
         };
@@ -675,8 +679,8 @@ static void test_one_writer(void)
 /* Another process has it: we are told which. */
 static void test_holder_is_named(void)
 {
-    int ready[2];
-    int leave[2];
+    int ready[2] = {-1, -1};
+    int leave[2] = {-1, -1};
     char want[64];
     char byte;
     pid_t pid;
@@ -704,6 +708,60 @@ static void test_holder_is_named(void)
     check_int(waitpid(pid, NULL, 0), pid);
     close(ready[0]);
     remove_image();
+}
+
+/* ---- a host without io_uring ---- */
+
+/* Of this process from now on: the call fails as on a kernel that does not have it. */
+static int forbid_io_uring(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = ARRAY_SIZE(code), .filter = code};
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return -1;
+    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+static void without_io_uring(void)
+{
+    struct disk *disk;
+
+    if (!check_int(forbid_io_uring(), 0))
+        return;
+    disk = set_up(&(struct disk_options){.engine = DISK_ENGINE_AUTO});
+    if (!check(disk != NULL))
+        return;
+    check_int(result_of(DISK_WRITE, 512, 4096, false), 0);
+    check_int(result_of(DISK_READ, 512, 4096, false), 0);
+    check_str(disk_engine_name(disk), "threads");
+    tear_down();
+    /* Who insists is told when the disk is opened. */
+    make_image(SIZE);
+    check(!disk_open(&(struct disk_options){.source = path, .engine = DISK_ENGINE_IO_URING}, &err));
+    check(strstr(err.msg, "io_uring: Function not implemented") && strstr(err.msg, path));
+    remove_image();
+}
+
+static void test_without_io_uring(void)
+{
+    pid_t pid;
+    int status = -1;
+
+    (void)fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        without_io_uring();
+        (void)fflush(stdout);
+        _exit(tap_failed_);
+    }
+    check_int(waitpid(pid, &status, 0), pid);
+    check_int(status, 0);
 }
 
 static void test_inherited_descriptor(void)
@@ -773,6 +831,7 @@ int main(void)
         TAP(test_size_is_whole_blocks),
         TAP(test_one_writer),
         TAP(test_holder_is_named),
+        TAP(test_without_io_uring),
         TAP(test_inherited_descriptor),
         TAP(test_refused_images),
         {0},

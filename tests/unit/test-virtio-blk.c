@@ -15,8 +15,8 @@
 
 #define SIZE    (1 * MiB)
 #define SECTORS (SIZE / DISK_SECTOR)
-#define QUEUES  3
-#define DEPTH   32
+#define QUEUES  3u
+#define DEPTH   32u
 #define SLOT    (32 * KiB) /* of guest memory, for a request: header, status, then data */
 #define DATA    1024       /* in a slot */
 
@@ -89,9 +89,9 @@ static void tear_down(void)
 
 static uint64_t slot_gpa(unsigned queue, unsigned slot)
 {
-    return DRIVER_DATA + (queue * DEPTH + slot) * SLOT;
+    return DRIVER_DATA + ((uint64_t)queue * DEPTH + slot) * SLOT;
 }
-_Static_assert(DRIVER_DATA + QUEUES * DEPTH * SLOT <= DRIVER_RAM, "all slots are in RAM");
+_Static_assert(DRIVER_DATA + (uint64_t)QUEUES * DEPTH * SLOT <= DRIVER_RAM, "all slots are in RAM");
 
 static uint8_t *slot_data(unsigned queue, unsigned slot)
 {
@@ -197,7 +197,7 @@ static void test_each_kind_of_request(void)
     set_up();
     driver_start(&driver, FEATURES, 1);
     check_int(do_request(VIRTIO_BLK_T_IN, 3, 1024, true), VIRTIO_BLK_S_OK);
-    check(memcmp(slot_data(0, 0), model + 3 * 512, 1024) == 0);
+    check(memcmp(slot_data(0, 0), model + 3 * DISK_SECTOR, 1024) == 0);
     check_int(used_len(0), 1025);
     memset(slot_data(0, 0), 0x77, 2048);
     memset(model + 512, 0x77, 2048);
@@ -212,7 +212,7 @@ static void test_each_kind_of_request(void)
               VIRTIO_BLK_S_OK);
     check_int(do_range(VIRTIO_BLK_T_WRITE_ZEROES, SECTORS - 1, 1, 0), VIRTIO_BLK_S_OK);
     check_int(do_range(VIRTIO_BLK_T_WRITE_ZEROES, SECTORS, 0, 0), VIRTIO_BLK_S_OK);
-    memset(model + 16 * 512, 0, (16 + 1) * 512);
+    memset(model + 16 * DISK_SECTOR, 0, (16 + 1) * DISK_SECTOR);
     memset(model + SIZE - 512, 0, 512);
     read_back();
     tear_down();
@@ -230,7 +230,7 @@ static void test_any_framing(void)
     driver_start(&driver, FEATURES, 1);
     memory_write(&driver.mem, gpa, &header, sizeof(header));
     memset(driver_ptr(&driver, gpa + sizeof(header)), 0x31, 512);
-    memset(model + 5 * 512, 0x31, 512);
+    memset(model + 5 * DISK_SECTOR, 0x31, 512);
     driver_add(&driver, 0,
                (struct driver_buffer[]){{gpa, sizeof(header) + 512, false},
                                         {gpa + 4096, 0, true},
@@ -251,7 +251,7 @@ static void test_any_framing(void)
     driver_kick(&driver, 0);
     check(driver_wait_used(&driver, 0, 1));
     check_int(*(uint8_t *)driver_ptr(&driver, gpa + 4096 + 512), VIRTIO_BLK_S_OK);
-    check(memcmp(driver_ptr(&driver, gpa + 4096), model + 6 * 512, 512) == 0);
+    check(memcmp(driver_ptr(&driver, gpa + 4096), model + 6 * DISK_SECTOR, 512) == 0);
     read_back();
     tear_down();
 }
@@ -277,10 +277,10 @@ static void submit_traffic(struct traffic *t, unsigned queue, unsigned slot)
 {
     static const uint32_t types[] = {VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT, VIRTIO_BLK_T_WRITE_ZEROES,
                                      VIRTIO_BLK_T_DISCARD};
-    uint64_t part = SECTORS / (QUEUES * DEPTH);
+    uint64_t part = SECTORS / ((uint64_t)QUEUES * DEPTH);
     uint32_t type = types[next_random(t) % ARRAY_SIZE(types)];
     uint32_t len = 1 + next_random(t) % (uint32_t)part;
-    uint64_t sector = (queue * DEPTH + slot) * part + next_random(t) % (part - len + 1);
+    uint64_t sector = ((uint64_t)queue * DEPTH + slot) * part + next_random(t) % (part - len + 1);
     uint8_t *data = slot_data(queue, slot);
 
     t->type[slot] = type;
@@ -370,7 +370,7 @@ static void test_resets(void)
         driver_start(&driver, FEATURES, QUEUES);
         for (unsigned q = 0; q < QUEUES; q++) {
             for (unsigned i = 0; i < DEPTH; i++)
-                add(q, i, VIRTIO_BLK_T_IN, i * 8, 4096, true);
+                add(q, i, VIRTIO_BLK_T_IN, UINT64_C(8) * i, 4096, true);
             driver_kick(&driver, q);
         }
         driver_reset(&driver);
@@ -462,7 +462,7 @@ static void test_limit_holds_requests_back(void)
     check(driver_wait_used(&driver, 0, 4));
     check(driver_wait_used(&driver, 1, 5));
     for (unsigned i = 0; i < 5; i++)
-        check(memcmp(slot_data(1, i), model + i * 512, 512) == 0);
+        check(memcmp(slot_data(1, i), model + i * DISK_SECTOR, 512) == 0);
     tear_down();
 }
 
@@ -669,7 +669,7 @@ static void test_many_segments(void)
 
         buffers[n++] = (struct driver_buffer){gpa, sizeof(header), false};
         for (unsigned i = 0; i < cases[k].count; i++)
-            buffers[n++] = (struct driver_buffer){gpa + 4096 + i * 512, 512, true};
+            buffers[n++] = (struct driver_buffer){gpa + 4096 + i * DISK_SECTOR, 512, true};
         buffers[n++] = (struct driver_buffer){gpa + 512, 1, true};
         *slot_status(0, 0) = 0xff;
         driver_add(&driver, 0, buffers, n);
@@ -677,7 +677,7 @@ static void test_many_segments(void)
         check(driver_wait_used(&driver, 0, 1));
         check_int(*slot_status(0, 0), cases[k].want);
     }
-    check(memcmp(driver_ptr(&driver, gpa + 4096), model, 127 * 512) == 0);
+    check(memcmp(driver_ptr(&driver, gpa + 4096), model, 127 * DISK_SECTOR) == 0);
     tear_down();
 }
 

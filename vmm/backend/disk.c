@@ -34,9 +34,14 @@ static int look_at_image(struct disk *disk, struct error *err)
     return 0;
 }
 
-static bool is_block_size(uint64_t size)
+static bool is_power_of_two(uint32_t n)
 {
-    return size >= DISK_SECTOR && size <= MAX_BLOCK_SIZE && (size & (size - 1)) == 0;
+    return n != 0 && (n & (n - 1)) == 0;
+}
+
+static bool is_block_size(uint32_t size)
+{
+    return is_power_of_two(size) && size >= DISK_SECTOR && size <= MAX_BLOCK_SIZE;
 }
 
 static void find_geometry(struct disk *disk)
@@ -51,7 +56,7 @@ static void find_geometry(struct disk *disk)
     *g = (struct disk_geometry){.logical_block = DISK_SECTOR, .physical_block = PAGE_SIZE};
     if (!disk->is_device)
         return;
-    if (ioctl(disk->fd, BLKSSZGET, &logical) == 0 && is_block_size((uint64_t)MAX(logical, 0)))
+    if (ioctl(disk->fd, BLKSSZGET, &logical) == 0 && is_block_size((uint32_t)MAX(logical, 0)))
         g->logical_block = (uint32_t)logical;
     g->physical_block = g->logical_block;
     if (ioctl(disk->fd, BLKPBSZGET, &physical) == 0 && is_block_size(physical))
@@ -79,23 +84,23 @@ static uint32_t try_alignment(const struct disk *disk)
 static int find_alignment(struct disk *disk, struct error *err)
 {
     struct statx stx = {0};
+    uint32_t alignment;
+    uint32_t mem_alignment;
 
     if (statx(disk->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &stx) == 0 &&
         (stx.stx_mask & STATX_DIOALIGN)) {
-        disk->alignment = stx.stx_dio_offset_align;
-        disk->mem_alignment = stx.stx_dio_mem_align;
+        alignment = stx.stx_dio_offset_align;
+        mem_alignment = stx.stx_dio_mem_align;
     } else {
-        disk->alignment = try_alignment(disk);
-        disk->mem_alignment = disk->alignment;
+        alignment = try_alignment(disk);
+        mem_alignment = alignment;
     }
-    /* What is smaller than a sector never matters: all there is comes in sectors.
-     */
-    if (disk->alignment > 0)
-        disk->alignment = MAX(disk->alignment, (uint32_t)DISK_SECTOR);
-    disk->mem_alignment = MAX(disk->mem_alignment, 1u);
-    if (!is_block_size(disk->alignment) || disk->mem_alignment > MAX_BLOCK_SIZE ||
-        (disk->mem_alignment & (disk->mem_alignment - 1)) != 0)
+    /* All there is comes in sectors: what is less never matters. */
+    if (!is_power_of_two(alignment) || !is_power_of_two(mem_alignment) ||
+        MAX(alignment, mem_alignment) > MAX_BLOCK_SIZE)
         return error_set(err, "disk `%s` cannot be used with direct I/O", disk->name);
+    disk->alignment = MAX(alignment, (uint32_t)DISK_SECTOR);
+    disk->mem_alignment = mem_alignment;
     disk->geometry.physical_block = MAX(disk->geometry.physical_block, disk->alignment);
     return 0;
 }
@@ -110,8 +115,6 @@ static int set_mode(struct disk *disk, struct error *err)
             return error_set(err, "disk `%s` cannot be used with direct I/O", disk->name);
         return error_set_errno(err, errno, "set the mode of disk `%s`", disk->name);
     }
-    disk->alignment = DISK_SECTOR;
-    disk->mem_alignment = 1;
     return disk->direct ? find_alignment(disk, err) : 0;
 }
 
@@ -154,6 +157,8 @@ struct disk *disk_open(const struct disk_options *options, struct error *err)
         .direct = options->direct,
         .discard = options->discard && !options->readonly,
         .engine = options->engine,
+        .alignment = DISK_SECTOR,
+        .mem_alignment = 1,
         .name = xstrdup(options->source),
         .engine_name = "",
     };
@@ -239,7 +244,7 @@ static int grow_file(const struct disk *disk, uint64_t size, struct error *err)
 
 int disk_resize(struct disk *disk, uint64_t size, struct error *err)
 {
-    uint64_t actual;
+    uint64_t actual = 0;
 
     if (size % disk->geometry.logical_block != 0)
         return error_set(err, "the size of disk `%s` has to be whole blocks of %" PRIu32 " bytes",

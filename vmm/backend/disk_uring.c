@@ -56,31 +56,43 @@ int disk_uring_probe(struct error *err)
     return 0;
 }
 
-/*
- * Hands over what was prepared. What the kernel has no room for now goes when
- * something that it has completes; so it has to have something, and until it
- * does we insist.
- */
-static void hand_over(struct uring *uring)
+/* A call on the ring that failed may be made again, or we have broken the rules of the ring. */
+static void check_ring_error(const struct disk_queue *queue, int r)
 {
+    if (r >= 0 || r == -EINTR || r == -EAGAIN || r == -EBUSY || r == -ENOMEM)
+        return;
+    log_warn("disk `%s`: io_uring: %s", queue->disk->name, strerror(-r));
+    abort(); /* buffers that the kernel still writes to cannot be given away */
+}
+
+/*
+ * Hands over what was prepared. What the kernel has no room for now goes when something that it has
+ * completes; so it has to have something, and until it does we insist.
+ */
+static void hand_over(struct disk_queue *queue)
+{
+    struct uring *uring = queue->engine_state;
+
     while (io_uring_sq_ready(&uring->ring) > 0) {
         int r = io_uring_submit(&uring->ring);
         bool has_some = uring->in_flight > io_uring_sq_ready(&uring->ring);
 
+        check_ring_error(queue, r);
         if (r <= 0 && r != -EINTR && has_some)
             return;
     }
 }
 
-static struct io_uring_sqe *next_sqe(struct uring *uring)
+static struct io_uring_sqe *next_sqe(struct disk_queue *queue)
 {
+    struct uring *uring = queue->engine_state;
     struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
 
     if (sqe)
         return sqe;
     /* The ring is as large as what may be in flight, so this is only ever a
      * matter of handing over what was prepared. */
-    hand_over(uring);
+    hand_over(queue);
     return io_uring_get_sqe(&uring->ring);
 }
 
@@ -98,7 +110,7 @@ static void uring_submit(struct disk_queue *queue, struct disk_request *req)
 {
     struct uring *uring = queue->engine_state;
     int fd = queue->disk->fd;
-    struct io_uring_sqe *sqe = fits_the_ring(queue->disk, req) ? next_sqe(uring) : NULL;
+    struct io_uring_sqe *sqe = fits_the_ring(queue->disk, req) ? next_sqe(queue) : NULL;
     uint64_t offset = req->offset + req->progress;
     unsigned n = MIN(req->iov_count, (unsigned)IOV_MAX);
 
@@ -148,7 +160,7 @@ static void reap(struct disk_queue *queue)
         complete(queue, req, res);
         any = true;
     }
-    hand_over(uring); /* what went around again, or found no room before */
+    hand_over(queue); /* what went around again, or found no room before */
     disk_pool_commit(queue);
     if (any)
         disk_batch_end(queue);
@@ -193,7 +205,7 @@ static void uring_stop(struct disk_queue *queue)
 
 static void uring_commit(struct disk_queue *queue)
 {
-    hand_over(queue->engine_state);
+    hand_over(queue);
     reap(queue);
 }
 
@@ -201,18 +213,11 @@ static void uring_drain(struct disk_queue *queue)
 {
     struct uring *uring = queue->engine_state;
 
-    /* Whatever happens, buffers that the kernel still writes to are not given
-     * away. */
     while (uring->in_flight > 0) {
         struct io_uring_cqe *cqe;
-        int r;
 
-        hand_over(uring);
-        r = io_uring_wait_cqe(&uring->ring, &cqe);
-        if (r < 0 && r != -EINTR && r != -EAGAIN && r != -EBUSY) {
-            log_warn("disk `%s`: wait for io_uring: %s", queue->disk->name, strerror(-r));
-            abort();
-        }
+        hand_over(queue);
+        check_ring_error(queue, io_uring_wait_cqe(&uring->ring, &cqe));
         reap(queue);
     }
 }
