@@ -186,6 +186,11 @@ tests_unit_test_virtio_net_SOURCES = tests/unit/test-virtio-net.c tests/unit/vir
 tests_unit_test_virtio_net_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_virtio_net_LDADD = $(vmm_test_ldadd)
 
+vmm_tests += tests/unit/test-vhost
+tests_unit_test_vhost_SOURCES = tests/unit/test-vhost.c tests/unit/virtio-driver.h
+tests_unit_test_vhost_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_vhost_LDADD = $(vmm_test_ldadd)
+
 vmm_tests += tests/unit/test-virtio-mmio
 tests_unit_test_virtio_mmio_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_virtio_mmio_LDADD = $(vmm_test_ldadd)

@@ -10,6 +10,7 @@
 
 #define QUEUE_SIZE   256
 #define CONTROL_SIZE 64
+#define ETHERNET_MTU 1500u
 
 _Static_assert(CONFIG_MAX_QUEUES <= TAP_MAX_QUEUES, "a tap queue for each pair");
 _Static_assert(CONFIG_MAX_QUEUES <= VIRTIO_MAX_WORKERS, "a worker for each pair");
@@ -303,6 +304,7 @@ struct virtio_device *virtio_net_new(const struct config_net *config, const stru
     net->tap = tap;
     net->vhost_use = config->vhost;
     net->link_up = !config->link_down;
+    net->mtu = MAX(MAX(tap->mtu, config->mtu), ETHERNET_MTU);
     net->active_pairs = 1;
     net->control_queue = 2 * pairs;
     net->vhost_err_fd = net->vhost_err_watch.fd = -1;

@@ -81,6 +81,7 @@ struct virtio_net {
     struct virtio_device dev;
     struct tap *tap;
     uint8_t mac[VIRTIO_NET_MAC_SIZE]; /* after a reset */
+    unsigned mtu;                     /* the largest that tap or driver may have been told of */
     enum vhost_use vhost_use;
     bool vhost_failed;
 

@@ -20,7 +20,6 @@
 
 #include "vmm/virtio/net_priv.h"
 
-#define ETHERNET_MTU 1500u
 #define FRAME_EXTRA  (TAP_HEADER_SIZE + 14 + 4u)        /* around an MTU: headers, VLAN tag */
 #define MAX_SEGMENT  (FRAME_EXTRA + (size_t)UINT16_MAX) /* one that is to be cut up */
 #define BATCH        128u /* frames, before other events get their turn */
@@ -331,13 +330,13 @@ static int watch_timers(struct net_pair *pair, struct error *err)
     return 0;
 }
 
-/* Segments come whole where the guest takes them; else a frame is as long as the tap's MTU. */
+/* Segments come whole where the guest takes them; else a frame is as long as the MTU. */
 static size_t largest_frame(const struct virtio_net *net)
 {
     if (virtio_has_feature(&net->dev, VIRTIO_NET_F_GUEST_TSO4) ||
         virtio_has_feature(&net->dev, VIRTIO_NET_F_GUEST_TSO6))
         return MAX_SEGMENT;
-    return MAX(net->tap->mtu, ETHERNET_MTU) + FRAME_EXTRA;
+    return net->mtu + FRAME_EXTRA;
 }
 
 void net_pair_start(struct net_pair *pair)
