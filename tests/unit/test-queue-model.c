@@ -312,6 +312,45 @@ static bool device_interrupts(struct bench *b)
     return driver_reaps(b);
 }
 
+/* Everybody comes to rest, and nothing is left behind anywhere. */
+static bool settles(struct bench *b)
+{
+    bool ok = true;
+
+    driver_rings(b);
+    while (ok && (b->bell || b->working_count > 0)) {
+        ok = device_serves(b);
+        while (b->working_count > 0)
+            device_answers(b);
+    }
+    return ok && device_interrupts(b) && check_int(b->waiting, 0) &&
+           check_int(b->answered, b->given) && check_int(b->free_count, SIZE);
+}
+
+static void step(struct bench *b, bool *ok)
+{
+    switch (random_below(b, 6)) {
+    case 0:
+    case 1:
+        driver_gives(b);
+        if (random_below(b, 2))
+            driver_rings(b);
+        break;
+    case 2:
+        driver_rings(b);
+        break;
+    case 3:
+        *ok = device_serves(b);
+        break;
+    case 4:
+        if (b->working_count > 0)
+            device_answers(b);
+        break;
+    default:
+        *ok = device_interrupts(b);
+    }
+}
+
 static void traffic(bool event_idx, bool indirect)
 {
     struct bench b;
@@ -319,40 +358,11 @@ static void traffic(bool event_idx, bool indirect)
 
     set_up(&b, event_idx, indirect);
     /* Until the indices have gone round. */
-    for (unsigned step = 0; b.given < 80000 && step < 4000000 && ok; step++) {
-        switch (random_below(&b, 6)) {
-        case 0:
-        case 1:
-            driver_gives(&b);
-            if (random_below(&b, 2))
-                driver_rings(&b);
-            break;
-        case 2:
-            driver_rings(&b);
-            break;
-        case 3:
-            ok = device_serves(&b);
-            break;
-        case 4:
-            if (b.working_count > 0)
-                device_answers(&b);
-            break;
-        default:
-            ok = device_interrupts(&b);
-        }
+    while (b.given < 80000 && ok) {
+        for (unsigned steps = random_below(&b, 200); steps > 0 && ok; steps--)
+            step(&b, &ok);
+        ok = ok && settles(&b);
     }
-    /* Everybody comes to rest, and nothing is left behind anywhere. */
-    driver_rings(&b);
-    while (ok && (b.bell || b.working_count > 0)) {
-        ok = device_serves(&b);
-        while (b.working_count > 0)
-            device_answers(&b);
-    }
-    ok = ok && device_interrupts(&b);
-    check_int(b.waiting, 0);
-    check_int(b.answered, b.given);
-    check_int(b.free_count, SIZE);
-    check_int(b.given, 80000);
     check(b.bells > 0 && b.interrupts > 0);
     tear_down(&b);
 }
