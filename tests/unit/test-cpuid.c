@@ -261,6 +261,27 @@ static void test_amd_package(void)
     check_int(cpuid_address_bits(&cpuid), 48);
 }
 
+/* Threads are told of whether or not the host has the leaf for it. */
+static void test_amd_without_the_topology_leaf(void)
+{
+    static const struct kvm_cpuid_entry2 entries[] = {
+        {.function = 0, .eax = 0xd, .ebx = 0x68747541, .edx = 0x69746e65, .ecx = 0x444d4163},
+        {.function = 0x80000000, .eax = 0x8000001a},
+        {.function = 0x80000001},
+    };
+    struct cpu_topology t = topology(1, 2, 2);
+
+    host(entries, ARRAY_SIZE(entries));
+    cpuid_adjust(&cpuid, &t, 2);
+    check_int(leaf(0x80000000, 0).eax, 0x8000001e);
+    check_int(leaf(0x80000001, 0).ecx, 1u << 22 | AMD_LEGACY);
+    check_int(leaf(0x8000001e, 0).ebx, 0x101);
+    t = topology(1, 4, 1);
+    host(entries, ARRAY_SIZE(entries));
+    cpuid_adjust(&cpuid, &t, 2);
+    check(find(0x8000001e, 0) == NULL);
+}
+
 static void test_full_table_stays_in_bounds(void)
 {
     struct cpu_topology t = topology(1, 2, 1);
@@ -285,6 +306,7 @@ int main(void)
         TAP(test_intel_package),
         TAP(test_intel_largest),
         TAP(test_amd_package),
+        TAP(test_amd_without_the_topology_leaf),
         TAP(test_full_table_stays_in_bounds),
         {0},
     });

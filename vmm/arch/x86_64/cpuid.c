@@ -13,11 +13,13 @@
 #define LEAF7_ECX_SGX_LC       (1u << 30)
 #define AMD1_ECX_CMP_LEGACY    (1u << 1)
 #define AMD1_ECX_SVM           (1u << 2)
+#define AMD1_ECX_TOPOEXT       (1u << 22)
 
-#define LEAF_TOPOLOGY    0xbu
-#define LEAF_TOPOLOGY_V2 0x1fu
-#define LEVEL_SMT        1u
-#define LEVEL_CORE       2u
+#define LEAF_AMD_TOPOLOGY 0x8000001eu
+#define LEAF_TOPOLOGY     0xbu
+#define LEAF_TOPOLOGY_V2  0x1fu
+#define LEVEL_SMT         1u
+#define LEVEL_CORE        2u
 
 /* ---- topology ---- */
 
@@ -137,7 +139,8 @@ static void adjust_amd_entry(struct kvm_cpuid_entry2 *e, const struct cpu_topolo
     case 0x8000001d:
         adjust_amd_cache(e, t);
         break;
-    case 0x8000001e: /* ids: APIC; core, and threads of it; node, of which a socket has one */
+    case LEAF_AMD_TOPOLOGY: /* ids: APIC; core, and threads of it; node, of which a socket has one
+                             */
         e->eax = apic_id;
         e->ebx = (t->threads - 1) << 8 | core_of(t, apic_id);
         e->ecx = socket_of(t, apic_id);
@@ -234,6 +237,26 @@ static void replace_topology(struct cpuid *cpuid, const struct cpu_topology *t, 
         add_topology_leaf(cpuid, LEAF_TOPOLOGY_V2, t, apic_id);
 }
 
+/* An AMD guest learns of threads from a leaf of AMD's own. It tells of numbers only, so it is there
+ * also where the host does not have it. */
+static void require_amd_topology(struct cpuid *cpuid)
+{
+    bool found = false;
+
+    for (uint32_t i = 0; i < cpuid->head.nent; i++) {
+        struct kvm_cpuid_entry2 *e = &cpuid->entries[i];
+
+        if (e->function == 0x80000000)
+            e->eax = MAX(e->eax, LEAF_AMD_TOPOLOGY);
+        else if (e->function == 0x80000001)
+            e->ecx |= AMD1_ECX_TOPOEXT;
+        found |= e->function == LEAF_AMD_TOPOLOGY;
+    }
+    if (!found && cpuid->head.nent < CPUID_MAX_ENTRIES)
+        cpuid->entries[cpuid->head.nent++] =
+            (struct kvm_cpuid_entry2){.function = LEAF_AMD_TOPOLOGY};
+}
+
 void cpuid_adjust(struct cpuid *cpuid, const struct cpu_topology *t, uint32_t apic_id)
 {
     static const uint32_t unwanted[] = {0x12 /* SGX */, 0x8000000a /* SVM */, 0x8000001f /* SEV */};
@@ -241,6 +264,8 @@ void cpuid_adjust(struct cpuid *cpuid, const struct cpu_topology *t, uint32_t ap
 
     for (size_t i = 0; i < ARRAY_SIZE(unwanted); i++)
         drop_leaf(cpuid, unwanted[i]);
+    if (amd && t->threads > 1)
+        require_amd_topology(cpuid);
     for (uint32_t i = 0; i < cpuid->head.nent; i++)
         adjust_entry(&cpuid->entries[i], t, apic_id, amd);
     replace_topology(cpuid, t, apic_id);
