@@ -6,21 +6,6 @@
 #include "xml/domain.h"
 #include "xml/writer.h"
 
-/* A number as an attribute's value, on the caller's stack. */
-struct number {
-    char text[24];
-};
-
-static struct number number(uint64_t value)
-{
-    struct number n = {""};
-
-    g_snprintf(n.text, sizeof(n.text), "%" G_GUINT64_FORMAT, value);
-    return n;
-}
-
-#define NUMBER(value) (number(value).text)
-
 static unsigned word_size(const char *arch)
 {
     return strstr(arch, "64") ? 64 : 32;
@@ -37,24 +22,26 @@ static void write_cpu(struct xml_writer *w, const struct host_caps *host)
     if (host->vendor)
         xml_text_element(w, "vendor", host->vendor, NULL);
     if (host->sockets)
-        xml_empty(w, "topology", "sockets", NUMBER(host->sockets), "dies", NUMBER(host->dies),
-                  "cores", NUMBER(host->cores), "threads", NUMBER(host->threads), NULL);
+        xml_empty(w, "topology", "sockets", XML_NUMBER(host->sockets), "dies",
+                  XML_NUMBER(host->dies), "cores", XML_NUMBER(host->cores), "threads",
+                  XML_NUMBER(host->threads), NULL);
     for (unsigned i = 0; i < host->page_size_count; i++)
-        xml_empty(w, "pages", "unit", "KiB", "size", NUMBER(host->page_sizes_kib[i]), NULL);
+        xml_empty(w, "pages", "unit", "KiB", "size", XML_NUMBER(host->page_sizes_kib[i]), NULL);
     xml_close(w, "cpu");
 }
 
 static void write_cell(struct xml_writer *w, const struct host_cell *cell)
 {
-    xml_open(w, "cell", "id", NUMBER(cell->id), NULL);
+    xml_open(w, "cell", "id", XML_NUMBER(cell->id), NULL);
     if (cell->memory_kib)
-        xml_text_element(w, "memory", NUMBER(cell->memory_kib), "unit", "KiB", NULL);
-    xml_open(w, "cpus", "num", NUMBER(cell->cpu_count), NULL);
+        xml_text_element(w, "memory", XML_NUMBER(cell->memory_kib), "unit", "KiB", NULL);
+    xml_open(w, "cpus", "num", XML_NUMBER(cell->cpu_count), NULL);
     for (unsigned i = 0; i < cell->cpu_count; i++) {
         const struct host_cpu *cpu = &cell->cpus[i];
 
-        xml_empty(w, "cpu", "id", NUMBER(cpu->id), "socket_id", NUMBER(cpu->socket), "die_id",
-                  NUMBER(cpu->die), "core_id", NUMBER(cpu->core), "siblings", cpu->siblings, NULL);
+        xml_empty(w, "cpu", "id", XML_NUMBER(cpu->id), "socket_id", XML_NUMBER(cpu->socket),
+                  "die_id", XML_NUMBER(cpu->die), "core_id", XML_NUMBER(cpu->core), "siblings",
+                  cpu->siblings, NULL);
     }
     xml_close(w, "cpus");
     xml_close(w, "cell");
@@ -68,7 +55,7 @@ static void write_host(struct xml_writer *w, const struct host_caps *host)
     write_cpu(w, host);
     if (host->cell_count) {
         xml_open(w, "topology", NULL);
-        xml_open(w, "cells", "num", NUMBER(host->cell_count), NULL);
+        xml_open(w, "cells", "num", XML_NUMBER(host->cell_count), NULL);
         for (unsigned i = 0; i < host->cell_count; i++)
             write_cell(w, &host->cells[i]);
         xml_close(w, "cells");
@@ -82,9 +69,9 @@ static void write_guest(struct xml_writer *w, const struct host_caps *host)
     xml_open(w, "guest", NULL);
     xml_text_element(w, "os_type", "hvm", NULL);
     xml_open(w, "arch", "name", host->arch, NULL);
-    xml_text_element(w, "wordsize", NUMBER(word_size(host->arch)), NULL);
+    xml_text_element(w, "wordsize", XML_NUMBER(word_size(host->arch)), NULL);
     xml_text_element(w, "emulator", host->emulator, NULL);
-    xml_text_element(w, "machine", DOMAIN_MACHINE, "maxCpus", NUMBER(host->max_vcpus), NULL);
+    xml_text_element(w, "machine", DOMAIN_MACHINE, "maxCpus", XML_NUMBER(host->max_vcpus), NULL);
     xml_empty(w, "domain", "type", "kvm", NULL);
     xml_close(w, "arch");
     xml_open(w, "features", NULL);
@@ -174,7 +161,7 @@ static void write_domain_caps(struct xml_writer *w, const struct host_caps *host
     xml_text_element(w, "domain", "kvm", NULL);
     xml_text_element(w, "machine", DOMAIN_MACHINE, NULL);
     xml_text_element(w, "arch", host->arch, NULL);
-    xml_empty(w, "vcpu", "max", NUMBER(host->max_vcpus), NULL);
+    xml_empty(w, "vcpu", "max", XML_NUMBER(host->max_vcpus), NULL);
     xml_empty(w, "iothreads", "supported", "no", NULL);
     xml_open(w, "os", "supported", "yes", NULL);
     xml_empty(w, "loader", "supported", "no", NULL);

@@ -222,10 +222,8 @@ struct domain_clock {
 
 /* ---- devices ---- */
 
-/* Where a device sits. There is one place a microVM's devices can sit, so this is all. */
 struct domain_device_info {
     char *alias;         /* live, unless it is the user's ("ua-...") */
-    bool mmio_address;   /* the XML had <address type='virtio-mmio'/> */
     unsigned boot_order; /* <boot order=>; 0: none */
 };
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * <serial> and <console>. History made the first <console> of a machine a second name for its first
- * serial port: tools write either element, or both, and expect to read both. So a first console
- * whose target is "serial" (or not given) is set aside while devices are read, and afterwards
- * either becomes the serial port or has to agree with the one there is. In the definition it is not
- * kept: the formatter writes it whenever there is a serial port. Consoles with target "virtio" are
- * devices of their own, numbered in order after it.
+ * <serial>, <console> and <channel>. History made the first <console> of a machine a second name
+ * for its first serial port: tools write either element, or both, and expect to read both. So a
+ * first console whose target is "serial" (or not given) is set aside while devices are read, and
+ * afterwards either becomes the serial port or has to agree with the one there is. In the
+ * definition it is not kept: the formatter writes it whenever there is a serial port. Consoles with
+ * target "virtio" and channels are ports of the virtio console device, numbered in their order, the
+ * consoles first.
  */
 #include <string.h>
 
@@ -13,6 +14,8 @@
 #include "xml/domain_values.h"
 
 #define UNIX_PATH_MAX_BYTES 107 /* struct sockaddr_un, with its NUL */
+
+#define CHANNEL_NAME_MAX 63 /* docs/machine-config.md */
 
 enum console_target { CONSOLE_SERIAL = 0, CONSOLE_VIRTIO };
 
@@ -22,12 +25,16 @@ struct parsed_chardev {
     struct domain_device_info info;
     int target; /* enum console_target */
     unsigned port;
+    bool has_address;
+    char *name; /* of a channel */
+    enum domain_channel_state state;
 };
 
 void parsed_chardev_free(struct parsed_chardev *chardev)
 {
     g_free(chardev->source.path);
     g_free(chardev->info.alias);
+    g_free(chardev->name);
     g_free(chardev);
 }
 
@@ -67,6 +74,29 @@ static bool read_source(xmlNode *node, void *target, GError **error)
     source->append = (enum domain_switch)append;
     if (source->type != DOMAIN_CHARDEV_PTY || parser->live)
         source->path = g_steal_pointer(&path);
+    return true;
+}
+
+/* Ports have their places by the order of the elements; an address can say no more than that it is
+ * a port of the one controller there is. */
+static bool read_port_address(xmlNode *node, void *target, GError **error)
+{
+    struct device_parser *parser = target;
+    g_autofree char *type = xml_attribute(node, "type");
+    unsigned controller = 0;
+    unsigned bus = 0;
+    unsigned port = 0;
+
+    if (!type || strcmp(type, "virtio-serial") != 0)
+        return xml_refuse(error, node, "it is a port of the controller 'virtio-serial'");
+    if (!xml_check_attributes(node, "type controller bus port", error) ||
+        !xml_unsigned_attribute(node, "controller", &controller, error) ||
+        !xml_unsigned_attribute(node, "bus", &bus, error) ||
+        !xml_unsigned_attribute(node, "port", &port, error))
+        return false;
+    if (controller != 0 || bus != 0)
+        return xml_refuse(error, node, "there is one controller with one bus, both number 0");
+    parser->chardev->has_address = true;
     return true;
 }
 
@@ -134,13 +164,71 @@ static const struct xml_element console_elements[] = {
     {"source", "path mode append", XML_ONCE | XML_EMPTY, read_source},
     {"target", "type port", XML_ONCE | XML_EMPTY, read_console_target},
     {"alias", "name", XML_ONCE | XML_EMPTY, domain_read_alias},
-    {"address", DOMAIN_ADDRESS_ATTRIBUTES, XML_ONCE | XML_EMPTY, domain_read_address},
+    {"address", DOMAIN_ADDRESS_ATTRIBUTES, XML_ONCE | XML_EMPTY, read_port_address},
     {"protocol", .refused = NO_NETWORK},
     {"log", .refused = NO_LOG},
     {},
 };
 
-/* What both elements have in common. A type that is not given is a pty. */
+/* A file's name in the guest. */
+static bool check_channel_name(xmlNode *node, const char *name, GError **error)
+{
+    size_t len = strlen(name);
+    bool ok = len > 0 && len <= CHANNEL_NAME_MAX && strcmp(name, ".") != 0 && strcmp(name, "..");
+
+    for (const char *c = name; ok && *c; c++)
+        ok = *c > ' ' && *c <= '~' && *c != '/';
+    if (ok)
+        return true;
+    return xml_refuse_attribute(error, node, "name",
+                                "a channel's name is 1 to %d ASCII letters, digits and signs, "
+                                "without '/'",
+                                CHANNEL_NAME_MAX);
+}
+
+static bool read_channel_target(xmlNode *node, void *target, GError **error)
+{
+    static const struct xml_value types[] = {
+        {"virtio", 0},
+        {"guestfwd", 0, "a channel's target is virtio"},
+        {"xen", 0, "a channel's target is virtio"},
+        {},
+    };
+    struct device_parser *parser = target;
+    struct parsed_chardev *chardev = parser->chardev;
+    int type = -1;
+    int state = DOMAIN_CHANNEL_STATE_ABSENT;
+
+    if (!xml_enum_attribute(node, "type", types, &type, error) ||
+        !xml_enum_attribute(node, "state", domain_channel_state_values, &state, error))
+        return false;
+    if (type < 0)
+        return xml_invalid(error, node, "missing attribute 'type'");
+    if (parser->live)
+        chardev->state = (enum domain_channel_state)state;
+    chardev->name = xml_attribute(node, "name");
+    if (!chardev->name)
+        return xml_refuse(error, node, "a channel needs a name");
+    return check_channel_name(node, chardev->name, error);
+}
+
+static const struct xml_element channel_elements[] = {
+    {"source", "path mode append", XML_ONCE | XML_EMPTY, read_source},
+    {"target", "type name state", XML_ONCE | XML_EMPTY, read_channel_target},
+    {"alias", "name", XML_ONCE | XML_EMPTY, domain_read_alias},
+    {"address", DOMAIN_ADDRESS_ATTRIBUTES, XML_ONCE | XML_EMPTY, read_port_address},
+    {"protocol", .refused = NO_NETWORK},
+    {"log", .refused = NO_LOG},
+    {},
+};
+
+static bool has_path(const struct domain_chardev *source)
+{
+    return source->path || source->type == DOMAIN_CHARDEV_PTY ||
+           source->type == DOMAIN_CHARDEV_NULL;
+}
+
+/* What the elements have in common. A type that is not given is a pty. */
 static struct parsed_chardev *read_chardev(xmlNode *node, const struct xml_element *elements,
                                            const struct domain_parser *parser, GError **error)
 {
@@ -155,7 +243,9 @@ static struct parsed_chardev *read_chardev(xmlNode *node, const struct xml_eleme
     chardev->source.type = (enum domain_chardev_type)type;
     if (!xml_read_children(node, elements, &device, error))
         return NULL;
-    if ((type == DOMAIN_CHARDEV_FILE || type == DOMAIN_CHARDEV_UNIX) && !chardev->source.path) {
+    /* A channel's socket can be wherever the driver puts it. */
+    if (!has_path(&chardev->source) &&
+        !(elements == channel_elements && type == DOMAIN_CHARDEV_UNIX)) {
         libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR,
                           "Missing source path attribute for char device");
         return NULL;
@@ -216,7 +306,7 @@ bool domain_read_console(xmlNode *node, void *target, GError **error)
                           "Only the first console can be a serial port");
         return false;
     }
-    if (chardev->info.mmio_address)
+    if (chardev->has_address)
         return xml_refuse(error, node, "a serial port's address is fixed");
     parser->serial_console = g_steal_pointer(&chardev);
     return true;
@@ -253,5 +343,33 @@ bool domain_pair_consoles(struct domain_parser *parser, GError **error)
                           console->info.alias);
         return false;
     }
+    return true;
+}
+
+bool domain_read_channel(xmlNode *node, void *target, GError **error)
+{
+    struct domain_parser *parser = target;
+    domain_def *def = parser->def;
+    g_autoptr(parsed_chardev) chardev = read_chardev(node, channel_elements, parser, error);
+
+    if (!chardev)
+        return false;
+    if (!chardev->name)
+        return xml_invalid(error, node, "missing element <target>");
+    if (def->channels->len == DOMAIN_MAX_CHANNELS)
+        return xml_refuse(error, node, "a microVM has at most %d channels", DOMAIN_MAX_CHANNELS);
+    for (guint i = 0; i < def->channels->len; i++)
+        if (strcmp(domain_channel_at(def, i)->name, chardev->name) == 0)
+            return xml_invalid(error, node, "two channels have the name '%s'", chardev->name);
+    struct domain_channel *channel = g_new0(struct domain_channel, 1);
+
+    channel->source = chardev->source;
+    channel->source.path = g_steal_pointer(&chardev->source.path);
+    channel->info.alias = g_steal_pointer(&chardev->info.alias);
+    channel->name = g_steal_pointer(&chardev->name);
+    channel->state = chardev->state;
+    g_ptr_array_add(def->channels, channel);
+    if (!parser->live && !domain_channel_path_is_users(channel))
+        g_clear_pointer(&channel->source.path, g_free);
     return true;
 }

@@ -2,7 +2,7 @@
 /*
  * <devices>: one table lists every device libvirt knows, each device has a table of its children. A
  * device is read into a struct of its own and joins the definition when it is complete. Disks,
- * interfaces and character devices have files of their own.
+ * interfaces, character devices and the small ones have files of their own.
  */
 #include <string.h>
 
@@ -26,17 +26,14 @@ bool domain_read_alias(xmlNode *node, void *target, GError **error)
     return true;
 }
 
+/* There is one place where a microVM's devices can sit; that they do is shown while it runs. */
 bool domain_read_address(xmlNode *node, void *target, GError **error)
 {
-    struct device_parser *parser = target;
     g_autofree char *type = xml_attribute(node, "type");
 
     if (!type || strcmp(type, "virtio-mmio") != 0)
         return xml_refuse(error, node, "devices sit on virtio-mmio; there is no other bus");
-    if (!xml_check_attributes(node, "type", error))
-        return false;
-    parser->info->mmio_address = true;
-    return true;
+    return xml_check_attributes(node, "type", error);
 }
 
 bool domain_read_boot_order(xmlNode *node, void *target, GError **error)
@@ -52,97 +49,53 @@ bool domain_read_boot_order(xmlNode *node, void *target, GError **error)
     return true;
 }
 
-static bool read_rng_backend(xmlNode *node, void *target, GError **error)
-{
-    static const struct xml_value models[] = {
-        {"random", 0},
-        {"egd", 0, "entropy is read from a file of the host"},
-        {"builtin", 0, "entropy is read from a file of the host"},
-        {},
-    };
-    struct domain_rng *rng = ((struct device_parser *)target)->rng;
-    int model = -1;
+static const struct xml_element no_elements[] = {{}};
 
-    if (!xml_enum_attribute(node, "model", models, &model, error))
-        return false;
-    if (model < 0)
-        return xml_invalid(error, node, "missing RNG device backend model");
-    return domain_read_path(node, &rng->source, error);
-}
-
-static const struct xml_element rng_elements[] = {
-    {"backend", "model", XML_ONCE | XML_TEXT, read_rng_backend},
+static const struct xml_element virtio_serial_elements[] = {
     {"alias", "name", XML_ONCE | XML_EMPTY, domain_read_alias},
     {"address", DOMAIN_ADDRESS_ATTRIBUTES, XML_ONCE | XML_EMPTY, domain_read_address},
-    {"rate", .refused = "the rate is not limited"},
     {"driver", .refused = "the device cannot be tuned"},
     {},
 };
 
-static bool read_rng(xmlNode *node, void *target, GError **error)
+/* A controller is for a bus. That there is no USB may be said, being true; consoles and channels
+ * sit on one that is there whenever there are any. */
+static bool read_virtio_serial(xmlNode *node, struct domain_parser *parser, GError **error)
 {
-    static const struct xml_value models[] = {
-        {"virtio", 0},
-        {"virtio-transitional", 0, "devices are virtio 1.x only; the model is 'virtio'"},
-        {"virtio-non-transitional", 0, "the model is 'virtio'"},
-        {},
-    };
-    struct domain_parser *parser = target;
-    int model = -1;
+    domain_def *def = parser->def;
+    struct device_parser device = {.live = parser->live, .info = &def->virtio_serial_info};
 
-    if (parser->def->rngs->len > 0)
-        return xml_refuse(error, node, "a microVM has at most one entropy device");
-    if (!xml_enum_attribute(node, "model", models, &model, error))
-        return false;
-    if (model < 0) {
-        libvirt_error_set(error, VIR_ERR_XML_ERROR, "missing RNG device model");
-        return false;
-    }
-    g_autoptr(domain_rng) rng = g_new0(struct domain_rng, 1);
-    struct device_parser device = {.live = parser->live, .info = &rng->info, .rng = rng};
-
-    if (!xml_read_children(node, rng_elements, &device, error))
-        return false;
-    if (!rng->source)
-        rng->source = g_strdup("/dev/urandom");
-    g_ptr_array_add(parser->def->rngs, g_steal_pointer(&rng));
-    return true;
+    if (def->virtio_serial)
+        return xml_refuse(error, node, "a microVM has at most one such controller");
+    def->virtio_serial = true;
+    return xml_check_attributes(node, "type index", error) &&
+           xml_read_children(node, virtio_serial_elements, &device, error);
 }
 
-static const struct xml_element no_elements[] = {{}};
-
-static bool read_memballoon(xmlNode *node, void *target, GError **error)
+static bool read_usb(xmlNode *node, struct domain_parser *parser, GError **error)
 {
-    g_autofree char *model = xml_attribute(node, "model");
-
-    if (!model || strcmp(model, "none") != 0)
-        return xml_refuse_attribute(error, node, "model",
-                                    "there is no memory balloon; the model must be 'none'");
-    return xml_check_attributes(node, "model", error) &&
-           xml_read_children(node, no_elements, target, error);
-}
-
-/* A controller is for a bus, and a microVM has none; that there is no USB may be said, being true.
- */
-static bool read_controller(xmlNode *node, void *target, GError **error)
-{
-    struct domain_parser *parser = target;
-    g_autofree char *type = xml_attribute(node, "type");
-    g_autofree char *model = xml_attribute(node, "model");
-    unsigned index = 0;
-
-    if (g_strcmp0(type, "usb") != 0 || g_strcmp0(model, "none") != 0)
-        return xml_refuse_attribute(error, node, "type",
-                                    "a microVM has no buses, and so no controllers");
     if (parser->def->usb_none)
         return xml_invalid(error, node, "that there is no USB can only be said once");
-    if (!xml_unsigned_attribute(node, "index", &index, error) ||
-        !xml_check_attributes(node, "type index model", error))
+    parser->def->usb_none = true;
+    return xml_check_attributes(node, "type index model", error) &&
+           xml_read_children(node, no_elements, NULL, error);
+}
+
+static bool read_controller(xmlNode *node, void *target, GError **error)
+{
+    g_autofree char *type = xml_attribute(node, "type");
+    g_autofree char *model = xml_attribute(node, "model");
+    bool is_usb_none = g_strcmp0(type, "usb") == 0 && g_strcmp0(model, "none") == 0;
+    unsigned index = 0;
+
+    if (!is_usb_none && g_strcmp0(type, "virtio-serial") != 0)
+        return xml_refuse_attribute(error, node, "type",
+                                    "a microVM has no buses, and so no controllers");
+    if (!xml_unsigned_attribute(node, "index", &index, error))
         return false;
     if (index != 0)
         return xml_refuse_attribute(error, node, "index", "the index must be 0");
-    parser->def->usb_none = true;
-    return xml_read_children(node, no_elements, target, error);
+    return is_usb_none ? read_usb(node, target, error) : read_virtio_serial(node, target, error);
 }
 
 static bool read_emulator(xmlNode *node, void *target, GError **error)
@@ -162,8 +115,11 @@ static const struct xml_element device_elements[] = {
     {"interface", "type", 0, domain_read_interface},
     {"serial", "type", 0, domain_read_serial},
     {"console", "type tty", 0, domain_read_console},
-    {"rng", "model", 0, read_rng},
-    {"memballoon", "model autodeflate freePageReporting", XML_ONCE, read_memballoon},
+    {"channel", "type", 0, domain_read_channel},
+    {"rng", "model", 0, domain_read_rng},
+    {"memballoon", "model autodeflate freePageReporting", XML_ONCE, domain_read_memballoon},
+    {"vsock", "model", 0, domain_read_vsock},
+    {"panic", "model", 0, domain_read_panic},
     {"controller", "type index model ports vectors maxEventChannels maxGrantFrames", 0,
      read_controller},
     {"graphics", .refused = NO_DISPLAY},
@@ -176,13 +132,10 @@ static const struct xml_element device_elements[] = {
     {"redirfilter", .refused = NO_USB},
     {"smartcard", .refused = "a microVM has no smartcard reader"},
     {"parallel", .refused = "a microVM has no parallel port"},
-    {"channel", .refused = "a microVM has no channels, only serial ports and consoles"},
     {"filesystem", .refused = "directories of the host are not shared"},
     {"hostdev", .refused = "devices of the host are not passed through"},
     {"watchdog", .refused = "a microVM has no watchdog"},
-    {"panic", .refused = "a microVM has no panic device"},
     {"tpm", .refused = "a microVM has no TPM"},
-    {"vsock", .refused = "a microVM has no vsock device"},
     {"shmem", .refused = "memory of the host is not shared"},
     {"memory", .refused = "memory cannot be added to a running microVM"},
     {"iommu", .refused = "a microVM has no IOMMU"},
@@ -198,18 +151,64 @@ bool domain_read_devices(xmlNode *node, void *target, GError **error)
            domain_pair_consoles(target, error);
 }
 
-/* Each device's place in boot order and name, to see that none is taken twice. */
-static bool check_info(const struct domain_device_info *info, GHashTable *orders,
-                       GHashTable *aliases, GError **error)
+/* The one of every device, wherever it is in the definition. */
+typedef bool (*info_visitor)(const struct domain_device_info *info, void *opaque);
+
+static bool visit_array(GPtrArray *devices, size_t offset, info_visitor visit, void *opaque)
 {
-    if (info->boot_order && !g_hash_table_add(orders, GUINT_TO_POINTER(info->boot_order))) {
-        libvirt_error_set(error, VIR_ERR_XML_ERROR, "boot order '%u' used for more than one device",
-                          info->boot_order);
+    for (guint i = 0; i < devices->len; i++) {
+        const char *device = g_ptr_array_index(devices, i);
+
+        if (!visit((const struct domain_device_info *)(device + offset), opaque))
+            return false;
+    }
+    return true;
+}
+
+#define VISIT(array, type) visit_array(def->array, offsetof(struct type, info), visit, opaque)
+
+static bool visit_infos(const domain_def *def, info_visitor visit, void *opaque)
+{
+    return VISIT(disks, domain_disk) && VISIT(nets, domain_net) && VISIT(serials, domain_serial) &&
+           VISIT(consoles, domain_console) && VISIT(channels, domain_channel) &&
+           VISIT(rngs, domain_rng) && VISIT(vsocks, domain_vsock) && VISIT(panics, domain_panic) &&
+           visit(&def->memballoon.info, opaque) && visit(&def->virtio_serial_info, opaque);
+}
+
+struct taken {
+    GHashTable *orders;
+    GHashTable *aliases;
+    GError **error;
+};
+
+/* A device's place in boot order and its name, to see that none is taken twice. */
+static bool take_info(const struct domain_device_info *info, void *opaque)
+{
+    struct taken *taken = opaque;
+
+    if (info->boot_order && !g_hash_table_add(taken->orders, GUINT_TO_POINTER(info->boot_order))) {
+        libvirt_error_set(taken->error, VIR_ERR_XML_ERROR,
+                          "boot order '%u' used for more than one device", info->boot_order);
         return false;
     }
-    if (info->alias && !g_hash_table_add(aliases, info->alias)) {
-        libvirt_error_set(error, VIR_ERR_XML_ERROR, "non unique alias detected: %s", info->alias);
+    if (info->alias && !g_hash_table_add(taken->aliases, info->alias)) {
+        libvirt_error_set(taken->error, VIR_ERR_XML_ERROR, "non unique alias detected: %s",
+                          info->alias);
         return false;
+    }
+    return true;
+}
+
+static bool check_iothreads(const domain_def *def, GError **error)
+{
+    for (guint i = 0; i < def->disks->len; i++) {
+        const struct domain_disk *disk = domain_disk_at(def, i);
+
+        if (disk->iothread && !domain_has_iothread(def, disk->iothread)) {
+            libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                              "Disk iothread '%u' not defined in iothreadid", disk->iothread);
+            return false;
+        }
     }
     return true;
 }
@@ -218,22 +217,14 @@ bool domain_check_devices(const domain_def *def, GError **error)
 {
     g_autoptr(GHashTable) orders = g_hash_table_new(NULL, NULL);
     g_autoptr(GHashTable) aliases = g_hash_table_new(g_str_hash, g_str_equal);
-    bool ok = true;
+    struct taken taken = {orders, aliases, error};
 
-    for (guint i = 0; ok && i < def->disks->len; i++)
-        ok = check_info(&domain_disk_at(def, i)->info, orders, aliases, error);
-    for (guint i = 0; ok && i < def->nets->len; i++)
-        ok = check_info(&domain_net_at(def, i)->info, orders, aliases, error);
-    for (guint i = 0; ok && i < def->serials->len; i++)
-        ok = check_info(&domain_serial_at(def, i)->info, orders, aliases, error);
-    for (guint i = 0; ok && i < def->consoles->len; i++)
-        ok = check_info(&domain_console_at(def, i)->info, orders, aliases, error);
-    for (guint i = 0; ok && i < def->rngs->len; i++)
-        ok = check_info(&domain_rng_at(def, i)->info, orders, aliases, error);
-    if (ok && def->os.boot_count && g_hash_table_size(orders)) {
+    if (!visit_infos(def, take_info, &taken))
+        return false;
+    if (def->os.boot_count && g_hash_table_size(orders)) {
         libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
                           "per-device boot elements cannot be used together with os/boot elements");
-        ok = false;
+        return false;
     }
-    return ok;
+    return check_iothreads(def, error);
 }

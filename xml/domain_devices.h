@@ -9,13 +9,19 @@ typedef struct domain_disk domain_disk;
 typedef struct domain_net domain_net;
 typedef struct domain_serial domain_serial;
 typedef struct domain_console domain_console;
+typedef struct domain_channel domain_channel;
 typedef struct domain_rng domain_rng;
+typedef struct domain_vsock domain_vsock;
+typedef struct domain_panic domain_panic;
 typedef struct parsed_chardev parsed_chardev;
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(domain_disk, domain_disk_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(domain_net, domain_net_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(domain_serial, domain_serial_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(domain_console, domain_console_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(domain_channel, domain_channel_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(domain_rng, domain_rng_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(domain_vsock, domain_vsock_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(domain_panic, domain_panic_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(parsed_chardev, parsed_chardev_free)
 
 /* The target of the handlers of a device's children: the device that is being read. */
@@ -26,6 +32,8 @@ struct device_parser {
         struct domain_disk *disk;
         struct domain_net *net;
         struct domain_rng *rng;
+        struct domain_memballoon *memballoon;
+        struct domain_vsock *vsock;
         struct parsed_chardev *chardev;
     };
     bool has_mac;
@@ -43,6 +51,7 @@ struct device_parser {
 bool domain_read_alias(xmlNode *node, void *device_parser, GError **error);
 bool domain_read_address(xmlNode *node, void *device_parser, GError **error);
 
+bool domain_read_iotune(xmlNode *node, void *device_parser, GError **error);
 bool domain_read_boot_order(xmlNode *node, void *device_parser, GError **error);
 
 /* Handlers of devices. */
@@ -50,6 +59,11 @@ bool domain_read_disk(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_interface(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_serial(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_console(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_channel(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_rng(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_memballoon(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_vsock(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_panic(xmlNode *node, void *domain_parser, GError **error);
 /* When all are read: which console is which port's. */
 bool domain_pair_consoles(struct domain_parser *parser, GError **error);
 

@@ -10,27 +10,28 @@
 
 static bool read_disk_driver(xmlNode *node, void *target, GError **error)
 {
-    static const struct xml_value discards[] = {
-        {"ignore", true},
-        {"unmap", 0, "a disk does not pass discard on"},
-        {},
-    };
-    struct device_parser *parser = target;
+    struct domain_disk *disk = ((struct device_parser *)target)->disk;
     g_autofree char *name = xml_attribute(node, "name");
     g_autofree char *type = xml_attribute(node, "type");
     int cache = DOMAIN_DISK_CACHE_ABSENT;
-    int discard = false;
+    int io = DOMAIN_DISK_IO_ABSENT;
+    int discard = DOMAIN_DISK_DISCARD_ABSENT;
 
     if (name && strcmp(name, "qemu") != 0)
         return xml_refuse_attribute(error, node, "name", "the driver's name is 'qemu' or absent");
     if (type && strcmp(type, "raw") != 0)
         return xml_refuse_attribute(error, node, "type", "disk images are raw");
     if (!xml_enum_attribute(node, "cache", domain_cache_values, &cache, error) ||
-        !xml_enum_attribute(node, "discard", discards, &discard, error))
+        !xml_enum_attribute(node, "io", domain_disk_io_values, &io, error) ||
+        !xml_enum_attribute(node, "discard", domain_discard_values, &discard, error) ||
+        !xml_ranged_attribute(node, "queues", 1, DOMAIN_MAX_QUEUES, &disk->queues, error) ||
+        !xml_ranged_attribute(node, "iothread", 1, G_MAXUINT, &disk->iothread, error) ||
+        !domain_read_facts(node, &disk->facts, error))
         return false;
-    parser->disk->driver_name = g_steal_pointer(&name);
-    parser->disk->cache = (enum domain_disk_cache)cache;
-    parser->disk->discard = discard ? DOMAIN_DISK_DISCARD_IGNORE : DOMAIN_DISK_DISCARD_ABSENT;
+    disk->driver_name = g_steal_pointer(&name);
+    disk->cache = (enum domain_disk_cache)cache;
+    disk->io = (enum domain_disk_io)io;
+    disk->discard = (enum domain_disk_discard)discard;
     return true;
 }
 
@@ -39,8 +40,9 @@ static bool read_disk_source(xmlNode *node, void *target, GError **error)
     struct device_parser *parser = target;
     struct domain_disk *disk = parser->disk;
     const char *wanted = disk->type == DOMAIN_DISK_FILE ? "file" : "dev";
+    const char *allowed = disk->type == DOMAIN_DISK_FILE ? "file index" : "dev index";
 
-    if (!xml_check_attributes(node, wanted, error))
+    if (!xml_check_attributes(node, allowed, error))
         return false;
     disk->source = xml_attribute(node, wanted);
     return !disk->source || domain_check_path(node, disk->source, error);
@@ -97,12 +99,16 @@ static bool read_nothing(xmlNode *node, void *target, GError **error)
 #define ONLY_RAW        "disk images are raw"
 
 static const struct xml_element disk_elements[] = {
-    {"driver", "name type cache discard", XML_ONCE | XML_EMPTY, read_disk_driver},
-    {"source", "file dev", XML_ONCE | XML_EMPTY, read_disk_source},
+    {"driver",
+     "name type cache io discard queues iothread ioeventfd event_idx copy_on_read detect_zeroes "
+     "error_policy rerror_policy",
+     XML_ONCE | XML_EMPTY, read_disk_driver},
+    {"source", "file dev index", XML_ONCE | XML_EMPTY, read_disk_source},
     {"target", "dev bus", XML_ONCE | XML_EMPTY, read_disk_target},
     {"readonly", NULL, XML_ONCE | XML_EMPTY, read_disk_readonly},
     {"shareable", NULL, XML_ONCE | XML_EMPTY, read_disk_shareable},
     {"serial", NULL, XML_ONCE | XML_TEXT, read_disk_serial},
+    {"iotune", NULL, XML_ONCE, domain_read_iotune},
     {"boot", "order", XML_ONCE | XML_EMPTY, domain_read_boot_order},
     {"alias", "name", XML_ONCE | XML_EMPTY, domain_read_alias},
     {"address", DOMAIN_ADDRESS_ATTRIBUTES, XML_ONCE | XML_EMPTY, domain_read_address},
@@ -111,7 +117,6 @@ static const struct xml_element disk_elements[] = {
     {"encryption", .refused = ONLY_RAW},
     {"auth", .refused = "a disk is a file or a block device"},
     {"transient", .refused = "what is written to a disk stays written"},
-    {"iotune", .refused = "I/O limits are not offered"},
     {"blockio", .refused = "block sizes cannot be chosen"},
     {"geometry", .refused = ONLY_VIRTIO_BLK},
     {"wwn", .refused = ONLY_VIRTIO_BLK},

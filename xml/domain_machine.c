@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The machine: <os>, <features>, <cpu> and <clock>. */
+/* The machine: <os> and <features>. */
 #include <string.h>
 
 #include "xml/domain_priv.h"
@@ -57,17 +57,29 @@ static bool read_boot(xmlNode *node, void *target, GError **error)
     return true;
 }
 
+static bool read_bootmenu(xmlNode *node, void *target, GError **error)
+{
+    int enable = DOMAIN_SWITCH_ABSENT;
+
+    if (!xml_enum_attribute(node, "enable", domain_yes_no_values, &enable, error))
+        return false;
+    if (enable != DOMAIN_SWITCH_OFF)
+        return xml_refuse(error, node, DOMAIN_NO_FIRMWARE);
+    ((domain_def *)target)->os.bootmenu = DOMAIN_SWITCH_OFF;
+    return true;
+}
+
 static const struct xml_element os_elements[] = {
     {"type", "arch machine", XML_ONCE | XML_TEXT, read_os_type},
     {"kernel", NULL, XML_ONCE | XML_TEXT, read_kernel},
     {"initrd", NULL, XML_ONCE | XML_TEXT, read_initrd},
     {"cmdline", NULL, XML_ONCE | XML_TEXT, read_cmdline},
     {"boot", "dev", XML_EMPTY, read_boot},
+    {"bootmenu", "enable", XML_ONCE | XML_EMPTY, read_bootmenu},
     {"firmware", .refused = DOMAIN_NO_FIRMWARE},
     {"loader", .refused = DOMAIN_NO_FIRMWARE},
     {"nvram", .refused = DOMAIN_NO_FIRMWARE},
     {"bios", .refused = DOMAIN_NO_FIRMWARE},
-    {"bootmenu", .refused = DOMAIN_NO_FIRMWARE},
     {"smbios", .refused = "a microVM has no SMBIOS tables"},
     {"acpi", .refused = "ACPI tables cannot be added"},
     {"dtb", .refused = "a device tree cannot be given"},
@@ -90,48 +102,56 @@ bool domain_read_os(xmlNode *node, void *target, GError **error)
     return true;
 }
 
-static bool read_acpi(xmlNode *node, void *target, GError **error)
-{
-    ((enum domain_switch *)target)[DOMAIN_FEATURE_ACPI] = DOMAIN_SWITCH_ON;
-    return true;
-}
+/* ---- <features> ---- */
 
-static bool read_apic(xmlNode *node, void *target, GError **error)
-{
-    ((enum domain_switch *)target)[DOMAIN_FEATURE_APIC] = DOMAIN_SWITCH_ON;
-    return true;
-}
+/* Each is as a microVM has it in any case. */
+const struct domain_feature_word domain_feature_words[DOMAIN_FEATURE_LAST] = {
+    [DOMAIN_FEATURE_ACPI] = {"acpi", false, DOMAIN_SWITCH_ON, NULL},
+    [DOMAIN_FEATURE_APIC] = {"apic", false, DOMAIN_SWITCH_ON, NULL},
+    [DOMAIN_FEATURE_PAE] = {"pae", false, DOMAIN_SWITCH_ON, NULL},
+    [DOMAIN_FEATURE_HAP] = {"hap", true, DOMAIN_SWITCH_ON, "how KVM maps memory is the host's"},
+    [DOMAIN_FEATURE_VMPORT] = {"vmport", true, DOMAIN_SWITCH_OFF, "there is no VMware port"},
+    [DOMAIN_FEATURE_SMM] = {"smm", true, DOMAIN_SWITCH_OFF, DOMAIN_NO_FIRMWARE},
+    [DOMAIN_FEATURE_VMCOREINFO] = {"vmcoreinfo", true, DOMAIN_SWITCH_OFF,
+                                   "a guest cannot say where its notes for crash dumps are"},
+};
 
-static bool read_pae(xmlNode *node, void *target, GError **error)
+static bool read_feature(xmlNode *node, void *target, GError **error)
 {
-    ((enum domain_switch *)target)[DOMAIN_FEATURE_PAE] = DOMAIN_SWITCH_ON;
-    return true;
-}
-
-static bool read_vmport(xmlNode *node, void *target, GError **error)
-{
+    enum domain_switch *features = target;
     int state = DOMAIN_SWITCH_ON;
+    unsigned i = 0;
 
+    while (strcmp(domain_feature_words[i].name, (const char *)node->name) != 0)
+        i++; /* it is there: feature_elements has no others */
     if (!xml_enum_attribute(node, "state", domain_switch_values, &state, error))
         return false;
-    if (state != DOMAIN_SWITCH_OFF)
-        return xml_refuse(error, node, "there is no VMware port");
-    ((enum domain_switch *)target)[DOMAIN_FEATURE_VMPORT] = DOMAIN_SWITCH_OFF;
+    if (state != (int)domain_feature_words[i].only)
+        return xml_refuse(error, node, "%s", domain_feature_words[i].refused);
+    features[i] = (enum domain_switch)state;
     return true;
 }
 
 #define NO_HYPERV "this is for guests that are not Linux"
 
 static const struct xml_element feature_elements[] = {
-    {"acpi", NULL, XML_ONCE | XML_EMPTY, read_acpi},
-    {"apic", NULL, XML_ONCE | XML_EMPTY, read_apic},
-    {"pae", NULL, XML_ONCE | XML_EMPTY, read_pae},
-    {"vmport", "state", XML_ONCE | XML_EMPTY, read_vmport},
+    {"acpi", NULL, XML_ONCE | XML_EMPTY, read_feature},
+    {"apic", NULL, XML_ONCE | XML_EMPTY, read_feature},
+    {"pae", NULL, XML_ONCE | XML_EMPTY, read_feature},
+    {"hap", "state", XML_ONCE | XML_EMPTY, read_feature},
+    {"vmport", "state", XML_ONCE | XML_EMPTY, read_feature},
+    {"smm", "state", XML_ONCE | XML_EMPTY, read_feature},
+    {"vmcoreinfo", "state", XML_ONCE | XML_EMPTY, read_feature},
     {"hyperv", .refused = NO_HYPERV},
+    {"viridian", .refused = NO_HYPERV},
     {"xen", .refused = NO_HYPERV},
     {"kvm", .refused = "KVM's features cannot be chosen"},
-    {"smm", .refused = DOMAIN_NO_FIRMWARE},
+    {"pvspinlock", .refused = "KVM's features cannot be chosen"},
     {"pmu", .refused = "the performance monitor cannot be chosen"},
+    {"ioapic", .refused = "the interrupt controller cannot be chosen"},
+    {"async-teardown", .refused = "how a machine's memory is freed cannot be chosen"},
+    {"privnet", .refused = "this is for containers"},
+    {"capabilities", .refused = "this is for containers"},
     {},
 };
 
@@ -140,71 +160,4 @@ bool domain_read_features(xmlNode *node, void *target, GError **error)
     struct domain_parser *parser = target;
 
     return xml_read_children(node, feature_elements, parser->def->features, error);
-}
-
-static const struct xml_element cpu_elements[] = {
-    {"topology", .refused = "vCPUs are sockets of one core each"},
-    {"feature", .refused = "the guest's CPU is the host's; features cannot be chosen"},
-    {"model", .refused = "the guest's CPU is the host's; a model cannot be chosen"},
-    {"vendor", .refused = "the guest's CPU is the host's; a vendor cannot be chosen"},
-    {"numa", .refused = "a microVM is one NUMA node"},
-    {"cache", .refused = "the guest's CPU is the host's; its caches cannot be chosen"},
-    {"maxphysaddr", .refused = "the guest's CPU is the host's; its addresses cannot be chosen"},
-    {},
-};
-
-bool domain_read_cpu(xmlNode *node, void *target, GError **error)
-{
-    domain_def *def = ((struct domain_parser *)target)->def;
-    int mode = DOMAIN_CPU_ABSENT;
-    int check = DOMAIN_CPU_CHECK_ABSENT;
-    int migratable = DOMAIN_SWITCH_ABSENT;
-
-    if (!xml_enum_attribute(node, "mode", domain_cpu_values, &mode, error) ||
-        !xml_enum_attribute(node, "check", domain_cpu_check_values, &check, error) ||
-        !xml_enum_attribute(node, "migratable", domain_switch_values, &migratable, error) ||
-        !xml_read_children(node, cpu_elements, def, error))
-        return false;
-    if (migratable != DOMAIN_SWITCH_ABSENT && mode != DOMAIN_CPU_HOST_PASSTHROUGH &&
-        mode != DOMAIN_CPU_MAXIMUM)
-        return xml_invalid(error, node,
-                           "migratable is an attribute of host-passthrough and maximum");
-    if (check != DOMAIN_CPU_CHECK_ABSENT && mode == DOMAIN_CPU_ABSENT)
-        return xml_invalid(error, node, "check has no meaning without a mode");
-    def->cpu.mode = (enum domain_cpu_mode)mode;
-    def->cpu.check = (enum domain_cpu_check)check;
-    def->cpu.migratable = (enum domain_switch)migratable;
-    return true;
-}
-
-/* That there is no HPET may be said, being true; the timers that there are stay as KVM has them. */
-static bool read_timer(xmlNode *node, void *target, GError **error)
-{
-    domain_def *def = target;
-    g_autofree char *name = xml_attribute(node, "name");
-    int present = DOMAIN_SWITCH_ON;
-
-    if (!name || strcmp(name, "hpet") != 0)
-        return xml_refuse_attribute(error, node, "name", "timers cannot be configured");
-    if (!xml_enum_attribute(node, "present", domain_yes_no_values, &present, error))
-        return false;
-    if (present != DOMAIN_SWITCH_OFF)
-        return xml_refuse_attribute(error, node, "name", "a microVM has no HPET");
-    def->clock.timers[DOMAIN_TIMER_HPET] =
-        (struct domain_timer){.given = true, .present = DOMAIN_SWITCH_OFF};
-    return true;
-}
-
-static const struct xml_element clock_elements[] = {
-    {"timer", "name present track tickpolicy frequency mode", 0, read_timer},
-    {},
-};
-
-bool domain_read_clock(xmlNode *node, void *target, GError **error)
-{
-    domain_def *def = ((struct domain_parser *)target)->def;
-    int utc;
-
-    return xml_enum_attribute(node, "offset", domain_clock_values, &utc, error) &&
-           xml_read_children(node, clock_elements, def, error);
 }

@@ -7,6 +7,8 @@
 
 #define IFNAME_CHARS DOMAIN_WORD_CHARS "."
 #define IFNAME_MAX   15 /* IFNAMSIZ less its NUL */
+#define MTU_MIN      68 /* docs/machine-config.md */
+#define MTU_MAX      65535
 
 static bool check_ifname(xmlNode *node, const char *attribute, const char *name, GError **error)
 {
@@ -16,12 +18,37 @@ static bool check_ifname(xmlNode *node, const char *attribute, const char *name,
     return xml_refuse_attribute(error, node, attribute, "not the name of a network interface");
 }
 
+/* Which bridge a network has, and which port of it, is live data. */
+static bool read_network(xmlNode *node, struct device_parser *parser, GError **error)
+{
+    struct domain_net *net = parser->net;
+    g_autofree char *bridge = xml_attribute(node, "bridge");
+
+    if (!xml_check_attributes(node, "network portgroup portid bridge", error))
+        return false;
+    net->network = xml_attribute(node, "network");
+    net->portgroup = xml_attribute(node, "portgroup");
+    if (net->network && !*net->network)
+        return xml_invalid(error, node, "the network's name is empty");
+    if (!parser->live || !bridge)
+        return true;
+    if (!check_ifname(node, "bridge", bridge, error))
+        return false;
+    net->bridge = g_steal_pointer(&bridge);
+    return true;
+}
+
 static bool read_net_source(xmlNode *node, void *target, GError **error)
 {
-    struct domain_net *net = ((struct device_parser *)target)->net;
+    struct device_parser *parser = target;
+    struct domain_net *net = parser->net;
 
+    if (net->type == DOMAIN_NET_NETWORK)
+        return read_network(node, parser, error);
     if (net->type != DOMAIN_NET_BRIDGE)
         return xml_refuse(error, node, "an ethernet interface has no source");
+    if (!xml_check_attributes(node, "bridge", error))
+        return false;
     net->bridge = xml_attribute(node, "bridge");
     return !net->bridge || check_ifname(node, "bridge", net->bridge, error);
 }
@@ -94,42 +121,98 @@ static bool read_net_model(xmlNode *node, void *target, GError **error)
     return true;
 }
 
+static bool read_net_driver(xmlNode *node, void *target, GError **error)
+{
+    struct domain_net *net = ((struct device_parser *)target)->net;
+    int driver = DOMAIN_NET_DRIVER_ABSENT;
+
+    if (!xml_enum_attribute(node, "name", domain_net_driver_values, &driver, error) ||
+        !xml_ranged_attribute(node, "queues", 1, DOMAIN_MAX_QUEUES, &net->queues, error))
+        return false;
+    net->driver = (enum domain_net_driver)driver;
+    return domain_read_facts(node, &net->facts, error);
+}
+
+static bool read_mtu(xmlNode *node, void *target, GError **error)
+{
+    struct domain_net *net = ((struct device_parser *)target)->net;
+
+    if (!xmlHasProp(node, BAD_CAST "size"))
+        return xml_invalid(error, node, "missing attribute 'size'");
+    return xml_ranged_attribute(node, "size", MTU_MIN, MTU_MAX, &net->mtu, error);
+}
+
 static bool read_net_link(xmlNode *node, void *target, GError **error)
 {
-    static const struct xml_value states[] = {
-        {"up", DOMAIN_NET_LINK_UP},
-        {"down", 0, "a link cannot be taken down"},
-        {},
-    };
-    struct device_parser *parser = target;
-    int up = DOMAIN_NET_LINK_ABSENT;
+    int link = DOMAIN_NET_LINK_ABSENT;
 
-    if (!xml_enum_attribute(node, "state", states, &up, error))
+    if (!xmlHasProp(node, BAD_CAST "state"))
+        return xml_invalid(error, node, "missing attribute 'state'");
+    if (!xml_enum_attribute(node, "state", domain_link_values, &link, error))
         return false;
-    parser->net->link = (enum domain_net_link)up;
+    ((struct device_parser *)target)->net->link = (enum domain_net_link)link;
     return true;
 }
+
+/* ---- <bandwidth> ---- */
+
+static bool read_rates(xmlNode *node, struct domain_bandwidth *bandwidth, GError **error)
+{
+    if (!xmlHasProp(node, BAD_CAST "average"))
+        return xml_invalid(error, node, "missing attribute 'average'");
+    if (!xml_ranged_attribute(node, "average", 1, G_MAXUINT, &bandwidth->average, error) ||
+        !xml_ranged_attribute(node, "peak", 1, G_MAXUINT, &bandwidth->peak, error) ||
+        !xml_ranged_attribute(node, "burst", 1, G_MAXUINT, &bandwidth->burst, error))
+        return false;
+    if (bandwidth->peak && bandwidth->peak < bandwidth->average)
+        return xml_refuse_attribute(error, node, "peak", "it is lower than the average");
+    return true;
+}
+
+static bool read_inbound(xmlNode *node, void *target, GError **error)
+{
+    return read_rates(node, &((struct domain_net *)target)->inbound, error);
+}
+
+static bool read_outbound(xmlNode *node, void *target, GError **error)
+{
+    return read_rates(node, &((struct domain_net *)target)->outbound, error);
+}
+
+static const struct xml_element bandwidth_elements[] = {
+    {"inbound", "average peak burst", XML_ONCE | XML_EMPTY, read_inbound},
+    {"outbound", "average peak burst", XML_ONCE | XML_EMPTY, read_outbound},
+    {},
+};
+
+static bool read_bandwidth(xmlNode *node, void *target, GError **error)
+{
+    return xml_read_children(node, bandwidth_elements, ((struct device_parser *)target)->net,
+                             error);
+}
+
+/* ---- <interface> ---- */
 
 #define NO_SCRIPT   "no scripts are run"
 #define NO_GUEST_IP "addresses inside the guest cannot be given"
 
 static const struct xml_element net_elements[] = {
-    {"source", "bridge", XML_ONCE | XML_EMPTY, read_net_source},
+    {"source", "bridge network portgroup portid", XML_ONCE | XML_EMPTY, read_net_source},
     {"mac", "address", XML_ONCE | XML_EMPTY, read_mac},
     {"target", "dev managed", XML_ONCE | XML_EMPTY, read_net_target},
     {"model", "type", XML_ONCE | XML_EMPTY, read_net_model},
+    {"driver", "name queues ioeventfd event_idx", XML_ONCE | XML_EMPTY, read_net_driver},
+    {"mtu", "size", XML_ONCE | XML_EMPTY, read_mtu},
     {"link", "state", XML_ONCE | XML_EMPTY, read_net_link},
+    {"bandwidth", NULL, XML_ONCE, read_bandwidth},
     {"boot", "order", XML_ONCE | XML_EMPTY, domain_read_boot_order},
     {"alias", "name", XML_ONCE | XML_EMPTY, domain_read_alias},
     {"address", DOMAIN_ADDRESS_ATTRIBUTES, XML_ONCE | XML_EMPTY, domain_read_address},
-    {"driver", .refused = "an interface has one queue, in the VMM, without offloads to choose"},
     {"backend", .refused = "the tap device and vhost device cannot be chosen"},
-    {"mtu", .refused = "the MTU cannot be told to the guest"},
     {"coalesce", .refused = "interrupt coalescing is not offered"},
-    {"bandwidth", .refused = "bandwidth limits are not offered"},
     {"vlan", .refused = "VLAN tags are not set"},
     {"port", .refused = "bridge ports are not isolated"},
-    {"virtualport", .refused = "an interface is of type ethernet (a tap device) or bridge"},
+    {"virtualport", .refused = "ports of switches have no profiles"},
     {"filterref", .refused = "network filters are not applied"},
     {"script", .refused = NO_SCRIPT},
     {"downscript", .refused = NO_SCRIPT},
@@ -141,6 +224,24 @@ static const struct xml_element net_elements[] = {
     {"teaming", .refused = "interfaces are not teamed"},
     {},
 };
+
+static bool complete_net(xmlNode *node, const struct domain_net *net, GError **error)
+{
+    bool is_limited = net->inbound.average || net->outbound.average;
+
+    if ((net->type == DOMAIN_NET_BRIDGE && !net->bridge) ||
+        (net->type == DOMAIN_NET_NETWORK && !net->network)) {
+        libvirt_error_set(error, VIR_ERR_XML_ERROR,
+                          "interface type='%s' requires a 'source' element",
+                          xml_value_name(domain_net_type_values, (int)net->type));
+        return false;
+    }
+    if (is_limited && net->driver == DOMAIN_NET_DRIVER_VHOST)
+        return xml_refuse(error, node,
+                          "<bandwidth> and the driver 'vhost' go not together: the VMM counts, and "
+                          "with vhost no packet passes it");
+    return true;
+}
 
 bool domain_read_interface(xmlNode *node, void *target, GError **error)
 {
@@ -159,11 +260,8 @@ bool domain_read_interface(xmlNode *node, void *target, GError **error)
     net->type = (enum domain_net_type)type;
     if (!xml_read_children(node, net_elements, &device, error))
         return false;
-    if (net->type == DOMAIN_NET_BRIDGE && !net->bridge) {
-        libvirt_error_set(error, VIR_ERR_XML_ERROR,
-                          "interface type='bridge' requires a 'source' element");
+    if (!complete_net(node, net, error))
         return false;
-    }
     if (!device.has_mac)
         domain_mac_generate(net->mac);
     g_ptr_array_add(parser->def->nets, g_steal_pointer(&net));

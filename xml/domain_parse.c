@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * <domain>: its table of children, and those of them that are small. The machine itself, <os> to
- * <clock>, is in domain_machine.c, <devices> in domain_devices.c. Each level is one table: what is
- * read, and what is refused with which reason. When all has been read, finish() fills in defaults
- * and checks what concerns several elements at once.
+ * <domain>: its table of children, and those of them that are small. Memory, vCPUs, the machine and
+ * <devices> have files of their own. Each level is one table: what is read, and what is refused
+ * with which reason. When all has been read, finish() fills in defaults and checks what concerns
+ * several elements at once.
  */
 #include <string.h>
 
@@ -95,148 +95,6 @@ static bool read_metadata(xmlNode *node, void *target, GError **error)
     parser->def->metadata = xml_node_to_text(node);
     if (!parser->def->metadata) {
         libvirt_error_set(error, VIR_ERR_NO_MEMORY, NULL);
-        return false;
-    }
-    return true;
-}
-
-/* libvirt's units (virScaleInteger): K, KiB and Ki-less K are 1024, KB is 1000, b and bytes are 1.
- */
-static bool unit_scale(const char *unit, uint64_t *scale)
-{
-    static const char prefixes[] = "kmgtpe";
-    const char *prefix;
-    uint64_t base;
-
-    if (!g_ascii_strcasecmp(unit, "b") || !g_ascii_strcasecmp(unit, "byte") ||
-        !g_ascii_strcasecmp(unit, "bytes")) {
-        *scale = 1;
-        return true;
-    }
-    prefix = strchr(prefixes, g_ascii_tolower(unit[0]));
-    if (!unit[1] || !g_ascii_strcasecmp(unit + 1, "ib"))
-        base = 1024;
-    else if (!g_ascii_strcasecmp(unit + 1, "b"))
-        base = 1000;
-    else
-        return false;
-    if (!prefix)
-        return false;
-    *scale = base;
-    for (; prefix > prefixes; prefix--)
-        *scale *= base;
-    return true;
-}
-
-/* A size in KiB, rounded up; KiB is also what a number without a unit means. */
-static bool read_size(xmlNode *node, uint64_t *kib, GError **error)
-{
-    g_autofree char *text = xml_text(node);
-    g_autofree char *unit = xml_attribute(node, "unit");
-    uint64_t number = 0;
-    uint64_t scale = 1024;
-
-    if (!text)
-        return true;
-    if (!xml_parse_unsigned(text, G_MAXUINT64, &number))
-        return xml_invalid(error, node, "not a size");
-    if (unit && *unit && !unit_scale(unit, &scale)) {
-        g_autofree char *shown_unit = xml_excerpt(unit);
-
-        libvirt_error_set(error, VIR_ERR_INVALID_ARG, "unknown suffix '%s'", shown_unit);
-        return false;
-    }
-    if (number > G_MAXINT64 / scale) {
-        libvirt_error_set(error, VIR_ERR_OVERFLOW, "value too large: %" G_GUINT64_FORMAT "%s",
-                          number, unit ? unit : "");
-        return false;
-    }
-    *kib = (number * scale + 1023) / 1024;
-    return true;
-}
-
-static bool read_memory(xmlNode *node, void *target, GError **error)
-{
-    struct domain_parser *parser = target;
-
-    return read_size(node, &parser->def->memory_kib, error);
-}
-
-static bool read_current_memory(xmlNode *node, void *target, GError **error)
-{
-    struct domain_parser *parser = target;
-
-    return read_size(node, &parser->def->current_memory_kib, error);
-}
-
-static bool read_vcpu(xmlNode *node, void *target, GError **error)
-{
-    static const struct xml_value placements[] = {
-        {"static", 0},
-        {"auto", 0, "vCPUs are not placed by NUMA advice"},
-        {},
-    };
-    domain_def *def = ((struct domain_parser *)target)->def;
-    g_autofree char *text = xml_text(node);
-    uint64_t count = 1;
-    int placement;
-
-    if (text && !xml_parse_unsigned(text, G_MAXUINT, &count)) {
-        libvirt_error_set(error, VIR_ERR_XML_ERROR, "maximum vcpus count must be an integer");
-        return false;
-    }
-    def->max_vcpus = (unsigned)count;
-    def->vcpus = (unsigned)count;
-    return xml_unsigned_attribute(node, "current", &def->vcpus, error) &&
-           xml_enum_attribute(node, "placement", placements, &placement, error);
-}
-
-static bool check_vcpus(const domain_def *def, GError **error)
-{
-    if (def->vcpus == 0 || def->max_vcpus == 0) {
-        libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "Domain requires at least 1 vCPU");
-        return false;
-    }
-    if (def->vcpus > def->max_vcpus) {
-        libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                          "maximum vCPU count must not be less than current vCPU count");
-        return false;
-    }
-    if (def->max_vcpus > DOMAIN_MAX_VCPUS) {
-        libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                          "Maximum CPUs greater than specified machine type limit %d",
-                          DOMAIN_MAX_VCPUS);
-        return false;
-    }
-    return true;
-}
-
-static bool check_memory(domain_def *def, GError **error)
-{
-    if (def->memory_kib == 0) {
-        libvirt_error_set(error, VIR_ERR_XML_ERROR, "Memory size must be specified via <memory>");
-        return false;
-    }
-    if (def->memory_kib < DOMAIN_MIN_MEMORY) {
-        libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                          "<memory>: %" G_GUINT64_FORMAT " KiB are too little; a kernel needs at "
-                          "least %" G_GUINT64_FORMAT " KiB",
-                          def->memory_kib, DOMAIN_MIN_MEMORY);
-        return false;
-    }
-    if (def->memory_kib > DOMAIN_MAX_MEMORY) {
-        libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                          "<memory>: %" G_GUINT64_FORMAT " KiB are too much; a microVM has at most "
-                          "%" G_GUINT64_FORMAT " KiB",
-                          def->memory_kib, DOMAIN_MAX_MEMORY);
-        return false;
-    }
-    if (def->current_memory_kib == 0 || def->current_memory_kib > def->memory_kib)
-        def->current_memory_kib = def->memory_kib;
-    if (def->current_memory_kib < def->memory_kib) {
-        libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                          "<currentMemory> is less than <memory>: there is no balloon that could "
-                          "hold the rest");
         return false;
     }
     return true;
@@ -346,41 +204,55 @@ static bool read_seclabel(xmlNode *node, void *target, GError **error)
     return true;
 }
 
-#define NO_TUNING  "tuning by cgroup is not offered"
+static bool read_genid(xmlNode *node, void *target, GError **error)
+{
+    domain_def *def = ((struct domain_parser *)target)->def;
+    g_autofree char *text = xml_text(node);
+
+    def->has_genid = true;
+    if (!text)
+        domain_uuid_generate(def->genid);
+    else if (!domain_uuid_parse(text, def->genid)) {
+        libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR, "malformed genid element");
+        return false;
+    }
+    return true;
+}
+
 #define NO_NUMA    "a microVM is one NUMA node"
 #define NO_SYSINFO "a microVM has no SMBIOS tables"
 
 static const struct xml_element domain_elements[] = {
     {"name", NULL, XML_ONCE | XML_TEXT, read_name},
     {"uuid", NULL, XML_ONCE | XML_TEXT, read_uuid},
+    {"genid", NULL, XML_ONCE | XML_TEXT, read_genid},
     {"title", NULL, XML_ONCE | XML_TEXT, read_title},
     {"description", NULL, XML_ONCE | XML_TEXT, read_description},
     {"metadata", NULL, XML_ONCE, read_metadata},
-    {"memory", "unit", XML_ONCE | XML_TEXT, read_memory},
-    {"currentMemory", "unit", XML_ONCE | XML_TEXT, read_current_memory},
-    {"vcpu", "placement current", XML_ONCE | XML_TEXT, read_vcpu},
+    {"maxMemory", "unit slots", XML_ONCE | XML_TEXT, domain_read_max_memory},
+    {"memory", "unit", XML_ONCE | XML_TEXT, domain_read_memory},
+    {"currentMemory", "unit", XML_ONCE | XML_TEXT, domain_read_current_memory},
+    {"memoryBacking", NULL, XML_ONCE, domain_read_memory_backing},
+    {"memtune", NULL, XML_ONCE, domain_read_memtune},
+    {"blkiotune", NULL, XML_ONCE, domain_read_blkiotune},
+    {"vcpu", "placement cpuset current", XML_ONCE | XML_TEXT, domain_read_vcpu},
+    {"iothreads", NULL, XML_ONCE | XML_TEXT, domain_read_iothreads},
+    {"iothreadids", NULL, XML_ONCE, domain_read_iothreadids},
+    {"cputune", NULL, XML_ONCE, domain_read_cputune},
     {"os", NULL, XML_ONCE, domain_read_os},
     {"features", NULL, XML_ONCE, domain_read_features},
     {"cpu", "mode check migratable", XML_ONCE, domain_read_cpu},
-    {"clock", "offset", XML_ONCE, domain_read_clock},
+    {"clock", "offset adjustment basis", XML_ONCE, domain_read_clock},
     {"on_poweroff", NULL, XML_ONCE | XML_TEXT, read_on_poweroff},
     {"on_reboot", NULL, XML_ONCE | XML_TEXT, read_on_reboot},
     {"on_crash", NULL, XML_ONCE | XML_TEXT, read_on_crash},
     {"pm", NULL, XML_ONCE, read_pm},
     {"devices", NULL, XML_ONCE, domain_read_devices},
     {"seclabel", "type", XML_ONCE | XML_EMPTY, read_seclabel},
-    {"genid", .refused = "a microVM has no generation ID"},
-    {"maxMemory", .refused = "memory cannot be added to a running microVM"},
-    {"memoryBacking", .refused = "guest memory is anonymous memory of the host"},
-    {"memtune", .refused = NO_TUNING},
-    {"blkiotune", .refused = NO_TUNING},
-    {"cputune", .refused = NO_TUNING},
-    {"resource", .refused = NO_TUNING},
+    {"resource", .refused = "a domain's cgroup cannot be chosen"},
     {"numatune", .refused = NO_NUMA},
     {"vcpus", .refused = "vCPUs cannot be added one by one"},
-    {"iothreads", .refused = "I/O threads cannot be chosen"},
-    {"iothreadids", .refused = "I/O threads cannot be chosen"},
-    {"defaultiothread", .refused = "I/O threads cannot be chosen"},
+    {"defaultiothread", .refused = "I/O threads have no pools"},
     {"bootloader", .refused = DOMAIN_NO_FIRMWARE},
     {"bootloader_args", .refused = DOMAIN_NO_FIRMWARE},
     {"sysinfo", .refused = NO_SYSINFO},
@@ -436,7 +308,9 @@ static bool finish(struct domain_parser *parser, GError **error)
     }
     if (!parser->has_uuid)
         domain_uuid_generate(def->uuid);
-    return check_memory(def, error) && check_vcpus(def, error) && domain_check_devices(def, error);
+    domain_fill_iothreads(def, parser->iothread_count);
+    return domain_check_memory(def, error) && domain_check_vcpus(def, error) &&
+           domain_check_devices(def, error);
 }
 
 static bool read_root(struct domain_parser *parser, xmlNode *root, GError **error)

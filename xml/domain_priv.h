@@ -11,6 +11,7 @@ struct domain_parser {
     domain_def *def;
     bool live; /* DOMAIN_PARSE_LIVE */
     bool has_uuid;
+    unsigned iothread_count;
     struct parsed_chardev *serial_console; /* the <console> that stands for the serial port */
 };
 
@@ -42,6 +43,9 @@ void domain_mac_generate(uint8_t mac[6]);
 
 void parsed_chardev_free(struct parsed_chardev *chardev);
 
+/* The port by which a guest tells that it panicked. */
+#define DOMAIN_PANIC_PORT "0x505"
+
 #define DOMAIN_NO_FIRMWARE "a microVM boots its kernel directly, without firmware"
 
 /* Handlers of <domain>'s children; their target is a struct domain_parser. */
@@ -50,8 +54,25 @@ bool domain_read_features(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_cpu(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_clock(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_devices(xmlNode *node, void *domain_parser, GError **error);
-/* What can be said only of all devices together. */
+bool domain_read_max_memory(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_memory(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_current_memory(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_memory_backing(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_memtune(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_blkiotune(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_vcpu(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_iothreads(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_iothreadids(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_cputune(xmlNode *node, void *domain_parser, GError **error);
+
+/* What can be said only when all has been read: defaults, and what has to fit together. */
+bool domain_check_memory(domain_def *def, GError **error);
+void domain_fill_iothreads(domain_def *def, unsigned count);
+bool domain_check_vcpus(const domain_def *def, GError **error);
 bool domain_check_devices(const domain_def *def, GError **error);
+/* In KiB; 0 when the memory is not of huge pages. */
+uint64_t domain_hugepage_kib(const domain_def *def);
+bool domain_has_iothread(const domain_def *def, unsigned id);
 
 /* An element whose text is an absolute path, into `*path`. */
 bool domain_read_path(xmlNode *node, char **path, GError **error);

@@ -13,8 +13,8 @@
 /*
  * What to write instead of the definition's own paths: "fd:7" for a descriptor that the VMM
  * inherits. NULL, for a member or for one entry of an array, means the definition's path (its tap's
- * name; "pty", "unix:PATH" ... for a character device). An array that is not NULL has an entry for
- * every device in the definition's array of the same name.
+ * name; "pty", "unix:PATH" ... for a character device; for vhost, that the VMM opens it). An array
+ * that is not NULL has an entry for every device in the definition's array of the same name.
  */
 struct launch_sources {
     const char *kernel;
@@ -23,7 +23,10 @@ struct launch_sources {
     const char *const *nets;
     const char *serial;
     const char *const *consoles;
+    const char *const *channels;
+    const char *const *vhosts; /* of nets: "fd:8:9", /dev/vhost-net for each pair of queues */
     const char *rng;
+    const char *vsock;      /* /dev/vhost-vsock */
     const char *const *qmp; /* NULL-terminated: "unix:PATH", "fd:9"; no qmp sockets when NULL */
 };
 
@@ -33,8 +36,8 @@ enum launch_flags {
 
 /*
  * The document as JSON text, to be freed with g_free(); NULL with `error` set when the definition
- * lacks what only a start can supply (VIR_ERR_INTERNAL_ERROR, naming it): a bridged interface whose
- * tap has no name yet; or when a source is not UTF-8. `sources` may be NULL.
+ * lacks what only a start can supply (VIR_ERR_INTERNAL_ERROR, naming it): an interface's tap, a
+ * channel's socket, a vsock's address; or when a source is not UTF-8. `sources` may be NULL.
  */
 char *launch_document(const domain_def *def, const struct launch_sources *sources, unsigned flags,
                       GError **error);

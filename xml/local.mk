@@ -9,15 +9,23 @@ xml_libxmldomain_a_SOURCES = \
 	xml/caps.c xml/caps.h \
 	xml/cpuset.c xml/cpuset.h \
 	xml/domain.c xml/domain.h xml/domain_priv.h \
+	xml/cpu_features.c xml/cpu_features.h \
 	xml/domain_chardevs.c \
+	xml/domain_clock.c \
+	xml/domain_cpu.c \
 	xml/domain_names.c \
 	xml/domain_devices.c xml/domain_devices.h \
 	xml/domain_disks.c \
-	xml/domain_format.c \
+	xml/format.c \
+	xml/domain_iotune.c \
 	xml/domain_machine.c \
+	xml/domain_memory.c \
 	xml/domain_nets.c \
 	xml/domain_parse.c \
+	xml/domain_small_devices.c \
 	xml/domain_values.c xml/domain_values.h \
+	xml/domain_vcpus.c \
+	xml/format_devices.c xml/format.h \
 	xml/error.c xml/error.h \
 	xml/launch.c xml/launch.h \
 	xml/reader.c xml/reader.h \

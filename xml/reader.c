@@ -433,6 +433,17 @@ bool xml_parse_unsigned(const char *text, uint64_t max, uint64_t *value)
     return true;
 }
 
+bool xml_parse_signed(const char *text, int64_t *value)
+{
+    g_autofree char *trimmed = g_strstrip(g_strdup(text));
+    gint64 number;
+
+    if (!g_ascii_string_to_signed(trimmed, 10, G_MININT64, G_MAXINT64, &number, NULL))
+        return false;
+    *value = number;
+    return true;
+}
+
 bool xml_unsigned_attribute(xmlNode *node, const char *name, unsigned *value, GError **error)
 {
     g_autofree char *text = xml_attribute(node, name);
@@ -443,6 +454,29 @@ bool xml_unsigned_attribute(xmlNode *node, const char *name, unsigned *value, GE
     if (!xml_parse_unsigned(text, G_MAXUINT, &number))
         return invalid_attribute(error, node, name, text);
     *value = (unsigned)number;
+    return true;
+}
+
+bool xml_ranged_attribute(xmlNode *node, const char *name, unsigned min, unsigned max,
+                          unsigned *value, GError **error)
+{
+    unsigned number = min;
+
+    if (!xml_unsigned_attribute(node, name, &number, error))
+        return false;
+    if (number < min || number > max)
+        return xml_refuse_attribute(error, node, name, "it must be %u to %u", min, max);
+    if (xmlHasProp(node, BAD_CAST name))
+        *value = number;
+    return true;
+}
+
+bool xml_text_number(xmlNode *node, uint64_t max, uint64_t *value, GError **error)
+{
+    g_autofree char *text = xml_text(node);
+
+    if (!text || !xml_parse_unsigned(text, max, value))
+        return xml_invalid(error, node, "not a number from 0 to %" G_GUINT64_FORMAT, max);
     return true;
 }
 

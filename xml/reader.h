@@ -80,7 +80,13 @@ bool xml_enum_attribute(xmlNode *node, const char *name, const struct xml_value 
                         GError **error);
 /* A decimal number, blanks around it allowed; absent, `*value` is left as it is. */
 bool xml_unsigned_attribute(xmlNode *node, const char *name, unsigned *value, GError **error);
+/* The same within bounds: VIR_ERR_CONFIG_UNSUPPORTED, naming them, for what is beyond. */
+bool xml_ranged_attribute(xmlNode *node, const char *name, unsigned min, unsigned max,
+                          unsigned *value, GError **error);
+/* An element's text as a decimal number; VIR_ERR_XML_ERROR for what is none. */
+bool xml_text_number(xmlNode *node, uint64_t max, uint64_t *value, GError **error);
 bool xml_parse_unsigned(const char *text, uint64_t max, uint64_t *value);
+bool xml_parse_signed(const char *text, int64_t *value);
 const char *xml_value_name(const struct xml_value *values, int value);
 
 /* VIR_ERR_CONFIG_UNSUPPORTED: "<devices><graphics> (line 9): " and the reason. Returns false. */

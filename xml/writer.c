@@ -2,11 +2,13 @@
 #include "xml/writer.h"
 
 #include <stdarg.h>
+#include <string.h>
 
 void xml_writer_init(struct xml_writer *w)
 {
     w->out = g_string_new(NULL);
     w->depth = 0;
+    w->start = w->inner = 0;
 }
 
 char *xml_writer_finish(struct xml_writer *w)
@@ -15,6 +17,14 @@ char *xml_writer_finish(struct xml_writer *w)
 
     w->out = NULL;
     return g_string_free(out, FALSE);
+}
+
+struct xml_number xml_number(int64_t value)
+{
+    struct xml_number number;
+
+    g_snprintf(number.text, sizeof(number.text), "%" G_GINT64_FORMAT, value);
+    return number;
 }
 
 /*
@@ -75,17 +85,34 @@ void xml_open(struct xml_writer *w, const char *name, ...)
 {
     va_list attributes;
 
+    w->start = w->out->len;
     va_start(attributes, name);
     begin(w, name, attributes);
     va_end(attributes);
     g_string_append(w->out, ">\n");
+    w->inner = w->out->len;
     w->depth++;
 }
 
 void xml_close(struct xml_writer *w, const char *name)
 {
     w->depth--;
-    g_string_append_printf(w->out, "%*s</%s>\n", (int)w->depth * 2, "", name);
+    if (w->out->len == w->inner) {
+        g_string_truncate(w->out, w->inner - strlen(">\n"));
+        g_string_append(w->out, "/>\n");
+    } else {
+        g_string_append_printf(w->out, "%*s</%s>\n", (int)w->depth * 2, "", name);
+    }
+}
+
+void xml_close_or_drop(struct xml_writer *w, const char *name)
+{
+    if (w->out->len == w->inner) {
+        w->depth--;
+        g_string_truncate(w->out, w->start);
+    } else {
+        xml_close(w, name);
+    }
 }
 
 void xml_empty(struct xml_writer *w, const char *name, ...)

@@ -19,6 +19,8 @@
 struct xml_writer {
     GString *out;
     unsigned depth;
+    gsize start; /* where the element that was opened last begins, */
+    gsize inner; /* and where its content does */
 };
 
 void xml_writer_init(struct xml_writer *w);
@@ -27,11 +29,23 @@ char *xml_writer_finish(struct xml_writer *w);
 
 /* `name` comes first; a pair whose name is NULL ends the attributes, whatever its value. */
 void xml_open(struct xml_writer *w, const char *name, ...) G_GNUC_NULL_TERMINATED;
+/* An element that nothing was written into becomes an empty one, */
 void xml_close(struct xml_writer *w, const char *name);
+/* or is left out: for one without attributes, which then says nothing. */
+void xml_close_or_drop(struct xml_writer *w, const char *name);
 void xml_empty(struct xml_writer *w, const char *name, ...) G_GNUC_NULL_TERMINATED;
 /* An element with text. */
 void xml_text_element(struct xml_writer *w, const char *name, const char *text,
                       ...) G_GNUC_NULL_TERMINATED;
+/* A number as text, which lives until the end of the expression that it stands in. */
+struct xml_number {
+    char text[24];
+};
+struct xml_number xml_number(int64_t value);
+#define XML_NUMBER(value) (xml_number((int64_t)(value)).text)
+/* The same, and NULL for 0: as an attribute's value it leaves the attribute out. */
+#define XML_NUMBER_OR_NULL(value) ((value) ? XML_NUMBER(value) : NULL)
+
 /* A line that is XML already. */
 void xml_raw(struct xml_writer *w, const char *xml);
 

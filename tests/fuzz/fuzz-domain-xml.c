@@ -49,6 +49,15 @@ static void check_start(domain_def *def)
     for (guint i = 0; i < def->nets->len; i++)
         if (!domain_net_at(def, i)->target)
             domain_net_at(def, i)->target = g_strdup_printf("vnet%u", i);
+    for (guint i = 0; i < def->channels->len; i++) {
+        struct domain_channel *channel = domain_channel_at(def, i);
+
+        if (!channel->source.path && channel->source.type == DOMAIN_CHARDEV_UNIX)
+            channel->source.path = domain_channel_make_path("/run/vole", def, channel);
+    }
+    for (guint i = 0; i < def->vsocks->len; i++)
+        if (!domain_vsock_at(def, i)->cid)
+            domain_vsock_at(def, i)->cid = DOMAIN_MIN_CID;
     document = launch_document(def, NULL, 0, NULL);
     if (!document)
         abort();

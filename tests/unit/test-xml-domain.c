@@ -169,8 +169,14 @@ static void test_launch_sources(void)
     static const char *const nets[] = {"fd:6"};
     static const char *const consoles[] = {"fd:7"};
     static const char *const qmp[] = {"fd:8", "unix:/m", NULL};
-    const struct launch_sources sources = {"fd:3", "fd:4",   disks,   nets,
-                                           "fd:9", consoles, "fd:10", qmp};
+    const struct launch_sources sources = {.kernel = "fd:3",
+                                           .initrd = "fd:4",
+                                           .disks = disks,
+                                           .nets = nets,
+                                           .serial = "fd:9",
+                                           .consoles = consoles,
+                                           .rng = "fd:10",
+                                           .qmp = qmp};
     g_autoptr(domain_def) def = parse(devices);
     json_t *root = def ? launch(def, &sources, LAUNCH_PAUSED) : NULL;
     json_t *boot = json_object_get(root, "boot");

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the files that write definitions share. */
+#ifndef VOLE_XML_FORMAT_H
+#define VOLE_XML_FORMAT_H
+
+#include "xml/domain_priv.h"
+#include "xml/domain_values.h"
+#include "xml/writer.h"
+
+struct format {
+    struct xml_writer w;
+    bool live; /* what is true only while the domain runs is written, too */
+};
+
+/* The word of a value, or NULL (which leaves an attribute out) for 0: it was not given. */
+static inline const char *word_of(const struct xml_value *values, unsigned value)
+{
+    return value ? xml_value_name(values, (int)value) : NULL;
+}
+
+void format_devices(struct format *f, const domain_def *def);
+
+#endif
