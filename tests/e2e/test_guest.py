@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""An unmodified Debian in a microVM: how it boots, what it finds, how it ends."""
+"""An unmodified Debian in a microVM: how it boots, what it finds, how it ends.
 
+What needs Linux, but not Debian around it, runs the small guest."""
+
+import base64
+import hashlib
+import os
+import re
 import subprocess
 
 import pytest
@@ -11,6 +17,10 @@ from support.wait import BOOT
 
 pytestmark = pytest.mark.guest
 
+MIB = 1 << 20
+
+
+# ---- Debian ----
 
 def test_boots_to_login_and_reboots_and_powers_off(debian):
     """The main road: bzImage, Debian's initramfs, a root file system on a disk, systemd."""
@@ -52,157 +62,19 @@ def test_the_power_button_powers_off(debian):
     assert machine.wait() == 0
 
 
-def test_elf_kernel_by_pvh(shell, image):
-    machine, guest = shell(kernel=image.elf_kernel)
-    assert "init=/bin/sh" in guest.run("cat /proc/cmdline")
-    assert machine.qmp.execute("query-status")["running"] is True
-
-
-@pytest.mark.parametrize("cpus", [1, 2, 4])
-def test_processors(shell, cpus):
-    _, guest = shell("--cpus", cpus)
-    assert guest.run("nproc") == str(cpus)
-    assert guest.run("grep -c ^processor /proc/cpuinfo") == str(cpus)
-    # Each of them works, not only counts.
-    for cpu in range(cpus):
-        assert guest.run(f"taskset -c {cpu} sh -c 'echo $((6 * 7))'") == "42"
-
-
-@pytest.mark.parametrize("memory, low, high", [("256M", 190, 256), ("3584M", 3300, 3584)])
-def test_memory(vole, image, disk, memory, low, high):
-    """Also more than fits below the devices at 3 GiB."""
-    machine = vole("--kernel", image.kernel, "--initrd", image.initrd, "--disk", disk,
-                   "--memory", memory, "--append", "console=ttyS0 root=/dev/vda quiet init=/bin/sh")
-    guest = Shell.init(machine.serial)
-    total = int(guest.run("awk '/MemTotal/ {print $2}' /proc/meminfo")) // 1024
-    assert low <= total <= high
-
-
-def test_stop_and_cont(shell):
-    machine, guest = shell()
-    machine.qmp.execute("stop")
-    machine.qmp.event("STOP")
-    guest.send("echo $((6 * 7))")
-    machine.qmp.execute("cont")
-    machine.qmp.event("RESUME")
-    guest.console.expect("42")
-    assert guest.run("echo still here") == "still here"
-
-
-def test_starts_paused(debian):
-    machine = debian(init="/bin/sh", paused=True)
-    assert machine.qmp.execute("query-status")["status"] == "prelaunch"
-    assert machine.serial.transcript == ""
-    machine.qmp.execute("cont")
-    Shell.init(machine.serial)
-
-
-def test_reset_from_outside(shell):
-    machine, guest = shell()
-    guest.run("echo 1 >/dev/null")
-    machine.qmp.execute("system_reset")
-    machine.qmp.event("RESET")
-    Shell.init(machine.serial).run("true")
-
-
-def test_reboot_with_no_reboot_ends(shell):
-    machine, guest = shell("--no-reboot")
-    guest.send("echo b >/proc/sysrq-trigger")
-    assert machine.qmp.event("SHUTDOWN", BOOT)["data"]["reason"] == "guest-reset"
-    assert machine.wait() == 0
-
-
-def test_a_panic_reboots_when_the_kernel_is_told_to(shell):
-    machine, guest = shell(append="panic=-1")
-    guest.send("echo c >/proc/sysrq-trigger")
-    assert machine.qmp.event("RESET", BOOT)["data"]["guest"] is True
-    Shell.init(machine.serial).run("true")
-
-
-# ---- devices ----
-
-def test_disk_keeps_what_is_written(shell, disk):
-    """What the guest wrote is in the image, byte for byte, and there again after a reboot."""
-    machine, guest = shell()
-    guest.run("dd if=/dev/urandom of=/root/data bs=1M count=24 conv=fsync")
-    before = guest.run("sha256sum </root/data")
-    guest.run("sync; mount -o remount,ro /")
-    guest.send("echo b >/proc/sysrq-trigger")
-    machine.qmp.event("RESET", BOOT)
-    guest = Shell.init(machine.serial)
-    assert guest.run("sha256sum </root/data") == before
-    guest.run("mount -o remount,ro /")
-    machine.qmp.execute("quit")
-    assert machine.wait() == 0
-
-    check = subprocess.run(["/sbin/e2fsck", "-fn", disk], check=False, capture_output=True,
-                           text=True)
-    assert check.returncode == 0, check.stdout
-    dump = subprocess.run(["/sbin/debugfs", "-R", "cat /root/data", disk], check=True,
-                          capture_output=True).stdout
-    digest = subprocess.run(["sha256sum"], input=dump, check=True, capture_output=True).stdout
-    assert digest.decode().strip() == before
-
-
-def test_second_disk_read_only_and_serial(shell, folder):
-    second = folder / "second.img"
-    second.write_bytes(b"first sector".ljust(512, b".") + bytes(1 << 20))
-    original = second.read_bytes()
-    machine, guest = shell("--disk", f"{second},readonly=on,serial=SECOND-1")
-    assert guest.run("head -c 12 /dev/vdb") == "first sector"
-    assert guest.run("cat /sys/block/vdb/ro") == "1"
-    assert guest.run("cat /sys/block/vdb/serial") == "SECOND-1"
-    assert guest.run("cat /sys/block/vdb/size") == str(len(original) // 512)
-    status, _ = guest.run_any("dd if=/dev/zero of=/dev/vdb bs=512 count=1 conv=fsync")
-    assert status != 0
-    machine.qmp.execute("quit")
-    machine.wait()
-    assert second.read_bytes() == original
-
-
-def test_network_both_ways(shell, tap):
-    mac = "52:54:00:12:34:56"
-    _, guest = shell("--net", f"tap={tap},mac={mac}")
-    guest.run("modprobe virtio_net; udevadm settle 2>/dev/null; true")
-    name = guest.run("ls -d /sys/class/net/e*").rpartition("/")[2]
-    assert guest.run(f"cat /sys/class/net/{name}/address") == mac
-    guest.run(f"ip address add 192.0.2.2/24 dev {name}; ip link set {name} up")
-    guest.run("ping -c 3 -i 0.2 -W 10 192.0.2.1")
-    subprocess.run(["ping", "-c", "3", "-i", "0.2", "-W", "10", "192.0.2.2"], check=True)
-    # Larger than a frame: fragments, several buffers.
-    guest.run("ping -c 2 -s 8000 -W 10 192.0.2.1")
-
-
-def test_entropy(shell):
-    _, guest = shell("--rng")
-    guest.run("modprobe virtio_rng")
-    assert "virtio_rng" in guest.run("cat /sys/class/misc/hw_random/rng_available")
-    assert guest.run("head -c 4096 /dev/hwrng | wc -c") == "4096"
-    assert guest.run("head -c 64 /dev/hwrng | od -An -v -tx1 | tr -d ' 0\\n' | wc -c") != "0"
-
-
-def test_virtio_console(shell, folder):
-    path = folder / "console"
-    _, guest = shell("--console", f"unix:{path}")
-    console = Console.unix(path)
-    try:
-        guest.run("modprobe virtio_console; test -c /dev/hvc0")
-        guest.run("stty -F /dev/hvc0 raw -echo; (cat /dev/hvc0 >/tmp/heard &) ; true")
-        guest.run("echo from the guest >/dev/hvc0")
-        console.expect("from the guest")
-        console.send("from the host\n")
-        guest.run("until grep -q 'from the host' /tmp/heard; do sleep 0.1; done")
-    finally:
-        console.close()
-
-
-def test_an_initramfs_alone(vole, image):
+def test_debians_initramfs_alone(vole, image):
     """Without any disk: the initramfs's own shell."""
     machine = vole("--kernel", image.kernel, "--initrd", image.initrd, "--memory", "256M",
                    "--append", "console=ttyS0 quiet break=top")
     machine.serial.expect(r"\(initramfs\) ", BOOT)
     machine.serial.send("echo $((6 * 7))\n")
     machine.serial.expect("42")
+
+
+def test_debian_from_an_elf_kernel(shell, image):
+    machine, guest = shell(kernel=image.elf_kernel)
+    assert "init=/bin/sh" in guest.run("cat /proc/cmdline")
+    assert machine.qmp.execute("query-status")["running"] is True
 
 
 def test_generic_kernel(vole, generic_image, folder):
@@ -213,3 +85,189 @@ def test_generic_kernel(vole, generic_image, folder):
                    "--append", "console=ttyS0 root=/dev/vda quiet init=/bin/sh")
     guest = Shell.init(machine.serial)
     assert "cloud" not in guest.run("uname -r")
+
+
+# ---- the machine ----
+
+def test_elf_kernel_in_little_memory(small, image):
+    _, guest = small("--memory", "64M", kernel=image.elf_kernel)
+    assert memory_mib(guest) <= 64
+
+
+@pytest.mark.parametrize("memory", [64, 256, 3584])
+def test_memory(small, memory):
+    _, guest = small("--memory", f"{memory}M")
+    # Less what the kernel keeps for itself, and its descriptions of pages.
+    assert memory - 40 - memory // 32 <= memory_mib(guest) <= memory
+
+
+def test_memory_above_the_hole(small):
+    """More than 4 GiB, of which Linux takes the part above the devices first."""
+    _, guest = small("--memory", "5G")
+    assert 4800 <= memory_mib(guest) <= 5120
+    highest = max(int(line.split("-")[1].split()[0], 16)
+                  for line in guest.run("grep 'System RAM' /proc/iomem").splitlines())
+    assert highest > 5 << 30  # the hole is not RAM, so the end is moved up by it
+    free = normal_zone_free_mib(guest)
+    guest.run("mount -t tmpfs tmpfs /tmp; head -c 100m /dev/urandom >/tmp/data")
+    assert normal_zone_free_mib(guest) <= free - 90
+    assert guest.run("sha256sum </tmp/data") == guest.run("cat /tmp/data | sha256sum")
+
+
+def memory_mib(guest):
+    return int(guest.run("awk '/MemTotal/ {print $2}' /proc/meminfo")) // 1024
+
+
+def normal_zone_free_mib(guest):
+    """Of the zone that begins at 4 GiB."""
+    zone = guest.run("cat /proc/zoneinfo").partition("zone   Normal")[2]
+    return int(re.search(r"pages free\s+(\d+)", zone)[1]) // 256
+
+
+@pytest.mark.parametrize("cpus", [1, 2, 4])
+def test_processors(small, cpus):
+    _, guest = small("--cpus", cpus)
+    assert guest.run("nproc") == str(cpus)
+    assert guest.run("grep -c ^processor /proc/cpuinfo") == str(cpus)
+    # Each of them works, not only counts.
+    for cpu in range(cpus):
+        assert guest.run(f"taskset -c {cpu} sh -c 'echo $((6 * 7))'") == "42"
+
+
+@pytest.mark.parametrize("sockets, cores, threads", [(1, 4, 1), (1, 2, 2), (2, 2, 1), (4, 1, 1)])
+def test_topology(small, sockets, cores, threads):
+    _, guest = small("--cpus", f"4,sockets={sockets},cores={cores},threads={threads}")
+    cpus = "/sys/devices/system/cpu/cpu?/topology"
+    assert distinct(guest, f"{cpus}/physical_package_id") == sockets
+    assert distinct(guest, f"{cpus}/package_cpus_list") == sockets
+    assert distinct(guest, f"{cpus}/core_cpus_list") == sockets * cores
+
+
+def distinct(guest, files):
+    """How many different lines are in these files."""
+    return len(set(guest.run(f"cat {files}").splitlines()))
+
+
+def test_stop_and_cont(small):
+    machine, guest = small()
+    machine.qmp.execute("stop")
+    machine.qmp.event("STOP")
+    guest.send("echo $((6 * 7))")
+    machine.qmp.execute("cont")
+    machine.qmp.event("RESUME")
+    guest.console.expect("42")
+    assert guest.run("echo still here") == "still here"
+
+
+def test_starts_paused(small):
+    machine, _ = small(paused=True)
+    assert machine.qmp.execute("query-status")["status"] == "prelaunch"
+    assert machine.serial.transcript == ""
+    machine.qmp.execute("cont")
+    Shell.init(machine.serial).run("true")
+
+
+# ---- the end, and the next beginning ----
+
+def test_reboots_ten_times_in_place(small):
+    """The same process, and nothing of an earlier life is left in it."""
+    machine, guest = small("--cpus", "2", "--rng")
+    open_files = len(os.listdir(f"/proc/{machine.pid}/fd"))
+    for _ in range(10):
+        guest.send("reboot -f")
+        assert machine.qmp.event("RESET", BOOT)["data"]["reason"] == "guest-reset"
+        guest = Shell.init(machine.serial)
+        assert guest.run("nproc") == "2"
+    assert len(os.listdir(f"/proc/{machine.pid}/fd")) == open_files
+    assert machine.process.poll() is None
+    guest.send("poweroff -f")
+    assert machine.wait() == 0
+
+
+def test_reset_from_outside(small):
+    machine, guest = small()
+    guest.run("echo 1 >/dev/null")
+    machine.qmp.execute("system_reset")
+    machine.qmp.event("RESET")
+    Shell.init(machine.serial).run("true")
+
+
+def test_reboot_with_no_reboot_ends(small):
+    machine, guest = small("--no-reboot")
+    guest.send("echo b >/proc/sysrq-trigger")
+    assert machine.qmp.event("SHUTDOWN", BOOT)["data"]["reason"] == "guest-reset"
+    assert machine.wait() == 0
+
+
+def test_a_panic_reboots_when_the_kernel_is_told_to(small):
+    machine, guest = small("--pvpanic", "off", append="panic=-1")
+    guest.send("echo c >/proc/sysrq-trigger")
+    assert machine.qmp.event("RESET", BOOT)["data"]["guest"] is True
+    Shell.init(machine.serial).run("true")
+
+
+# ---- consoles ----
+
+def text(size):
+    """Letters that nothing between here and there takes for something else."""
+    return base64.b64encode(os.urandom(size * 3 // 4))[:size].decode()
+
+
+def digest(data):
+    return hashlib.sha256(data.encode()).hexdigest()
+
+
+def test_a_megabyte_from_the_serial_port(small):
+    _, guest = small()
+    guest.run(f"head -c {MIB * 3 // 4} /dev/urandom | base64 -w 0 >/tmp/data")
+    expected = guest.run("sha256sum </tmp/data").split()[0]
+    guest.send("cat /tmp/data")
+    assert digest(guest.console.take(MIB, BOOT)) == expected
+    guest.run("true")
+
+
+def test_a_megabyte_to_the_serial_port(small):
+    _, guest = small()
+    data = text(MIB)
+    guest.send(f"stty raw; echo ready; head -c {MIB} | sha256sum; stty cooked")
+    guest.console.expect("ready\n")
+    guest.console.send(data)
+    assert guest.console.expect("([0-9a-f]{64})", BOOT)[1] == digest(data)
+    guest.run("true")
+
+
+def test_a_megabyte_each_way_on_a_virtio_console(small, folder):
+    path = folder / "console"
+    _, guest = small("--console", f"unix:{path}")
+    console = Console.unix(path)
+    data = text(MIB)
+    try:
+        guest.run("stty -F /dev/hvc0 raw -echo")
+        guest.send(f"head -c {MIB} /dev/hvc0 >/tmp/heard; echo heard")
+        console.send(data)
+        guest.console.expect("heard", BOOT)
+        assert guest.run("sha256sum </tmp/heard").split()[0] == digest(data)
+        guest.send("cat /tmp/heard >/dev/hvc0")
+        assert digest(console.take(MIB, BOOT)) == digest(data)
+    finally:
+        console.close()
+
+
+# ---- other devices ----
+
+def test_network_both_ways(small, tap):
+    mac = "52:54:00:12:34:56"
+    _, guest = small("--net", f"tap={tap},mac={mac}")
+    assert guest.run("cat /sys/class/net/eth0/address") == mac
+    guest.run("ip address add 192.0.2.2/24 dev eth0; ip link set eth0 up")
+    guest.run("ping -c 3 -W 10 192.0.2.1")
+    subprocess.run(["ping", "-c", "3", "-i", "0.2", "-W", "10", "192.0.2.2"], check=True)
+    # Larger than a frame: fragments, several buffers.
+    guest.run("ping -c 2 -s 8000 -W 10 192.0.2.1")
+
+
+def test_entropy(small):
+    _, guest = small("--rng")
+    assert "virtio_rng" in guest.run("cat /sys/class/misc/hw_random/rng_available")
+    assert guest.run("head -c 4096 /dev/hwrng | wc -c") == "4096"
+    assert guest.run("head -c 64 /dev/hwrng | hexdump -v -e '1/1 \"%02x\"' | tr -d 0 | wc -c") != "0"

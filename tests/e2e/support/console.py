@@ -45,6 +45,23 @@ class Console:
         self.buffer = self.buffer[match.end():]
         return match
 
+    def take(self, size, timeout=SHORT):
+        """The next `size` bytes of plain text, however much that is."""
+        deadline = Deadline(timeout)
+        pieces = [self.buffer.encode()]
+        missing = size - len(pieces[0])
+        while missing > 0:
+            if not readable(self.fd, deadline):
+                raise AssertionError(f"{missing} bytes of {size} did not come in {timeout} s")
+            data = os.read(self.fd, 65536)
+            if not data:
+                raise AssertionError(f"closed when {missing} bytes of {size} were to come")
+            pieces.append(data)
+            missing -= len(data)
+        data = b"".join(pieces)
+        self.buffer = data[size:].decode(errors="replace")
+        return data[:size].decode()
+
     def expect_end(self, timeout=SHORT):
         """Reads until the other side closes."""
         deadline = Deadline(timeout)

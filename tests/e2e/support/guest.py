@@ -16,11 +16,11 @@ class Image:
     """Files of the cached guest; disks are copied before anything writes to them."""
     folder: Path
 
+    small_initrd: Path
+
     @classmethod
     def find(cls, kernel="cloud"):
-        argv = [TREE / "tests/lab/guest-image", "--kernel", kernel]
-        return cls(Path(subprocess.run(argv, check=True, text=True,
-                                       stdout=subprocess.PIPE).stdout.strip()))
+        return cls(guest_image("--kernel", kernel), guest_image("--kernel", kernel, "--small"))
 
     @property
     def kernel(self):
@@ -37,6 +37,11 @@ class Image:
     @property
     def disk(self):
         return self.folder / "disk.img"
+
+
+def guest_image(*options):
+    argv = [TREE / "tests/lab/guest-image", *options]
+    return Path(subprocess.run(argv, check=True, text=True, stdout=subprocess.PIPE).stdout.strip())
 
 
 def copy_disk(source, target):
