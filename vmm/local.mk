@@ -149,8 +149,14 @@ tests_unit_test_qmp_LDADD = $(vmm_test_ldadd)
 EXTRA_DIST += docs/qmp.md docs/machine-config.md
 
 vmm_tests += tests/unit/test-disk
+tests_unit_test_disk_SOURCES = tests/unit/test-disk.c tests/unit/disk-image.h
 tests_unit_test_disk_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_disk_LDADD = $(vmm_test_ldadd)
+
+vmm_tests += tests/unit/test-disk-open
+tests_unit_test_disk_open_SOURCES = tests/unit/test-disk-open.c tests/unit/disk-image.h
+tests_unit_test_disk_open_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_disk_open_LDADD = $(vmm_test_ldadd)
 
 vmm_tests += tests/unit/test-memory
 tests_unit_test_memory_CFLAGS = $(vmm_libvmm_a_CFLAGS)
