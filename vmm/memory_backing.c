@@ -168,13 +168,22 @@ static int lock(const struct memory *mem, uint8_t *host, struct error *err)
     return error_set_errno(err, errnum, "lock %llu MiB of guest memory", AS_MIB(mem->size));
 }
 
+/* The first huge page stays as it is: of that a guest starts with a few pages of boot data, and to
+ * zero two megabytes for them would take a good part of the way to its first instruction. */
+static void advise_huge(const struct memory *mem, uint8_t *host, bool thp)
+{
+    uint64_t low = thp ? MIN(mem->size, HUGE_PAGE) : 0;
+
+    /* EINVAL is a kernel built without them: nothing is lost. */
+    (void)madvise(host + low, mem->size - low, thp ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
 static int advise(const struct memory *mem, uint8_t *host,
                   const struct config_memory_backing *backing, struct error *err)
 {
     (void)madvise(host, mem->size, MADV_DONTDUMP);
-    /* EINVAL is a kernel built without them: nothing is lost. */
     if (!backing || backing->hugepages == 0)
-        (void)madvise(host, mem->size, !backing || backing->thp ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+        advise_huge(mem, host, !backing || backing->thp);
     if (backing && backing->lock && lock(mem, host, err) < 0)
         return -1;
     return backing && backing->prealloc ? prealloc(mem, host, err) : 0;
