@@ -23,6 +23,7 @@ struct domain_list;
 struct events;
 struct consoles;
 struct host;
+struct cgroups;
 
 struct daemon {
     struct paths paths;
@@ -33,6 +34,7 @@ struct daemon {
     struct events *events;
     struct consoles *consoles;
     struct host *host;
+    struct cgroups *cgroups;
 };
 
 #endif

@@ -238,21 +238,131 @@ uint64_t host_free_memory(int cell)
     return read_field(cell < 0 ? "/proc/meminfo" : meminfo, "MemFree") * 1024;
 }
 
+/* What a small file in /proc holds, in the caller's buffer; false when it cannot be read. */
+static bool read_proc(char *text, gsize size, const char *format, ...) G_GNUC_PRINTF(3, 4);
+
+static bool read_proc(char *text, gsize size, const char *format, ...)
+{
+    char path[64];
+    va_list arguments;
+    ssize_t n;
+
+    va_start(arguments, format);
+    g_vsnprintf(path, sizeof(path), format, arguments);
+    va_end(arguments);
+    {
+        auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+        n = fd < 0 ? -1 : read(fd, text, size - 1);
+    }
+    text[MAX(n, 0)] = '\0';
+    return n > 0;
+}
+
+static uint64_t tick_ns(void)
+{
+    return 1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK);
+}
+
+/* proc(5)'s fields 14, 15 and 39 of stat, counted from behind the second, a name in parentheses. */
 struct host_usage host_usage(pid_t pid, pid_t thread)
 {
-    g_autofree char *path = thread ? g_strdup_printf("/proc/%d/task/%d/stat", pid, thread)
-                                   : g_strdup_printf("/proc/%d/stat", pid);
-    g_autofree char *stat = read_line(path);
-    const char *at = stat ? strrchr(stat, ')') : NULL;
-    g_auto(GStrv) fields = at ? g_strsplit(at + 1, " ", -1) : NULL;
-    uint64_t tick_ns = 1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK);
+    char text[1024];
+    const char *at;
+    unsigned long long user;
+    unsigned long long system;
+    int cpu;
 
-    /* Counted from the second field, whose end `at` is: proc(5)'s 14, 15 and 39. */
-    if (!fields || g_strv_length(fields) <= 37)
+    /* A process is the sum of its threads; its own directory has that. */
+    if (!(thread ? read_proc(text, sizeof(text), "/proc/%d/task/%d/stat", (int)pid, (int)thread)
+                 : read_proc(text, sizeof(text), "/proc/%d/stat", (int)pid)) ||
+        !(at = strrchr(text, ')')) ||
+        sscanf(at + 1,
+               " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d "
+               "%*u %*u %*d %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*d %d",
+               &user, &system, &cpu) != 3)
         return (struct host_usage){.cpu = -1};
-    return (struct host_usage){
-        .user = g_ascii_strtoull(fields[12], NULL, 10) * tick_ns,
-        .system = g_ascii_strtoull(fields[13], NULL, 10) * tick_ns,
-        .cpu = (int)g_ascii_strtoull(fields[37], NULL, 10),
+    return (struct host_usage){.user = user * tick_ns(), .system = system * tick_ns(), .cpu = cpu};
+}
+
+struct host_schedstat host_schedstat(pid_t pid, pid_t thread)
+{
+    char text[128];
+    unsigned long long ran;
+    unsigned long long waited;
+
+    if (!read_proc(text, sizeof(text), "/proc/%d/task/%d/schedstat", (int)pid, (int)thread) ||
+        sscanf(text, "%llu %llu", &ran, &waited) != 2) {
+        struct host_usage used = host_usage(pid, thread); /* a kernel without such statistics */
+
+        return (struct host_schedstat){.ran = used.user + used.system};
+    }
+    return (struct host_schedstat){ran, waited};
+}
+
+uint64_t host_resident_kib(pid_t pid)
+{
+    char text[128];
+    unsigned long long pages;
+
+    if (!read_proc(text, sizeof(text), "/proc/%d/statm", (int)pid) ||
+        sscanf(text, "%*u %llu", &pages) != 1)
+        return 0;
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
+}
+
+unsigned host_highest_cpu(const struct host *host)
+{
+    unsigned highest = 0;
+
+    for (guint i = 0; i < host->cpus->len; i++)
+        highest = MAX(highest, g_array_index(host->cpus, struct host_cpu, i).id);
+    return highest;
+}
+
+bool host_cpu_time(int cpu, struct host_cpu_time *time)
+{
+    g_autofree char *name = cpu < 0 ? g_strdup("cpu ") : g_strdup_printf("cpu%d ", cpu);
+    g_autofree char *text = NULL;
+    unsigned long long v[7] = {0};
+    const char *at;
+
+    if (!g_file_get_contents("/proc/stat", &text, NULL, NULL))
+        return false;
+    at = strstr(text, name);
+    if (!at || sscanf(at + strlen(name), "%llu %llu %llu %llu %llu %llu %llu", &v[0], &v[1], &v[2],
+                      &v[3], &v[4], &v[5], &v[6]) < 4)
+        return false;
+    /* user nice system idle iowait irq softirq */
+    *time = (struct host_cpu_time){
+        .kernel = (v[2] + v[5] + v[6]) * tick_ns(),
+        .user = (v[0] + v[1]) * tick_ns(),
+        .idle = v[3] * tick_ns(),
+        .iowait = v[4] * tick_ns(),
     };
+    return true;
+}
+
+uint64_t host_meminfo(int cell, const char *name)
+{
+    g_autofree char *path =
+        cell < 0 ? g_strdup("/proc/meminfo") : g_strdup_printf(NODES "/node%d/meminfo", cell);
+    g_autofree char *key = g_strdup_printf("%s:", name);
+
+    return read_field(path, key);
+}
+
+bool host_free_pages(unsigned cell, unsigned size_kib, uint64_t *count)
+{
+    unsigned own_kib = (unsigned)sysconf(_SC_PAGESIZE) / 1024;
+    g_autofree char *path =
+        g_strdup_printf(NODES "/node%u/hugepages/hugepages-%ukB/free_hugepages", cell, size_kib);
+    g_autofree char *line = NULL;
+
+    if (size_kib == own_kib) {
+        *count = host_meminfo((int)cell, "MemFree") / own_kib;
+        return true;
+    }
+    line = read_line(path);
+    return line && g_ascii_string_to_unsigned(line, 10, 0, G_MAXUINT64, count, NULL);
 }

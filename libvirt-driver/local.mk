@@ -31,17 +31,28 @@ libvirt_driver_libdriver_a_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
 $(libvirt_driver_libdriver_a_OBJECTS): libvirt-driver/rpc/protocol.h
 libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/api/api.h libvirt-driver/api/common.c \
+	libvirt-driver/api/block.c libvirt-driver/api/block.h \
 	libvirt-driver/api/connect.c \
 	libvirt-driver/api/console.c libvirt-driver/api/console.h \
 	libvirt-driver/api/definition.c \
 	libvirt-driver/api/events.c libvirt-driver/api/events.h \
 	libvirt-driver/api/info.c \
+	libvirt-driver/api/interface.c \
 	libvirt-driver/api/lifecycle.c \
 	libvirt-driver/api/list.c \
+	libvirt-driver/api/memory.c libvirt-driver/api/memory.h \
+	libvirt-driver/api/metadata.c \
 	libvirt-driver/api/node.c \
+	libvirt-driver/api/params.c libvirt-driver/api/params.h \
+	libvirt-driver/api/pin.c \
 	libvirt-driver/api/secondary.c \
+	libvirt-driver/api/stats.c \
+	libvirt-driver/api/tune.c \
+	libvirt-driver/api/vcpus.c \
 	libvirt-driver/client.c libvirt-driver/client.h \
 	libvirt-driver/daemon.h \
+	libvirt-driver/domain/affinity.c libvirt-driver/domain/affinity.h \
+	libvirt-driver/domain/change.c libvirt-driver/domain/change.h \
 	libvirt-driver/domain/domain.c libvirt-driver/domain/domain.h \
 	libvirt-driver/domain/list.c libvirt-driver/domain/list.h \
 	libvirt-driver/domain/process.c libvirt-driver/domain/process.h \
@@ -59,6 +70,7 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/settings.c libvirt-driver/settings.h \
 	libvirt-driver/sockets.c libvirt-driver/sockets.h \
 	libvirt-driver/util.c libvirt-driver/util.h \
+	libvirt-driver/vmm/cgroup.c libvirt-driver/vmm/cgroup.h \
 	libvirt-driver/vmm/image.c libvirt-driver/vmm/image.h \
 	libvirt-driver/vmm/inherit.c libvirt-driver/vmm/inherit.h \
 	libvirt-driver/vmm/launch.c libvirt-driver/vmm/launch.h \

@@ -23,6 +23,7 @@
 #include "libvirt-driver/domain/restore.h"
 #include "libvirt-driver/host.h"
 #include "libvirt-driver/server.h"
+#include "libvirt-driver/vmm/cgroup.h"
 #include "xml/error.h"
 
 struct options {
@@ -202,6 +203,7 @@ static int run(struct daemon *daemon, const struct options *options)
     }
     daemon->loop = g_main_loop_new(NULL, FALSE);
     daemon->host = host_new();
+    daemon->cgroups = cgroups_new(daemon->paths.session ? NULL : "/machine");
     daemon->domains = domain_list_new();
     daemon->events = events_new();
     daemon->consoles = consoles_new();
@@ -210,6 +212,7 @@ static int run(struct daemon *daemon, const struct options *options)
     domain_list_free(daemon->domains);
     consoles_free(daemon->consoles);
     events_free(daemon->events);
+    cgroups_free(daemon->cgroups);
     host_free(daemon->host);
     g_main_loop_unref(daemon->loop);
     return status;

@@ -7,6 +7,7 @@
 #define VOLE_DRIVER_UTIL_H
 
 #include <glib.h>
+#include <jansson.h>
 #include <stdbool.h>
 #include <unistd.h>
 
@@ -25,6 +26,9 @@ static inline int steal_fd(int *fd)
     *fd = -1;
     return out;
 }
+
+typedef json_t json_ref; /* released at the end of the scope */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(json_ref, json_decref)
 
 /* Locks a GMutex until the end of the scope. */
 #define hold_lock(mutex) G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(mutex)

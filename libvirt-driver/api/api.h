@@ -7,7 +7,9 @@
 #ifndef VOLE_API_API_H
 #define VOLE_API_API_H
 
+#include "libvirt-driver/domain/change.h"
 #include "libvirt-driver/domain/domain.h"
+#include "libvirt-driver/host.h"
 #include "libvirt-driver/rpc/dispatch.h"
 #include "libvirt-driver/rpc/shapes.h"
 #include "xml/error.h"
@@ -25,10 +27,16 @@ bool api_check_flags(struct call *call, unsigned flags, unsigned known, GError *
 locked_domain *api_domain(struct call *call, const wire_domain *dom, GError **error);
 /* The same for changing it: with its job, which domain_end_job() ends. */
 locked_domain *api_domain_with_job(struct call *call, const wire_domain *dom, GError **error);
+/* domain_edit() of the domain that a client means. */
+bool api_edit(struct call *call, const wire_domain *dom, const struct edit *edit, const void *what,
+              unsigned flags, GError **error);
 /* What goes over the wire; the name is a copy. */
 void api_fill_domain(wire_domain *wire, const struct domain *domain);
 /* The definition that virDomainModificationImpact flags (AFFECT_LIVE, AFFECT_CONFIG) mean. */
 const domain_def *api_def(const struct domain *domain, unsigned flags, GError **error);
+/* What a running domain's process, and one of its vCPUs, have used. */
+struct host_usage api_usage(const struct domain *domain);
+struct host_usage api_vcpu_usage(const struct domain *domain, unsigned vcpu);
 /* Whether a domain is one of those that virConnectListAllDomainsFlags ask for. It is locked. */
 bool api_domain_matches(const struct domain *domain, unsigned flags);
 

@@ -20,14 +20,20 @@ bool api_check_flags(struct call *call, unsigned flags, unsigned known, GError *
 locked_domain *api_domain(struct call *call, const wire_domain *dom, GError **error)
 {
     const uint8_t *uuid = (const uint8_t *)dom->uuid;
-    struct domain *domain = domain_list_by_uuid(call->daemon->domains, uuid);
+    struct domain *domain;
     char text[DOMAIN_UUID_TEXT];
 
-    if (domain) {
+    while ((domain = domain_list_by_uuid(call->daemon->domains, uuid))) {
+        bool replaced;
+
         domain_lock(domain);
         if (!domain_is_void(domain))
             return domain;
+        replaced = domain->removed;
         domain_release(domain);
+        if (!replaced)
+            break;
+        /* It got another name between the two locks, or is gone: the list knows. */
     }
     domain_uuid_format(uuid, text);
     libvirt_error_set(error, VIR_ERR_NO_DOMAIN, "no domain with matching uuid '%s' (%s)", text,
@@ -45,6 +51,19 @@ locked_domain *api_domain_with_job(struct call *call, const wire_domain *dom, GE
         return NULL;
     }
     return domain;
+}
+
+bool api_edit(struct call *call, const wire_domain *dom, const struct edit *edit, const void *what,
+              unsigned flags, GError **error)
+{
+    g_autoptr(locked_domain) domain = api_domain_with_job(call, dom, error);
+    bool done;
+
+    if (!domain)
+        return false;
+    done = domain_edit(domain, edit, what, flags, error);
+    domain_end_job(domain);
+    return done;
 }
 
 void api_fill_domain(wire_domain *wire, const struct domain *domain)

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Definitions of domains: define, undefine, their XML, autostart. */
-#include <libxml/parser.h>
-#include <libxml/tree.h>
+/* Definitions of domains: define, undefine, rename, their XML, autostart, lifecycle actions. */
 #include <string.h>
 
 #include "libvirt-driver/api/api.h"
 #include "libvirt-driver/api/events.h"
+#include "libvirt-driver/domain/change.h"
 #include "libvirt-driver/domain/list.h"
 #include "libvirt-driver/domain/store.h"
 
@@ -141,64 +140,6 @@ bool api_domain_get_xml_desc(struct call *call, const wire_dom_flags *in, wire_s
     return true;
 }
 
-/* The child of <metadata> that belongs to the namespace, as text. */
-static char *metadata_element(const char *metadata, const char *uri)
-{
-    xmlDoc *doc = metadata
-                      ? xmlReadMemory(metadata, (int)strlen(metadata), NULL, NULL,
-                                      XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING)
-                      : NULL;
-    const xmlNode *root = doc ? xmlDocGetRootElement(doc) : NULL;
-    char *text = NULL;
-
-    for (xmlNode *node = root ? root->children : NULL; node && !text; node = node->next) {
-        if (node->type == XML_ELEMENT_NODE && node->ns &&
-            strcmp((const char *)node->ns->href, uri) == 0) {
-            xmlBuffer *buffer = xmlBufferCreate();
-
-            xmlNodeDump(buffer, doc, node, 0, 1);
-            text = g_strdup((const char *)xmlBufferContent(buffer));
-            xmlBufferFree(buffer);
-        }
-    }
-    xmlFreeDoc(doc);
-    return text;
-}
-
-bool api_domain_get_metadata(struct call *call, const wire_metadata_args *in, wire_str *out,
-                             GError **error)
-{
-    g_autoptr(locked_domain) domain = NULL;
-    const domain_def *def;
-
-    if (!api_check_flags(call, in->flags, VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG, error))
-        return false;
-    domain = api_domain(call, &in->dom, error);
-    def = domain ? api_def(domain, in->flags, error) : NULL;
-    if (!def)
-        return false;
-    switch (in->type) {
-    case VIR_DOMAIN_METADATA_DESCRIPTION:
-        out->value = g_strdup(def->description);
-        break;
-    case VIR_DOMAIN_METADATA_TITLE:
-        out->value = g_strdup(def->title);
-        break;
-    case VIR_DOMAIN_METADATA_ELEMENT:
-        if (in->uri)
-            out->value = metadata_element(def->metadata, *in->uri);
-        break;
-    default:
-        libvirt_error_set(error, VIR_ERR_INVALID_ARG, "unknown metadata type %d", in->type);
-        return false;
-    }
-    if (!out->value) {
-        libvirt_error_set(error, VIR_ERR_NO_DOMAIN_METADATA,
-                          "Requested metadata element is not present");
-    }
-    return out->value != NULL;
-}
-
 bool api_domain_get_autostart(struct call *call, const wire_dom *in, wire_int *out, GError **error)
 {
     g_autoptr(locked_domain) domain = api_domain(call, &in->dom, error);
@@ -229,4 +170,160 @@ bool api_domain_set_autostart(struct call *call, const wire_dom_int *in, wire_no
         domain->autostart = wanted;
     domain_end_job(domain);
     return done;
+}
+
+/* ---- another name ---- */
+
+/* The definition under its new name, checked as one that a client sends. */
+static domain_def *renamed(const domain_def *def, const char *name, GError **error)
+{
+    g_autoptr(domain_def) copy = domain_def_copy(def);
+    g_autofree char *xml = NULL;
+
+    g_free(copy->name);
+    copy->name = g_strdup(name);
+    xml = domain_def_format(copy, VIR_DOMAIN_XML_INACTIVE);
+    return domain_def_parse(xml, strlen(xml), DOMAIN_PARSE_DEFINITION, error);
+}
+
+static bool may_be_renamed(const struct domain *domain, const char *name, GError **error)
+{
+    if (domain_runs(domain))
+        libvirt_error_set(error, VIR_ERR_OPERATION_INVALID, "cannot rename active domain");
+    else if (strcmp(name, domain->name) == 0)
+        libvirt_error_set(error, VIR_ERR_OPERATION_INVALID, "Can't rename domain to itself");
+    else
+        return true;
+    return false;
+}
+
+/* A name never changes in a struct domain: the one with the new name takes the place of the other
+ * in the list, with its UUID. */
+static bool rename_domain(struct call *call, struct domain *domain, const char *name,
+                          GError **error)
+{
+    const struct paths *paths = &call->daemon->paths;
+    bool autostart = domain->autostart;
+    g_autoptr(domain_def) def = NULL;
+    g_autoptr(held_domain) other = NULL;
+    g_autoptr(GError) left_over = NULL;
+    bool saved;
+
+    if (!may_be_renamed(domain, name, error))
+        return false;
+    def = renamed(domain->config, name, error);
+    other = def ? domain_list_reserve_name(call->daemon, domain, name, error) : NULL;
+    if (!other)
+        return false;
+    domain_unlock(domain);
+    saved = store_save_config(paths, def, error) &&
+            (!autostart || store_set_autostart(paths, name, true, error));
+    if (!saved)
+        store_remove_config(paths, name, NULL);
+    else if (!store_remove_config(paths, domain->name, &left_over))
+        g_warning("domain '%s' was renamed: %s", name, left_over->message);
+    domain_lock(domain);
+    if (!saved) {
+        domain_list_drop_name(call->daemon->domains, other);
+        return false;
+    }
+    events_lifecycle(call->daemon->events, domain, VIR_DOMAIN_EVENT_UNDEFINED,
+                     VIR_DOMAIN_EVENT_UNDEFINED_RENAMED);
+    domain_lock(other);
+    other->config = g_steal_pointer(&def);
+    other->autostart = autostart;
+    other->reason = domain->reason;
+    g_clear_pointer(&domain->config, domain_def_free);
+    domain_list_replace(call->daemon->domains, domain, other);
+    events_lifecycle(call->daemon->events, other, VIR_DOMAIN_EVENT_DEFINED,
+                     VIR_DOMAIN_EVENT_DEFINED_RENAMED);
+    domain_unlock(other);
+    return true;
+}
+
+bool api_domain_rename(struct call *call, const wire_dom_opt_str_flags *in, wire_int *out,
+                       GError **error)
+{
+    g_autoptr(locked_domain) domain = NULL;
+    bool done;
+
+    if (!api_check_flags(call, in->flags, 0, error))
+        return false;
+    if (!in->value) {
+        libvirt_error_set(error, VIR_ERR_INVALID_ARG,
+                          "new_name in virDomainRename must not be NULL");
+        return false;
+    }
+    domain = api_domain_with_job(call, &in->dom, error);
+    if (!domain)
+        return false;
+    done = rename_domain(call, domain, *in->value, error);
+    domain_end_job(domain);
+    return done;
+}
+
+/* ---- what follows an end ---- */
+
+static bool edit_lifecycle(domain_def *def, bool running, const void *what, GError **error)
+{
+    const wire_lifecycle_action_args *in = what;
+
+    switch (in->type) {
+    case VIR_DOMAIN_LIFECYCLE_POWEROFF:
+        def->on_poweroff = (enum domain_action)in->action;
+        return true;
+    case VIR_DOMAIN_LIFECYCLE_REBOOT:
+        if (running && def->on_reboot != (enum domain_action)in->action) {
+            libvirt_error_set(error, VIR_ERR_OPERATION_UNSUPPORTED,
+                              "what a reboot does cannot change while the domain runs");
+            return false;
+        }
+        def->on_reboot = (enum domain_action)in->action;
+        return true;
+    default:
+        def->on_crash = (enum domain_action)in->action;
+        return true;
+    }
+}
+
+/* Nothing is left of a guest that has powered off or rebooted; a crashed one can be kept. */
+static bool check_action(const wire_lifecycle_action_args *in, GError **error)
+{
+    static const char *const events[] = {"on_poweroff", "on_reboot", "on_crash"};
+    static const char *const actions[] = {
+        "destroy", "restart", "rename-restart", "preserve", "coredump-destroy", "coredump-restart",
+    };
+
+    switch (in->action) {
+    case VIR_DOMAIN_LIFECYCLE_ACTION_DESTROY:
+    case VIR_DOMAIN_LIFECYCLE_ACTION_RESTART:
+        return true;
+    default:
+        libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                          "the '%s' action for '%s' is not supported", actions[in->action],
+                          events[in->type]);
+        return false;
+    }
+}
+
+bool api_domain_set_lifecycle_action(struct call *call, const wire_lifecycle_action_args *in,
+                                     wire_none *out, GError **error)
+{
+    static const struct edit edit = {.edit = edit_lifecycle};
+
+    if (!api_check_flags(call, in->flags, VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG, error))
+        return false;
+    if (in->type > VIR_DOMAIN_LIFECYCLE_CRASH) {
+        libvirt_error_set(error, VIR_ERR_INVALID_ARG, "Lifecycle event type %u is not valid",
+                          in->type);
+        return false;
+    }
+    if (in->action > VIR_DOMAIN_LIFECYCLE_ACTION_COREDUMP_RESTART) {
+        libvirt_error_set(error, VIR_ERR_INVALID_ARG, "Lifecycle action %u is not valid",
+                          in->action);
+        return false;
+    }
+    if (!check_action(in, error))
+        return false;
+    return api_edit(call, &in->dom, &edit, in, in->flags, error);
 }

@@ -11,12 +11,29 @@
 /* What one client may register. */
 #define REGISTRATIONS_MAX 1000
 
-/* Message numbers, with the registration's id in front, and for who registered without ids. */
-enum message {
-    MESSAGE_LIFECYCLE = 318,
-    MESSAGE_REBOOT = 319,
-    MESSAGE_OLD_LIFECYCLE = 107,
-    MESSAGE_OLD_REBOOT = 169,
+/*
+ * The kinds that happen here: a message for who registered by id, which has the registration's id
+ * in front, and for the older kinds one without, for who registered without ids.
+ */
+static const struct kind {
+    int event; /* virDomainEventID */
+    int message;
+    const struct rpc_shape *shape;
+    int old_message; /* 0: there is none */
+    const struct rpc_shape *old_shape;
+    gsize old_offset; /* of its fields in the other's */
+} kinds[] = {
+    {VIR_DOMAIN_EVENT_ID_LIFECYCLE, 318, &rpc_shape_callback_lifecycle_event, 107,
+     &rpc_shape_lifecycle_event, G_STRUCT_OFFSET(wire_callback_lifecycle_event, msg)},
+    {VIR_DOMAIN_EVENT_ID_REBOOT, 319, &rpc_shape_callback_dom, 169, &rpc_shape_dom,
+     G_STRUCT_OFFSET(wire_callback_dom, dom)},
+    {VIR_DOMAIN_EVENT_ID_CONTROL_ERROR, 325, &rpc_shape_callback_dom, 224, &rpc_shape_dom,
+     G_STRUCT_OFFSET(wire_callback_dom, dom)},
+    {VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE, 331, &rpc_shape_callback_balloon_event, 276,
+     &rpc_shape_balloon_event, G_STRUCT_OFFSET(wire_callback_balloon_event, msg)},
+    {VIR_DOMAIN_EVENT_ID_TUNABLE, 346, &rpc_shape_callback_tunable_event, 0, NULL, 0},
+    {VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, 348, &rpc_shape_callback_agent_event, 0, NULL, 0},
+    {VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, 379, &rpc_shape_callback_metadata_event, 0, NULL, 0},
 };
 
 struct registration {
@@ -71,46 +88,103 @@ static bool wants(const struct registration *reg, int event, const struct domain
            (!reg->one_domain || memcmp(reg->uuid, domain->uuid, DOMAIN_UUID_BYTES) == 0);
 }
 
-void events_lifecycle(struct events *events, struct domain *domain, int type, int detail)
+static const struct kind *find_kind(int event)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        if (kinds[i].event == event)
+            return &kinds[i];
+    }
+    g_assert_not_reached();
+}
+
+/* `message` is a value of the kind's shape, whose first field is the registration's id. */
+static void send_event(struct events *events, const struct domain *domain, int event, void *message)
 {
     hold_lock(&events->lock);
-    wire_callback_lifecycle_event message = {.msg = {.event = type, .detail = detail}};
+    const struct kind *kind = find_kind(event);
 
-    api_fill_domain(&message.msg.dom, domain);
     for (guint i = 0; i < events->registrations->len; i++) {
         const struct registration *reg = at(events, i);
 
-        if (!wants(reg, VIR_DOMAIN_EVENT_ID_LIFECYCLE, domain))
+        if (!wants(reg, event, domain))
             continue;
-        message.callback = reg->id;
+        *(int *)message = reg->id;
         if (reg->id >= 0)
-            rpc_send_message(reg->client, MESSAGE_LIFECYCLE, &rpc_shape_callback_lifecycle_event,
-                             &message);
-        else
-            rpc_send_message(reg->client, MESSAGE_OLD_LIFECYCLE, &rpc_shape_lifecycle_event,
-                             &message.msg);
+            rpc_send_message(reg->client, kind->message, kind->shape, message);
+        else if (kind->old_message)
+            rpc_send_message(reg->client, kind->old_message, kind->old_shape,
+                             (char *)message + kind->old_offset);
     }
+}
+
+void events_lifecycle(struct events *events, struct domain *domain, int type, int detail)
+{
+    wire_callback_lifecycle_event message = {.msg = {.event = type, .detail = detail}};
+
+    api_fill_domain(&message.msg.dom, domain);
+    send_event(events, domain, VIR_DOMAIN_EVENT_ID_LIFECYCLE, &message);
     rpc_value_clear(&rpc_shape_callback_lifecycle_event, &message);
+}
+
+/* For the kinds that tell no more than which domain it is. */
+static void send_plain(struct events *events, struct domain *domain, int event)
+{
+    wire_callback_dom message = {0};
+
+    api_fill_domain(&message.dom, domain);
+    send_event(events, domain, event, &message);
+    rpc_value_clear(&rpc_shape_callback_dom, &message);
 }
 
 void events_reboot(struct events *events, struct domain *domain)
 {
-    hold_lock(&events->lock);
-    wire_callback_dom message = {0};
+    send_plain(events, domain, VIR_DOMAIN_EVENT_ID_REBOOT);
+}
+
+void events_control_error(struct events *events, struct domain *domain)
+{
+    send_plain(events, domain, VIR_DOMAIN_EVENT_ID_CONTROL_ERROR);
+}
+
+void events_balloon(struct events *events, struct domain *domain, guint64 actual_kib)
+{
+    wire_callback_balloon_event message = {.msg.actual = actual_kib};
+
+    api_fill_domain(&message.msg.dom, domain);
+    send_event(events, domain, VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE, &message);
+    rpc_value_clear(&rpc_shape_callback_balloon_event, &message);
+}
+
+void events_metadata(struct events *events, struct domain *domain, int type, const char *uri)
+{
+    wire_callback_metadata_event message = {.type = type};
 
     api_fill_domain(&message.dom, domain);
-    for (guint i = 0; i < events->registrations->len; i++) {
-        const struct registration *reg = at(events, i);
-
-        if (!wants(reg, VIR_DOMAIN_EVENT_ID_REBOOT, domain))
-            continue;
-        message.callback = reg->id;
-        if (reg->id >= 0)
-            rpc_send_message(reg->client, MESSAGE_REBOOT, &rpc_shape_callback_dom, &message);
-        else
-            rpc_send_message(reg->client, MESSAGE_OLD_REBOOT, &rpc_shape_dom, &message.dom);
+    if (uri) {
+        message.uri = g_new(wire_string, 1);
+        *message.uri = g_strdup(uri);
     }
-    rpc_value_clear(&rpc_shape_callback_dom, &message);
+    send_event(events, domain, VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, &message);
+    rpc_value_clear(&rpc_shape_callback_metadata_event, &message);
+}
+
+void events_agent(struct events *events, struct domain *domain, int state, int reason)
+{
+    wire_callback_agent_event message = {.state = state, .reason = reason};
+
+    api_fill_domain(&message.dom, domain);
+    send_event(events, domain, VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, &message);
+    rpc_value_clear(&rpc_shape_callback_agent_event, &message);
+}
+
+void events_tunable(struct events *events, struct domain *domain, const GArray *params)
+{
+    wire_callback_tunable_event message = {.params.params_len = params->len};
+
+    message.params.params_val = (wire_param *)(void *)params->data;
+    api_fill_domain(&message.dom, domain);
+    send_event(events, domain, VIR_DOMAIN_EVENT_ID_TUNABLE, &message);
+    g_free(message.dom.name);
 }
 
 /* How many the client has, and where the one that matches is (or the array's length). */

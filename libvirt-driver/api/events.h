@@ -7,6 +7,8 @@
 #ifndef VOLE_API_EVENTS_H
 #define VOLE_API_EVENTS_H
 
+#include <glib.h>
+
 struct client;
 struct domain;
 struct events;
@@ -17,6 +19,16 @@ void events_free(struct events *events);
 /* virDomainEventType and its detail. */
 void events_lifecycle(struct events *events, struct domain *domain, int type, int detail);
 void events_reboot(struct events *events, struct domain *domain);
+/* What the guest has left of its memory. */
+void events_balloon(struct events *events, struct domain *domain, guint64 actual_kib);
+/* The domain's VMM cannot be talked to any more. */
+void events_control_error(struct events *events, struct domain *domain);
+/* virDomainMetadataType, and the namespace of an element. */
+void events_metadata(struct events *events, struct domain *domain, int type, const char *uri);
+/* virConnectDomainEventAgentLifecycleState and its reason. */
+void events_agent(struct events *events, struct domain *domain, int state, int reason);
+/* What was tuned in the running domain: wire_params, which stay the caller's. */
+void events_tunable(struct events *events, struct domain *domain, const GArray *params);
 
 /* The client is gone: so are its registrations. */
 void events_forget_client(struct events *events, struct client *client);

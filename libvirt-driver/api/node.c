@@ -110,14 +110,11 @@ bool api_node_get_cpu_map(struct call *call, const wire_cpu_map_args *in, wire_c
                           GError **error)
 {
     const struct host *host = call->daemon->host;
-    guint highest = 0;
-    guint bytes;
+    guint highest = host_highest_cpu(host);
+    guint bytes = highest / 8 + 1;
 
     if (!api_check_flags(call, in->flags, 0, error))
         return false;
-    for (guint i = 0; i < host->cpus->len; i++)
-        highest = MAX(highest, g_array_index(host->cpus, struct host_cpu, i).id);
-    bytes = highest / 8 + 1;
     if (in->need_map && bytes <= WIRE_CPUMAP_MAX) {
         out->map.map_val = g_malloc0(bytes);
         out->map.map_len = bytes;
@@ -130,4 +127,124 @@ bool api_node_get_cpu_map(struct call *call, const wire_cpu_map_args *in, wire_c
     out->online = in->need_online ? host->online_cpus : 0;
     out->count = (int)highest + 1;
     return true;
+}
+
+static void add_stat(wire_node_stats *out, const char *field, uint64_t value)
+{
+    out->stats.stats_val[out->stats.stats_len++] =
+        (wire_node_stat){.field = g_strdup(field), .value = value};
+}
+
+/* Who asks with no room only wants to know how much there is; true when there is more to do. */
+static bool room_for(wire_node_stats *out, int room, int count, GError **error)
+{
+    if (room == 0) {
+        out->count = count;
+        return false;
+    }
+    if (room != count) {
+        libvirt_error_set(error, VIR_ERR_INVALID_ARG, "nparams must be equal to %d", count);
+        return false;
+    }
+    out->stats.stats_val = g_new0(wire_node_stat, (gsize)count);
+    out->count = count;
+    return true;
+}
+
+bool api_node_get_cpu_stats(struct call *call, const wire_node_cpu_stats_args *in,
+                            wire_node_stats *out, GError **error)
+{
+    struct host_cpu_time time;
+
+    if (!api_check_flags(call, in->flags, 0, error))
+        return false;
+    if (in->cpu < VIR_NODE_CPU_STATS_ALL_CPUS || !host_cpu_time(in->cpu, &time)) {
+        libvirt_error_set(error, VIR_ERR_INVALID_ARG, "Invalid cpuNum %d", in->cpu);
+        return false;
+    }
+    if (!room_for(out, in->room, 4, error))
+        return in->room == 0;
+    add_stat(out, VIR_NODE_CPU_STATS_KERNEL, time.kernel);
+    add_stat(out, VIR_NODE_CPU_STATS_USER, time.user);
+    add_stat(out, VIR_NODE_CPU_STATS_IDLE, time.idle);
+    add_stat(out, VIR_NODE_CPU_STATS_IOWAIT, time.iowait);
+    return true;
+}
+
+static bool check_cell(const struct host_caps *caps, int cell, GError **error)
+{
+    for (guint i = 0; i < caps->cell_count; i++) {
+        if ((int)caps->cells[i].id == cell)
+            return true;
+    }
+    libvirt_error_set(error, VIR_ERR_INVALID_ARG, "cellNum %d is no cell of this host", cell);
+    return false;
+}
+
+bool api_node_get_memory_stats(struct call *call, const wire_node_memory_stats_args *in,
+                               wire_node_stats *out, GError **error)
+{
+    bool all = in->cell == VIR_NODE_MEMORY_STATS_ALL_CELLS;
+
+    if (!api_check_flags(call, in->flags, 0, error) ||
+        (!all && !check_cell(&call->daemon->host->caps, in->cell, error)))
+        return false;
+    if (!room_for(out, in->room, all ? 4 : 2, error))
+        return in->room == 0;
+    add_stat(out, VIR_NODE_MEMORY_STATS_TOTAL, host_meminfo(in->cell, "MemTotal"));
+    add_stat(out, VIR_NODE_MEMORY_STATS_FREE, host_meminfo(in->cell, "MemFree"));
+    if (all) {
+        add_stat(out, VIR_NODE_MEMORY_STATS_BUFFERS, host_meminfo(-1, "Buffers"));
+        add_stat(out, VIR_NODE_MEMORY_STATS_CACHED, host_meminfo(-1, "Cached"));
+    }
+    return true;
+}
+
+bool api_node_get_free_pages(struct call *call, const wire_free_pages_args *in,
+                             wire_free_pages *out, GError **error)
+{
+    const struct host_caps *caps = &call->daemon->host->caps;
+    guint sizes = in->sizes.sizes_len;
+    guint cells;
+
+    if (!api_check_flags(call, in->flags, 0, error))
+        return false;
+    if (in->first < 0 || (guint)in->first >= caps->cell_count) {
+        libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR, "start cell %d out of range (0-%u)",
+                          in->first, caps->cell_count - 1);
+        return false;
+    }
+    cells = MIN(caps->cell_count - (guint)in->first, in->cells);
+    if ((guint64)cells * sizes > WIRE_CELLS_MAX) {
+        libvirt_error_set(error, VIR_ERR_RPC, "too many page counts asked for");
+        return false;
+    }
+    out->counts.counts_val = g_new0(u_quad_t, (gsize)cells * sizes + 1);
+    for (guint cell = 0; cell < cells; cell++) {
+        for (guint i = 0; i < sizes; i++) {
+            uint64_t count;
+
+            if (!host_free_pages(caps->cells[(guint)in->first + cell].id, in->sizes.sizes_val[i],
+                                 &count)) {
+                libvirt_error_set(error, VIR_ERR_OPERATION_FAILED,
+                                  "page size %u KiB is not available on this host",
+                                  in->sizes.sizes_val[i]);
+                return false;
+            }
+            out->counts.counts_val[out->counts.counts_len++] = count;
+        }
+    }
+    return true;
+}
+
+/* A guest has the host's CPU: there are no models to choose from. */
+bool api_connect_get_cpu_model_names(struct call *call, const wire_cpu_models_args *in,
+                                     wire_cpu_models *out, GError **error)
+{
+    if (!api_check_flags(call, in->flags, 0, error))
+        return false;
+    if (strcmp(in->arch, call->daemon->host->caps.arch) == 0)
+        return true;
+    libvirt_error_set(error, VIR_ERR_INVALID_ARG, "cannot find architecture %s", in->arch);
+    return false;
 }

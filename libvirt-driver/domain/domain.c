@@ -42,6 +42,7 @@ void domain_unref(struct domain *domain)
     g_mutex_clear(&domain->lock);
     g_cond_clear(&domain->job_ended);
     g_free(domain->shutdown_cause);
+    g_free(domain->cgroup);
     g_free(domain->name);
     g_free(domain);
 }
@@ -89,6 +90,7 @@ static bool begin_job(struct domain *domain, const char *what, gint64 deadline, 
         return false;
     }
     domain->job = what;
+    domain->job_since = g_get_monotonic_time();
     return true;
 }
 

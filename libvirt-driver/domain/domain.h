@@ -36,12 +36,14 @@ struct domain {
 
     GMutex lock; /* for what follows */
     GCond job_ended;
-    const char *job; /* what the present job does; NULL: none */
-    bool removed;    /* no longer in the list: nobody may find it any more */
+    const char *job;  /* what the present job does; NULL: none */
+    gint64 job_since; /* monotonic time */
+    bool removed;     /* no longer in the list: nobody may find it any more */
 
     domain_def *config; /* NULL: transient */
     domain_def *live;   /* NULL: it does not run */
     struct vmm *vmm;    /* its process; with `live`, but for moments inside a job */
+    char *cgroup;       /* the process's control group, or NULL */
     virDomainState state;
     int reason; /* virDomainShutoffReason and so on, as `state` says */
     bool autostart;
@@ -60,6 +62,9 @@ struct domain *domain_new(struct daemon *daemon, const char *name,
                           const uint8_t uuid[DOMAIN_UUID_BYTES]);
 struct domain *domain_ref(struct domain *domain);
 void domain_unref(struct domain *domain);
+
+typedef struct domain held_domain; /* referenced until the end of the scope */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(held_domain, domain_unref)
 
 void domain_lock(struct domain *domain);
 void domain_unlock(struct domain *domain);

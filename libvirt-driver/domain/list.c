@@ -160,6 +160,39 @@ void domain_list_remove_void(struct domain_list *list, struct domain *domain)
     g_hash_table_remove(list->by_uuid, domain->uuid);
 }
 
+struct domain *domain_list_reserve_name(struct daemon *daemon, const struct domain *domain,
+                                        const char *name, GError **error)
+{
+    struct domain_list *list = daemon->domains;
+    hold_lock(&list->lock);
+    struct domain *reserved;
+
+    if (g_hash_table_contains(list->by_name, name)) {
+        libvirt_error_set(error, VIR_ERR_OPERATION_INVALID, "domain with name '%s' already exists",
+                          name);
+        return NULL;
+    }
+    reserved = domain_new(daemon, name, domain->uuid);
+    g_hash_table_insert(list->by_name, reserved->name, reserved);
+    return reserved;
+}
+
+void domain_list_replace(struct domain_list *list, struct domain *old, struct domain *renamed)
+{
+    hold_lock(&list->lock);
+
+    old->removed = true;
+    g_hash_table_remove(list->by_name, old->name);
+    g_hash_table_replace(list->by_uuid, renamed->uuid, domain_ref(renamed));
+}
+
+void domain_list_drop_name(struct domain_list *list, struct domain *reserved)
+{
+    hold_lock(&list->lock);
+
+    g_hash_table_remove(list->by_name, reserved->name);
+}
+
 int domain_list_next_id(struct domain_list *list)
 {
     hold_lock(&list->lock);

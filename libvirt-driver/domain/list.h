@@ -31,6 +31,17 @@ locked_domain *domain_list_add(struct daemon *daemon, const domain_def *def, GEr
 /* The caller holds the domain's lock: takes it out when it is void. */
 void domain_list_remove_void(struct domain_list *list, struct domain *domain);
 
+/*
+ * For another name of a domain: a new, void domain with the same UUID, which is found by nobody but
+ * keeps the name from others; a reference for the caller. NULL with VIR_ERR_OPERATION_INVALID when
+ * another domain has the name. It is then either put in the place of the old one, whose lock is
+ * held and which is void by now, or dropped.
+ */
+struct domain *domain_list_reserve_name(struct daemon *daemon, const struct domain *domain,
+                                        const char *name, GError **error);
+void domain_list_replace(struct domain_list *list, struct domain *old, struct domain *renamed);
+void domain_list_drop_name(struct domain_list *list, struct domain *reserved);
+
 /* A new id for a domain that starts; ids up to `id` are taken. */
 int domain_list_next_id(struct domain_list *list);
 void domain_list_reserve_id(struct domain_list *list, int id);

@@ -6,13 +6,14 @@
 #include <unistd.h>
 
 #include "libvirt-driver/api/events.h"
+#include "libvirt-driver/domain/affinity.h"
 #include "libvirt-driver/domain/list.h"
 #include "libvirt-driver/domain/store.h"
 #include "libvirt-driver/server.h"
+#include "libvirt-driver/util.h"
+#include "libvirt-driver/vmm/cgroup.h"
 #include "libvirt-driver/vmm/launch.h"
 #include "libvirt-driver/vmm/vmm.h"
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(json_t, json_decref)
 
 static const struct vmm_callbacks callbacks;
 
@@ -35,6 +36,7 @@ bool domain_save_status(struct domain *domain, GError **error)
         .pid = vmm_pid(domain->vmm),
         .start_time = vmm_start_time(domain->vmm),
         .monitor_path = (char *)(uintptr_t)vmm_monitor_path(domain->vmm),
+        .cgroup = domain->cgroup,
         .reboot_asked = domain->reboot_asked,
         .live = domain->live,
     };
@@ -52,6 +54,12 @@ static void update_status(struct domain *domain)
         g_warning("domain '%s': %s", domain->name, error->message);
 }
 
+static void drop_cgroup(struct domain *domain)
+{
+    cgroup_remove(domain->daemon->cgroups, domain->cgroup);
+    g_clear_pointer(&domain->cgroup, g_free);
+}
+
 /* The process is gone, or never came: nothing of it stays. */
 static void forget_process(struct domain *domain)
 {
@@ -60,6 +68,7 @@ static void forget_process(struct domain *domain)
         vmm_detach(domain->vmm);
         g_clear_pointer(&domain->vmm, vmm_unref);
     }
+    drop_cgroup(domain);
     store_remove_status(&domain->daemon->paths, domain->name);
     terminals_close(&domain->terminals);
     g_clear_pointer(&domain->live, domain_def_free);
@@ -158,7 +167,7 @@ static void give_up_start(struct domain *domain)
 static void learn_vcpu_threads(struct domain *domain)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(json_t) cpus = NULL;
+    g_autoptr(json_ref) cpus = NULL;
     json_t *cpu;
     size_t i;
 
@@ -175,6 +184,25 @@ static void learn_vcpu_threads(struct domain *domain)
     }
 }
 
+/* The guest learns of what it does not have before it looks for it. */
+static bool prepare_balloon(struct domain *domain, GError **error)
+{
+    const domain_def *live = domain->live;
+    json_int_t bytes = (json_int_t)(live->current_memory_kib * 1024);
+
+    if (live->memballoon.none)
+        return true;
+    if (live->memballoon.stats_period &&
+        !domain_command(domain, "qom-set",
+                        json_pack("{s:s, s:s, s:i}", "path", "/machine/peripheral/balloon0",
+                                  "property", "guest-stats-polling-interval", "value",
+                                  (int)live->memballoon.stats_period),
+                        NULL, error))
+        return false;
+    return live->current_memory_kib >= live->memory_kib ||
+           domain_command(domain, "balloon", json_pack("{s:I}", "value", bytes), NULL, error);
+}
+
 /* Waits for the monitor, and lets the guest run. */
 static bool bring_up(struct domain *domain, bool paused, GError **error)
 {
@@ -188,6 +216,8 @@ static bool bring_up(struct domain *domain, bool paused, GError **error)
     if (!ready)
         return false;
     learn_vcpu_threads(domain);
+    if (!affinity_apply(domain, error) || !prepare_balloon(domain, error))
+        return false;
     if (!paused)
         return domain_command(domain, "cont", NULL, NULL, error);
     set_state(domain, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_USER);
@@ -206,7 +236,8 @@ static bool launch(struct domain *domain, domain_def *def, bool paused, GError *
     bool ok;
 
     domain_unlock(domain);
-    if (launch_vmm(&domain->daemon->paths, def, &domain->terminals, &launched, error)) {
+    if (launch_vmm(&domain->daemon->paths, domain->daemon->cgroups, def, &domain->terminals,
+                   &launched, error)) {
         vmm = vmm_attach(launched.pid, 0, launched.monitor_path, &callbacks, domain_ref(domain),
                          error);
         if (!vmm && launch_abandon(&launched))
@@ -214,12 +245,15 @@ static bool launch(struct domain *domain, domain_def *def, bool paused, GError *
     }
     domain_lock(domain);
     if (!vmm) {
+        cgroup_remove(domain->daemon->cgroups, launched.cgroup);
         launched_clear(&launched);
         domain_def_free(def);
         return false;
     }
     if (domain->vmm)
         vmm_detach(domain->vmm);
+    drop_cgroup(domain);
+    domain->cgroup = g_steal_pointer(&launched.cgroup);
     g_clear_pointer(&domain->vmm, vmm_unref);
     g_clear_pointer(&domain->live, domain_def_free);
     domain->vmm = vmm;
@@ -478,7 +512,7 @@ static const struct vmm_callbacks callbacks = {
 /* What the VMM says it does, for a daemon that did not see it come to that. */
 static bool refresh_state(struct domain *domain, int state, int reason, GError **error)
 {
-    g_autoptr(json_t) status = NULL;
+    g_autoptr(json_ref) status = NULL;
     const char *word;
 
     if (!domain_command(domain, "query-status", NULL, &status, error))

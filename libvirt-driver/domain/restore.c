@@ -125,6 +125,7 @@ static void found_status(gpointer opaque, struct status *status)
     domain->state = status->state;
     domain->reason = status->reason;
     domain->reboot_asked = status->reboot_asked;
+    domain->cgroup = g_steal_pointer(&status->cgroup);
     domain->job = "reconnect"; /* there is nobody yet who could have it */
     task = g_new(struct rejoin, 1);
     *task = (struct rejoin){restore, domain_ref(domain), *status};

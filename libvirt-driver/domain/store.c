@@ -19,8 +19,6 @@ static const char config_header[] =
     "  defined again. To change the domain use \"virsh edit\" or another client of libvirt.\n"
     "-->\n";
 
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(json_t, json_decref)
-
 /* ---- configurations ---- */
 
 bool store_save_config(const struct paths *paths, const domain_def *def, GError **error)
@@ -135,6 +133,7 @@ void store_load_configs(const struct paths *paths,
 void status_clear(struct status *status)
 {
     g_clear_pointer(&status->monitor_path, g_free);
+    g_clear_pointer(&status->cgroup, g_free);
     g_clear_pointer(&status->live, domain_def_free);
 }
 
@@ -143,11 +142,11 @@ bool store_save_status(const struct paths *paths, const struct status *status, G
     g_autofree char *path = paths_file(paths->run, status->live->name, ".json");
     g_autofree char *xml = domain_def_format(status->live, 0);
     g_autofree char *text = NULL;
-    g_autoptr(json_t) json =
-        json_pack("{s:i, s:i, s:i, s:I, s:I, s:s, s:b, s:s}", "version", STATUS_VERSION, "state",
-                  status->state, "reason", status->reason, "pid", (json_int_t)status->pid,
+    g_autoptr(json_ref) json =
+        json_pack("{s:i, s:i, s:i, s:I, s:I, s:s, s:s*, s:b, s:s}", "version", STATUS_VERSION,
+                  "state", status->state, "reason", status->reason, "pid", (json_int_t)status->pid,
                   "start-time", (json_int_t)status->start_time, "monitor", status->monitor_path,
-                  "reboot-asked", status->reboot_asked, "xml", xml);
+                  "cgroup", status->cgroup, "reboot-asked", status->reboot_asked, "xml", xml);
 
     text = json ? json_dumps(json, JSON_INDENT(1)) : NULL;
     if (!text) {
@@ -170,8 +169,9 @@ static bool parse_status(const char *path, const char *text, struct status *stat
 {
     g_autoptr(GError) error = NULL;
     json_error_t where;
-    g_autoptr(json_t) json = json_loads(text, JSON_REJECT_DUPLICATES, &where);
+    g_autoptr(json_ref) json = json_loads(text, JSON_REJECT_DUPLICATES, &where);
     const char *monitor;
+    const char *cgroup = NULL;
     const char *xml;
     json_int_t pid;
     json_int_t start_time;
@@ -182,10 +182,10 @@ static bool parse_status(const char *path, const char *text, struct status *stat
         g_warning("'%s': line %d: %s", path, where.line, where.text);
         return false;
     }
-    if (json_unpack_ex(json, &where, 0, "{s:i, s:i, s:i, s:I, s:I, s:s, s:b, s:s}", "version",
+    if (json_unpack_ex(json, &where, 0, "{s:i, s:i, s:i, s:I, s:I, s:s, s?s, s:b, s:s}", "version",
                        &version, "state", &status->state, "reason", &status->reason, "pid", &pid,
-                       "start-time", &start_time, "monitor", &monitor, "reboot-asked",
-                       &reboot_asked, "xml", &xml) < 0) {
+                       "start-time", &start_time, "monitor", &monitor, "cgroup", &cgroup,
+                       "reboot-asked", &reboot_asked, "xml", &xml) < 0) {
         g_warning("'%s': %s", path, where.text);
         return false;
     }
@@ -202,6 +202,7 @@ static bool parse_status(const char *path, const char *text, struct status *stat
     status->start_time = (guint64)start_time;
     status->reboot_asked = reboot_asked;
     status->monitor_path = g_strdup(monitor);
+    status->cgroup = g_strdup(cgroup);
     return true;
 }
 

@@ -34,6 +34,7 @@ struct status {
     pid_t pid;
     guint64 start_time;
     char *monitor_path;
+    char *cgroup; /* or NULL */
     bool reboot_asked;
     domain_def *live;
 };

@@ -46,22 +46,31 @@ const struct rpc_procedure *rpc_procedure_find(int number)
     return &procedures[number];
 }
 
+/* Words that libvirt's functions spell in a way of their own. */
+static const char *spelled(const char *word)
+{
+    static const char *const own[] = {"XML", "URI", "CPU", "UUID", "ID", "OS"};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(own); i++) {
+        if (strcmp(own[i], word) == 0)
+            return own[i];
+    }
+    return strcmp(word, "IOTHREAD") == 0 ? "IOThread" : NULL;
+}
+
 char *rpc_procedure_function(const struct rpc_procedure *procedure)
 {
     g_auto(GStrv) words = g_strsplit(procedure->name, "_", -1);
     GString *name = g_string_new("vir");
 
     for (guint i = 0; words[i]; i++) {
-        bool acronym = strcmp(words[i], "XML") == 0 || strcmp(words[i], "URI") == 0;
+        const char *own = spelled(words[i]);
+        g_autofree char *rest = g_ascii_strdown(words[i] + 1, -1);
 
-        g_string_append_c(name, words[i][0]);
-        if (acronym) {
-            g_string_append(name, words[i] + 1);
-        } else {
-            g_autofree char *rest = g_ascii_strdown(words[i] + 1, -1);
-
-            g_string_append(name, rest);
-        }
+        if (own)
+            g_string_append(name, own);
+        else
+            g_string_append_printf(name, "%c%s", words[i][0], rest);
     }
     return g_string_free(name, FALSE);
 }

@@ -23,41 +23,91 @@ typedef void wire_none;
 /* Every shape that a packet's payload can have. */
 #define RPC_SHAPES(SHAPE)           \
     SHAPE(auth_types)               \
+    SHAPE(balloon_event)            \
+    SHAPE(block_info)               \
+    SHAPE(block_resize_args)        \
+    SHAPE(block_stats)              \
+    SHAPE(callback_agent_event)     \
+    SHAPE(callback_balloon_event)   \
     SHAPE(callback_dom)             \
     SHAPE(callback_lifecycle_event) \
+    SHAPE(callback_metadata_event)  \
+    SHAPE(callback_tunable_event)   \
     SHAPE(cells)                    \
     SHAPE(cells_args)               \
     SHAPE(console_args)             \
+    SHAPE(control_info)             \
     SHAPE(cpu_map)                  \
     SHAPE(cpu_map_args)             \
+    SHAPE(cpu_models)               \
+    SHAPE(cpu_models_args)          \
+    SHAPE(cpu_stats)                \
+    SHAPE(cpu_stats_args)           \
+    SHAPE(disk_errors)              \
     SHAPE(dom)                      \
     SHAPE(dom_flags)                \
     SHAPE(dom_info)                 \
     SHAPE(dom_int)                  \
+    SHAPE(dom_int_flags)            \
+    SHAPE(dom_opt_str_flags)        \
     SHAPE(dom_state)                \
+    SHAPE(dom_str)                  \
+    SHAPE(dom_str_flags)            \
+    SHAPE(dom_uint)                 \
+    SHAPE(dom_uint_flags)           \
+    SHAPE(dom_ulong)                \
+    SHAPE(dom_ulong_flags)          \
     SHAPE(domains)                  \
     SHAPE(domcaps_args)             \
     SHAPE(error)                    \
     SHAPE(event_register_args)      \
+    SHAPE(flags)                    \
+    SHAPE(free_pages)               \
+    SHAPE(free_pages_args)          \
     SHAPE(identity)                 \
     SHAPE(int)                      \
+    SHAPE(interface_stats)          \
     SHAPE(ints)                     \
+    SHAPE(iothreads)                \
+    SHAPE(job_info)                 \
+    SHAPE(job_stats)                \
+    SHAPE(lifecycle_action_args)    \
     SHAPE(lifecycle_event)          \
     SHAPE(list_args)                \
+    SHAPE(memory_stats)             \
     SHAPE(messages)                 \
     SHAPE(metadata_args)            \
     SHAPE(names)                    \
+    SHAPE(node_cpu_stats_args)      \
     SHAPE(node_info)                \
+    SHAPE(node_memory_stats_args)   \
+    SHAPE(node_stats)               \
     SHAPE(opt_str)                  \
     SHAPE(opt_str_flags)            \
+    SHAPE(params)                   \
+    SHAPE(params_args)              \
+    SHAPE(params_count)             \
+    SHAPE(params_opt_str_args)      \
+    SHAPE(params_str_args)          \
+    SHAPE(pin_args)                 \
+    SHAPE(pin_emulator_args)        \
+    SHAPE(pin_vcpu_args)            \
+    SHAPE(pins)                     \
+    SHAPE(scheduler)                \
     SHAPE(security_label)           \
+    SHAPE(security_labels)          \
     SHAPE(security_model)           \
+    SHAPE(set_metadata_args)        \
+    SHAPE(set_params_args)          \
+    SHAPE(set_params_flags_args)    \
+    SHAPE(set_params_str_args)      \
     SHAPE(stats)                    \
     SHAPE(stats_args)               \
     SHAPE(str)                      \
     SHAPE(str_flags)                \
     SHAPE(ulong)                    \
     SHAPE(uuid)                     \
+    SHAPE(vcpu_pins_args)           \
     SHAPE(vcpus)                    \
     SHAPE(vcpus_args)
 

@@ -3,11 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/sched.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdint.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "libvirt-driver/util.h"
 #include "xml/error.h"
 
 #define FIRST_FD 3
@@ -73,47 +77,6 @@ char *inherit_translate(const struct inherit *inherit, const char *text)
     return g_string_free(out, FALSE);
 }
 
-/*
- * posix_spawn() makes the child without copying this process's memory maps, and runs nothing of our
- * code in it. The descriptors are first moved above the numbers that they will have, so that giving
- * one its number cannot overwrite another.
- */
-static int add_descriptors(const struct inherit *inherit, posix_spawn_file_actions_t *actions,
-                           GArray *moved, int output)
-{
-    int first_free = FIRST_FD + (int)inherit->fds->len;
-    int failed = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-
-    failed = failed ? failed : posix_spawn_file_actions_adddup2(actions, output, STDOUT_FILENO);
-    failed = failed ? failed : posix_spawn_file_actions_adddup2(actions, output, STDERR_FILENO);
-    for (guint i = 0; i < inherit->fds->len && !failed; i++) {
-        int fd = fcntl(g_array_index(inherit->fds, int, i), F_DUPFD_CLOEXEC, first_free);
-
-        if (fd < 0)
-            return errno;
-        g_array_append_val(moved, fd);
-        failed = posix_spawn_file_actions_adddup2(actions, fd, FIRST_FD + (int)i);
-    }
-    failed = failed ? failed : posix_spawn_file_actions_addclosefrom_np(actions, first_free);
-    return failed ? failed : posix_spawn_file_actions_addchdir_np(actions, "/");
-}
-
-static int set_attributes(posix_spawnattr_t *attributes)
-{
-    sigset_t all;
-    sigset_t none;
-    int failed;
-
-    sigfillset(&all);
-    sigemptyset(&none);
-    failed = posix_spawnattr_setsigdefault(attributes, &all);
-    failed = failed ? failed : posix_spawnattr_setsigmask(attributes, &none);
-    return failed
-               ? failed
-               : posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF |
-                                                          POSIX_SPAWN_SETSIGMASK);
-}
-
 /* The daemon's own environment, without what systemd meant for the daemon alone. */
 static char **child_environment(void)
 {
@@ -123,31 +86,148 @@ static char **child_environment(void)
     return g_environ_setenv(env, "LC_ALL", "C", TRUE);
 }
 
-pid_t inherit_spawn(const struct inherit *inherit, const char *const *argv, int output,
-                    GError **error)
-{
-    g_auto(GStrv) env = child_environment();
-    g_autoptr(GArray) moved = g_array_new(FALSE, FALSE, sizeof(int));
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    pid_t pid = -1;
-    int failed;
+/*
+ * The child is made by clone3() because only that puts it into its control group at once; to move a
+ * process afterwards takes the kernel many milliseconds. Memory is copied on write, as by fork():
+ * between the two calls the child runs on what it got, and may do no more than a signal handler
+ * may, because other threads of the daemon held locks that nobody in it will ever release.
+ */
+struct birth {
+    const char *const *argv;
+    char *const *env;
+    const int *fds; /* the i-th becomes FIRST_FD + i; all are above that */
+    guint fd_count;
+    int null;
+    int output;
+    int report; /* a pipe that exec closes; errno goes there when something fails */
+};
 
-    posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attributes);
-    failed = add_descriptors(inherit, &actions, moved, output);
-    failed = failed ? failed : set_attributes(&attributes);
-    /* The child only reads its arguments; execve()'s prototype is older than const. */
-    failed = failed ? failed
-                    : posix_spawn(&pid, argv[0], &actions, &attributes,
-                                  (char *const *)(uintptr_t)argv, env);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
-    for (guint i = 0; i < moved->len; i++)
-        close(g_array_index(moved, int, i));
-    if (failed) {
-        libvirt_error_set_errno(error, failed, "cannot run '%s'", argv[0]);
+static void default_signals(void)
+{
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    sigset_t none;
+
+    for (int number = 1; number < NSIG; number++)
+        sigaction(number, &action, NULL); /* some cannot be changed, and need not be */
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void become(const struct birth *birth)
+{
+    unsigned first_free = FIRST_FD + birth->fd_count;
+
+    default_signals();
+    if (setsid() < 0 || dup2(birth->null, STDIN_FILENO) < 0 ||
+        dup2(birth->output, STDOUT_FILENO) < 0 || dup2(birth->output, STDERR_FILENO) < 0)
+        return;
+    for (guint i = 0; i < birth->fd_count; i++) {
+        if (dup2(birth->fds[i], FIRST_FD + (int)i) < 0)
+            return;
+    }
+    /* Closed by exec, which then also tells the parent that all is well. */
+    if (syscall(SYS_close_range, first_free, ~0U, CLOSE_RANGE_CLOEXEC) < 0 || chdir("/") < 0)
+        return;
+    /* exec only reads its arguments; its prototype is older than const. */
+    execve(birth->argv[0], (char *const *)(uintptr_t)birth->argv, birth->env);
+}
+
+static pid_t clone_into(int cgroup)
+{
+    struct clone_args args = {
+        .flags = cgroup >= 0 ? CLONE_INTO_CGROUP : 0,
+        .exit_signal = SIGCHLD,
+        .cgroup = cgroup >= 0 ? (guint64)cgroup : 0,
+    };
+
+    return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+}
+
+/* 0 when the child runs its program, or the errno that kept it from that. */
+static int wait_for_exec(int pipe_end, pid_t pid)
+{
+    int failed = 0;
+    ssize_t n;
+
+    do {
+        n = read(pipe_end, &failed, sizeof(failed));
+    } while (n < 0 && errno == EINTR);
+    if (n == 0)
+        return 0;
+    waitpid(pid, NULL, 0);
+    return n == sizeof(failed) ? failed : EIO;
+}
+
+static pid_t give_birth(struct birth *birth, int cgroup, int *failed)
+{
+    int pipe_fds[2];
+    pid_t pid;
+
+    if (pipe2(pipe_fds, O_CLOEXEC) < 0) {
+        *failed = errno;
         return -1;
     }
+    birth->report = fcntl(pipe_fds[1], F_DUPFD_CLOEXEC, FIRST_FD + (int)birth->fd_count);
+    close(pipe_fds[1]);
+    pid = birth->report < 0 ? -1 : clone_into(cgroup);
+    *failed = errno;
+    if (pid == 0) {
+        become(birth);
+        *failed = errno;
+        if (write(birth->report, failed, sizeof(*failed)) < 0)
+            _exit(126);
+        _exit(127);
+    }
+    if (birth->report >= 0)
+        close(birth->report);
+    if (pid > 0)
+        *failed = wait_for_exec(pipe_fds[0], pid);
+    close(pipe_fds[0]);
+    return *failed ? -1 : pid;
+}
+
+/* Above the numbers that they will have in the child, so that giving one its number cannot
+ * overwrite another. */
+static bool move_up(const struct inherit *inherit, int fd, GArray *moved)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FD + (int)inherit->fds->len);
+
+    if (copy >= 0)
+        g_array_append_val(moved, copy);
+    return copy >= 0;
+}
+
+static pid_t spawn(const struct inherit *inherit, const char *const *argv, int output, int cgroup,
+                   GArray *moved, int *failed)
+{
+    g_auto(GStrv) env = child_environment();
+    auto_close int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    struct birth birth = {.argv = argv, .env = env, .fd_count = inherit->fds->len};
+    bool ok = null >= 0;
+
+    for (guint i = 0; i < inherit->fds->len && ok; i++)
+        ok = move_up(inherit, g_array_index(inherit->fds, int, i), moved);
+    ok = ok && move_up(inherit, output, moved) && move_up(inherit, null, moved);
+    if (!ok) {
+        *failed = errno;
+        return -1;
+    }
+    birth.fds = (const int *)(void *)moved->data;
+    birth.output = birth.fds[birth.fd_count];
+    birth.null = birth.fds[birth.fd_count + 1];
+    return give_birth(&birth, cgroup, failed);
+}
+
+pid_t inherit_spawn(const struct inherit *inherit, const char *const *argv, int output, int cgroup,
+                    GError **error)
+{
+    g_autoptr(GArray) moved = g_array_new(FALSE, FALSE, sizeof(int));
+    int failed = 0;
+    pid_t pid = spawn(inherit, argv, output, cgroup, moved, &failed);
+
+    for (guint i = 0; i < moved->len; i++)
+        close(g_array_index(moved, int, i));
+    if (pid < 0)
+        libvirt_error_set_errno(error, failed, "cannot run '%s'", argv[0]);
     return pid;
 }

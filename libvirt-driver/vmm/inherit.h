@@ -24,9 +24,10 @@ char *inherit_translate(const struct inherit *inherit, const char *text);
 
 /*
  * Runs `argv` with the descriptors, `output` as both of its standard outputs, in a new session, in
- * the root directory, with nothing else inherited. The pid, or -1 with `error` set.
+ * the root directory, in the control group whose directory `cgroup` is (-1: in the daemon's own),
+ * with nothing else inherited. The pid, or -1 with `error` set.
  */
-pid_t inherit_spawn(const struct inherit *inherit, const char *const *argv, int output,
+pid_t inherit_spawn(const struct inherit *inherit, const char *const *argv, int output, int cgroup,
                     GError **error);
 
 #endif

@@ -14,6 +14,7 @@
 #include <termios.h>
 
 #include "libvirt-driver/util.h"
+#include "libvirt-driver/vmm/cgroup.h"
 #include "libvirt-driver/vmm/image.h"
 #include "libvirt-driver/vmm/inherit.h"
 #include "libvirt-driver/vmm/tap.h"
@@ -51,6 +52,7 @@ void launched_clear(struct launched *launched)
 {
     g_clear_pointer(&launched->monitor_path, g_free);
     g_clear_pointer(&launched->log_path, g_free);
+    g_clear_pointer(&launched->cgroup, g_free);
     g_clear_pointer(&launched->inherit, inherit_free);
 }
 
@@ -305,18 +307,33 @@ static bool outfit_fill(struct outfit *outfit, const struct paths *paths, domain
 }
 
 static pid_t spawn(const struct outfit *outfit, const char *emulator, const domain_def *def,
-                   int log, GError **error)
+                   int log, int cgroup, GError **error)
 {
     int document = make_document(def, outfit, error);
     const char *config =
         document < 0 ? NULL : inherit_add(outfit->inherit, document, "the machine document");
     const char *const argv[] = {emulator, "run", "--name", def->name, "--config", config, NULL};
 
-    return config ? inherit_spawn(outfit->inherit, argv, log, error) : -1;
+    return config ? inherit_spawn(outfit->inherit, argv, log, cgroup, error) : -1;
 }
 
-bool launch_vmm(const struct paths *paths, domain_def *live, struct terminals *terminals,
-                struct launched *launched, GError **error)
+/* In a control group of its own, whose limits hold from the first instruction. */
+static pid_t spawn_in_group(const struct outfit *outfit, const char *emulator,
+                            struct cgroups *cgroups, const domain_def *def, int log,
+                            struct launched *launched, GError **error)
+{
+    auto_close int cgroup = cgroup_make(cgroups, def, &launched->cgroup);
+    pid_t pid = -1;
+
+    if (cgroup_apply(launched->cgroup, def, error))
+        pid = spawn(outfit, emulator, def, log, cgroup, error);
+    if (pid < 0)
+        cgroup_remove(cgroups, launched->cgroup);
+    return pid;
+}
+
+bool launch_vmm(const struct paths *paths, struct cgroups *cgroups, domain_def *live,
+                struct terminals *terminals, struct launched *launched, GError **error)
 {
     g_autofree char *emulator = launch_emulator(live, error);
     struct outfit outfit = {.inherit = inherit_new()};
@@ -328,7 +345,7 @@ bool launch_vmm(const struct paths *paths, domain_def *live, struct terminals *t
         log = open_log(paths, live, launched, error);
     if (log >= 0) {
         log_start(log, emulator, live, launched);
-        launched->pid = spawn(&outfit, emulator, live, log, error);
+        launched->pid = spawn_in_group(&outfit, emulator, cgroups, live, log, launched, error);
     }
     if (launched->pid < 0) {
         if (launched->monitor_path)

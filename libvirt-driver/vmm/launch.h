@@ -27,11 +27,13 @@ void terminals_init(struct terminals *terminals);
 void terminals_close(struct terminals *terminals);
 
 struct inherit;
+struct cgroups;
 
 struct launched {
     pid_t pid;
     char *monitor_path;
     char *log_path;
+    char *cgroup;            /* its control group, or NULL */
     off_t log_start;         /* where this start's output begins in the log */
     struct inherit *inherit; /* what the VMM got, by name; closed here */
 };
@@ -43,8 +45,8 @@ void launched_clear(struct launched *launched);
  * that are open in `terminals` already are used again. False with `error` set: nothing has been
  * started and nothing is left behind.
  */
-bool launch_vmm(const struct paths *paths, domain_def *live, struct terminals *terminals,
-                struct launched *launched, GError **error);
+bool launch_vmm(const struct paths *paths, struct cgroups *cgroups, domain_def *live,
+                struct terminals *terminals, struct launched *launched, GError **error);
 
 /* Ends a VMM that cannot be used; true when it had ended by itself. */
 bool launch_abandon(const struct launched *launched);

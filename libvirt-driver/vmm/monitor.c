@@ -23,11 +23,6 @@ struct monitor_source {
     GDestroyNotify release_owner;
 };
 
-/* A command that somebody waits for. Lives on the waiting thread's stack. */
-struct pending {
-    json_t *reply;
-};
-
 struct monitor {
     int fd;
     GSource *source;
@@ -40,7 +35,9 @@ struct monitor {
     bool ready;
     bool closed;
     gint64 last_id;
-    GHashTable *pending; /* id -> struct pending */
+    GHashTable *pending;  /* id -> struct monitor_call, for which somebody waits */
+    gint64 overdue_id;    /* a command that was given up waiting for; 0: none */
+    gint64 overdue_since; /* monotonic time */
 };
 
 void monitor_free(struct monitor *monitor)
@@ -52,8 +49,6 @@ void monitor_free(struct monitor *monitor)
     g_cond_clear(&monitor->changed);
     g_free(monitor);
 }
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(json_t, json_decref)
 
 /* Sends one object; the monitor is locked. A control message is far smaller than the socket's
  * buffer, so what does not fit at once tells of a VMM that has stopped reading. */
@@ -94,17 +89,19 @@ static void handle_reply(struct monitor *monitor, json_t *message)
 {
     hold_lock(&monitor->lock);
     gint64 id = json_integer_value(json_object_get(message, "id"));
-    struct pending *pending;
+    struct monitor_call *call;
 
     if (!json_is_integer(json_object_get(message, "id")))
         return;
     if (id == GREETING_ID) {
         monitor->ready = json_object_get(message, "return") != NULL;
     } else {
-        pending = g_hash_table_lookup(monitor->pending, &id);
-        if (pending && !pending->reply)
-            pending->reply = json_incref(message);
-        /* Without one: whoever asked has given up waiting. */
+        call = g_hash_table_lookup(monitor->pending, &id);
+        if (call && !call->reply)
+            call->reply = json_incref(message);
+        /* Commands are answered in their order: this one tells that the VMM has caught up. */
+        if (id >= monitor->overdue_id)
+            monitor->overdue_id = 0;
     }
     g_cond_broadcast(&monitor->changed);
 }
@@ -112,7 +109,7 @@ static void handle_reply(struct monitor *monitor, json_t *message)
 static void handle_greeting(struct monitor *monitor)
 {
     hold_lock(&monitor->lock);
-    g_autoptr(json_t) command = make_command("qmp_capabilities", NULL, GREETING_ID);
+    g_autoptr(json_ref) command = make_command("qmp_capabilities", NULL, GREETING_ID);
 
     if (!send_locked(monitor, command))
         g_info("a VMM's monitor takes no commands");
@@ -121,7 +118,7 @@ static void handle_greeting(struct monitor *monitor)
 /* False when the line is not what a VMM says. */
 static bool handle_line(struct monitor *monitor, const guint8 *line, gsize len)
 {
-    g_autoptr(json_t) message = json_loadb((const char *)line, len, JSON_REJECT_DUPLICATES, NULL);
+    g_autoptr(json_ref) message = json_loadb((const char *)line, len, JSON_REJECT_DUPLICATES, NULL);
     const char *event = json_string_value(json_object_get(message, "event"));
 
     if (!json_is_object(message))
@@ -288,11 +285,16 @@ bool monitor_wait_ready(struct monitor *monitor, guint timeout_ms, GError **erro
 static bool take_reply(const char *command, json_t *reply, json_t **ret, GError **error)
 {
     json_t *value = json_object_get(reply, "return");
-    const char *desc = json_string_value(json_object_get(json_object_get(reply, "error"), "desc"));
+    const json_t *failed = json_object_get(reply, "error");
+    const char *desc = json_string_value(json_object_get(failed, "desc"));
+    const char *class = json_string_value(json_object_get(failed, "class"));
+    bool no_device =
+        g_strcmp0(class, "DeviceNotActive") == 0 || g_strcmp0(class, "DeviceNotFound") == 0;
 
     if (!value) {
-        libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR, "unable to execute command '%s': %s",
-                          command, desc ? desc : "the VMM sent no reason");
+        libvirt_error_set(error, no_device ? VIR_ERR_OPERATION_INVALID : VIR_ERR_INTERNAL_ERROR,
+                          "unable to execute command '%s': %s", command,
+                          desc ? desc : "the VMM sent no reason");
         return false;
     }
     if (ret)
@@ -300,34 +302,75 @@ static bool take_reply(const char *command, json_t *reply, json_t **ret, GError 
     return true;
 }
 
-bool monitor_execute(struct monitor *monitor, const char *command, json_t *arguments,
-                     guint timeout_ms, json_t **ret, GError **error)
+static void set_not_answered(const char *command, GError **error)
+{
+    libvirt_error_set(error, VIR_ERR_OPERATION_TIMEOUT,
+                      "command '%s' was not answered in time by the domain's VMM", command);
+}
+
+bool monitor_begin(struct monitor *monitor, struct monitor_call *call, const char *command,
+                   json_t *arguments, GError **error)
 {
     hold_lock(&monitor->lock);
-    gint64 deadline = deadline_in(timeout_ms);
     gint64 id = ++monitor->last_id;
-    g_autoptr(json_t) message = make_command(command, arguments, id);
-    g_autoptr(json_t) reply = NULL;
-    struct pending pending = {NULL};
-    bool in_time = true;
+    g_autoptr(json_ref) message = make_command(command, arguments, id);
 
+    *call = (struct monitor_call){NULL, 0, NULL};
+    if (monitor->overdue_id) {
+        set_not_answered(command, error);
+        return false;
+    }
     if (!send_locked(monitor, message)) {
         set_gone(error);
         return false;
     }
-    g_hash_table_insert(monitor->pending, &id, &pending);
-    while (!pending.reply && !monitor->closed && in_time)
-        in_time = g_cond_wait_until(&monitor->changed, &monitor->lock, deadline);
-    g_hash_table_remove(monitor->pending, &id);
+    *call = (struct monitor_call){command, id, NULL};
+    g_hash_table_insert(monitor->pending, &call->id, call);
+    return true;
+}
 
-    reply = pending.reply;
+bool monitor_finish(struct monitor *monitor, struct monitor_call *call, gint64 deadline,
+                    json_t **ret, GError **error)
+{
+    const char *command = call->command;
+    g_autoptr(json_ref) reply = NULL;
+    bool in_time = true;
+    bool closed;
+
+    g_mutex_lock(&monitor->lock);
+    while (!call->reply && !monitor->closed && in_time)
+        in_time = g_cond_wait_until(&monitor->changed, &monitor->lock, deadline);
+    g_hash_table_remove(monitor->pending, &call->id);
+    reply = call->reply;
+    closed = monitor->closed;
+    if (!reply && !closed && !monitor->overdue_id) {
+        monitor->overdue_id = call->id;
+        monitor->overdue_since = g_get_monotonic_time();
+    }
+    g_mutex_unlock(&monitor->lock);
+
+    *call = (struct monitor_call){NULL, 0, NULL};
     if (reply)
         return take_reply(command, reply, ret, error);
-    if (monitor->closed) {
+    if (closed)
         set_gone(error);
-    } else {
-        libvirt_error_set(error, VIR_ERR_OPERATION_TIMEOUT, "command '%s' was not answered in time",
-                          command);
-    }
+    else
+        set_not_answered(command, error);
     return false;
+}
+
+bool monitor_execute(struct monitor *monitor, const char *command, json_t *arguments,
+                     guint timeout_ms, json_t **ret, GError **error)
+{
+    struct monitor_call call;
+
+    return monitor_begin(monitor, &call, command, arguments, error) &&
+           monitor_finish(monitor, &call, deadline_in(timeout_ms), ret, error);
+}
+
+gint64 monitor_overdue(struct monitor *monitor)
+{
+    hold_lock(&monitor->lock);
+
+    return monitor->overdue_id ? MAX(g_get_monotonic_time() - monitor->overdue_since, 1) : 0;
 }

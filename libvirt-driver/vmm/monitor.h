@@ -33,11 +33,32 @@ bool monitor_wait_ready(struct monitor *monitor, guint timeout_ms, GError **erro
 /*
  * Gives a command and waits for its reply: `*ret` (which may be NULL) becomes a new reference to
  * what "return" held. Takes over `arguments`, which may be NULL. False with VIR_ERR_INTERNAL_ERROR
- * for an error reply, VIR_ERR_OPERATION_TIMEOUT, or VIR_ERR_OPERATION_FAILED when the VMM went
- * away.
+ * for an error reply (VIR_ERR_OPERATION_INVALID when a device is not there or not in use),
+ * VIR_ERR_OPERATION_TIMEOUT, or VIR_ERR_OPERATION_FAILED when the VMM went away.
+ *
+ * A VMM that has left a command unanswered is given no other until it answers that one: whoever
+ * comes meanwhile is told so at once, and does not wait as well.
  */
 bool monitor_execute(struct monitor *monitor, const char *command, json_t *arguments,
                      guint timeout_ms, json_t **ret, GError **error);
+
+/* The same in two halves, so that one thread can wait for several VMMs at once. Lives where the
+ * caller wants it until monitor_finish(). */
+struct monitor_call {
+    const char *command; /* NULL: nothing is under way */
+    gint64 id;
+    json_t *reply;
+};
+/* False as above; then there is nothing to finish. `command` is borrowed. */
+bool monitor_begin(struct monitor *monitor, struct monitor_call *call, const char *command,
+                   json_t *arguments, GError **error);
+/* `deadline` is monotonic time. */
+bool monitor_finish(struct monitor *monitor, struct monitor_call *call, gint64 deadline,
+                    json_t **ret, GError **error);
+
+/* For how many microseconds the oldest command has gone unanswered beyond its deadline; 0: the VMM
+ * answers. */
+gint64 monitor_overdue(struct monitor *monitor);
 /* Main thread: reads and handles what has come already, for when the VMM has ended. */
 void monitor_drain(struct monitor *monitor);
 /* No event is told any more, and whoever waits is told that the VMM went away. Any thread. */

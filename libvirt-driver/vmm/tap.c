@@ -128,3 +128,35 @@ int tap_open(struct domain_net *net, GError **error)
     net->target = g_strdup(ifr.ifr_name);
     return steal_fd(&fd);
 }
+
+/* ---- counters ---- */
+
+static bool read_counter(int dir, const char *name, int64_t *value)
+{
+    auto_close int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+    char text[32];
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+    if (n <= 0)
+        return false;
+    text[n] = '\0';
+    *value = (int64_t)g_ascii_strtoull(text, NULL, 10);
+    return true;
+}
+
+bool tap_read_stats(const char *name, struct tap_stats *stats, GError **error)
+{
+    g_autofree char *path = g_strdup_printf("/sys/class/net/%s/statistics", name);
+    auto_close int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    if (dir >= 0 && read_counter(dir, "rx_bytes", &stats->rx.bytes) &&
+        read_counter(dir, "rx_packets", &stats->rx.packets) &&
+        read_counter(dir, "rx_errors", &stats->rx.errors) &&
+        read_counter(dir, "rx_dropped", &stats->rx.dropped) &&
+        read_counter(dir, "tx_bytes", &stats->tx.bytes) &&
+        read_counter(dir, "tx_packets", &stats->tx.packets) &&
+        read_counter(dir, "tx_errors", &stats->tx.errors) &&
+        read_counter(dir, "tx_dropped", &stats->tx.dropped))
+        return true;
+    return fail(error, "read the counters of", name);
+}

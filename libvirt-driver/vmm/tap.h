@@ -7,6 +7,8 @@
 #define VOLE_DRIVER_VMM_TAP_H
 
 #include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "xml/domain.h"
 
@@ -17,5 +19,18 @@
  * set.
  */
 int tap_open(struct domain_net *net, GError **error);
+
+/* What the host has counted on it: `rx` came from the guest, `tx` went to it. */
+struct tap_count {
+    int64_t bytes;
+    int64_t packets;
+    int64_t errors;
+    int64_t dropped;
+};
+struct tap_stats {
+    struct tap_count rx;
+    struct tap_count tx;
+};
+bool tap_read_stats(const char *name, struct tap_stats *stats, GError **error);
 
 #endif

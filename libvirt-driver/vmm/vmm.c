@@ -173,6 +173,23 @@ bool vmm_execute(struct vmm *vmm, const char *command, json_t *arguments, json_t
     return monitor_execute(vmm->monitor, command, arguments, COMMAND_TIMEOUT_MS, ret, error);
 }
 
+bool vmm_begin(struct vmm *vmm, struct monitor_call *call, const char *command, json_t *arguments,
+               GError **error)
+{
+    return monitor_begin(vmm->monitor, call, command, arguments, error);
+}
+
+bool vmm_finish(struct vmm *vmm, struct monitor_call *call, gint64 deadline, json_t **ret,
+                GError **error)
+{
+    return monitor_finish(vmm->monitor, call, deadline, ret, error);
+}
+
+gint64 vmm_overdue(struct vmm *vmm)
+{
+    return monitor_overdue(vmm->monitor);
+}
+
 bool vmm_signal(struct vmm *vmm, int signal)
 {
     return syscall(SYS_pidfd_send_signal, vmm->pidfd, signal, NULL, 0) == 0 || errno == ESRCH;

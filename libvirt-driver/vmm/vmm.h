@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "libvirt-driver/vmm/monitor.h"
+
 struct vmm;
 
 struct vmm_callbacks {
@@ -55,6 +57,13 @@ const char *vmm_monitor_path(const struct vmm *vmm);
 bool vmm_wait_ready(struct vmm *vmm, guint timeout_ms, GError **error);
 bool vmm_execute(struct vmm *vmm, const char *command, json_t *arguments, json_t **ret,
                  GError **error);
+
+/* As monitor_begin(), monitor_finish() and monitor_overdue(). */
+bool vmm_begin(struct vmm *vmm, struct monitor_call *call, const char *command, json_t *arguments,
+               GError **error);
+bool vmm_finish(struct vmm *vmm, struct monitor_call *call, gint64 deadline, json_t **ret,
+                GError **error);
+gint64 vmm_overdue(struct vmm *vmm);
 
 /* True when the signal was sent, or the process has ended already. */
 bool vmm_signal(struct vmm *vmm, int signal);

@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What of the host's time and memory a domain may have: scheduler and memory parameters, which the
+ * domain's control group carries out, and the limits of its disks, which the VMM does. In all of
+ * them only what is named changes, and 0 (or for memory "unlimited") takes a limit away.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "libvirt-driver/api/api.h"
+#include "libvirt-driver/api/events.h"
+#include "libvirt-driver/api/params.h"
+#include "libvirt-driver/domain/process.h"
+#include "libvirt-driver/vmm/cgroup.h"
+
+#define IMPACT (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG)
+
+/* The kernel's own bounds, which libvirt states as its. */
+#define PERIOD_MIN     1000
+#define PERIOD_MAX     1000000
+#define PERIOD_DEFAULT 100000
+#define QUOTA_MIN      1000
+#define SHARES_MAX     10000
+#define SHARES_DEFAULT 100
+
+struct params {
+    const wire_param *list;
+    guint len;
+};
+
+/* ---- the scheduler ---- */
+
+static const struct param_spec scheduler_specs[] = {
+    {VIR_DOMAIN_SCHEDULER_CPU_SHARES, VIR_TYPED_PARAM_ULLONG},
+    {VIR_DOMAIN_SCHEDULER_GLOBAL_PERIOD, VIR_TYPED_PARAM_ULLONG},
+    {VIR_DOMAIN_SCHEDULER_GLOBAL_QUOTA, VIR_TYPED_PARAM_LLONG},
+};
+
+static bool edit_scheduler(domain_def *def, bool running, const void *what, GError **error)
+{
+    const struct params *params = what;
+    const wire_param *shares =
+        params_find(params->list, params->len, VIR_DOMAIN_SCHEDULER_CPU_SHARES);
+    const wire_param *period =
+        params_find(params->list, params->len, VIR_DOMAIN_SCHEDULER_GLOBAL_PERIOD);
+    const wire_param *quota =
+        params_find(params->list, params->len, VIR_DOMAIN_SCHEDULER_GLOBAL_QUOTA);
+
+    if (shares) {
+        uint64_t value = shares->value.wire_value_u.ul;
+
+        if (value < 1 || value > SHARES_MAX) {
+            libvirt_error_set(error, VIR_ERR_INVALID_ARG,
+                              "shares '%" PRIu64 "' must be in range [1, %d]", value, SHARES_MAX);
+            return false;
+        }
+        def->cputune.shares = (unsigned)value;
+    }
+    if (period) {
+        uint64_t value = period->value.wire_value_u.ul;
+
+        if (value && (value < PERIOD_MIN || value > PERIOD_MAX)) {
+            libvirt_error_set(error, VIR_ERR_INVALID_ARG,
+                              "value of 'global_period' must be in range [%d, %d]", PERIOD_MIN,
+                              PERIOD_MAX);
+            return false;
+        }
+        def->cputune.global.period = value ? value : def->cputune.global.period;
+    }
+    if (quota) {
+        int64_t value = quota->value.wire_value_u.l;
+
+        if (value > 0 && value < QUOTA_MIN) {
+            libvirt_error_set(error, VIR_ERR_INVALID_ARG,
+                              "value of 'global_quota' must be at least %d", QUOTA_MIN);
+            return false;
+        }
+        if (value)
+            def->cputune.global.quota = MAX(value, -1);
+    }
+    return true;
+}
+
+static bool apply_scheduler(struct domain *domain, const void *what, GError **error)
+{
+    const struct params *params = what;
+    g_autoptr(domain_def) wanted = domain_def_copy(domain->live);
+    const struct domain_cputune *tune = &wanted->cputune;
+
+    if (!edit_scheduler(wanted, true, what, error))
+        return false;
+    if (params_find(params->list, params->len, VIR_DOMAIN_SCHEDULER_CPU_SHARES) &&
+        !cgroup_set_shares(domain->cgroup, tune->shares, error))
+        return false;
+    if (!params_find(params->list, params->len, VIR_DOMAIN_SCHEDULER_GLOBAL_PERIOD) &&
+        !params_find(params->list, params->len, VIR_DOMAIN_SCHEDULER_GLOBAL_QUOTA))
+        return true;
+    return cgroup_set_quota(domain->cgroup,
+                            tune->global.period ? tune->global.period : PERIOD_DEFAULT,
+                            tune->global.quota ? tune->global.quota : -1, error);
+}
+
+static bool set_scheduler(struct call *call, const wire_domain *dom, const struct params *params,
+                          unsigned flags, GError **error)
+{
+    static const struct edit edit = {edit_scheduler, apply_scheduler};
+
+    return api_check_flags(call, flags, IMPACT, error) &&
+           params_check(params->list, params->len, scheduler_specs, G_N_ELEMENTS(scheduler_specs),
+                        error) &&
+           api_edit(call, dom, &edit, params, flags, error);
+}
+
+bool api_domain_set_scheduler_parameters(struct call *call, const wire_set_params_args *in,
+                                         wire_none *out, GError **error)
+{
+    const struct params params = {in->params.params_val, in->params.params_len};
+
+    return set_scheduler(call, &in->dom, &params, VIR_DOMAIN_AFFECT_CURRENT, error);
+}
+
+bool api_domain_set_scheduler_parameters_flags(struct call *call,
+                                               const wire_set_params_flags_args *in, wire_none *out,
+                                               GError **error)
+{
+    const struct params params = {in->params.params_val, in->params.params_len};
+
+    return set_scheduler(call, &in->dom, &params, in->flags, error);
+}
+
+bool api_domain_get_scheduler_type(struct call *call, const wire_dom *in, wire_scheduler *out,
+                                   GError **error)
+{
+    g_autoptr(locked_domain) domain = api_domain(call, &in->dom, error);
+
+    if (!domain)
+        return false;
+    out->type = g_strdup("posix");
+    out->count = G_N_ELEMENTS(scheduler_specs);
+    return true;
+}
+
+static GArray *read_scheduler(const struct domain *domain, const domain_def *def, GError **error)
+{
+    unsigned shares = def->cputune.shares ? def->cputune.shares : SHARES_DEFAULT;
+    uint64_t period = def->cputune.global.period ? def->cputune.global.period : PERIOD_DEFAULT;
+    int64_t quota = def->cputune.global.quota ? def->cputune.global.quota : -1;
+    GArray *params;
+
+    if (def == domain->live) {
+        if (!cgroup_has(domain->cgroup, CGROUP_CPU)) {
+            libvirt_error_set(error, VIR_ERR_OPERATION_INVALID,
+                              "cgroup CPU controller is not mounted");
+            return NULL;
+        }
+        cgroup_get_shares(domain->cgroup, &shares);
+        cgroup_get_quota(domain->cgroup, &period, &quota);
+    }
+    params = params_new();
+    params_add_ulong(params, shares, VIR_DOMAIN_SCHEDULER_CPU_SHARES);
+    params_add_ulong(params, period, VIR_DOMAIN_SCHEDULER_GLOBAL_PERIOD);
+    params_add_long(params, quota, VIR_DOMAIN_SCHEDULER_GLOBAL_QUOTA);
+    return params;
+}
+
+static bool get_scheduler(struct call *call, const wire_domain *dom, int room, unsigned flags,
+                          wire_params *out, GError **error)
+{
+    g_autoptr(locked_domain) domain = NULL;
+    wire_params_count counted = {0};
+    const domain_def *def;
+    GArray *params;
+
+    if (!api_check_flags(call, flags, IMPACT | VIR_TYPED_PARAM_STRING_OKAY, error))
+        return false;
+    domain = api_domain(call, dom, error);
+    def = domain ? api_def(domain, flags & IMPACT, error) : NULL;
+    params = def ? read_scheduler(domain, def, error) : NULL;
+    if (!params)
+        return false;
+    params_answer(params, room, &counted);
+    out->params.params_val = counted.params.params_val;
+    out->params.params_len = counted.params.params_len;
+    return true;
+}
+
+bool api_domain_get_scheduler_parameters(struct call *call, const wire_dom_int *in,
+                                         wire_params *out, GError **error)
+{
+    return get_scheduler(call, &in->dom, in->value, 0, out, error);
+}
+
+bool api_domain_get_scheduler_parameters_flags(struct call *call, const wire_params_args *in,
+                                               wire_params *out, GError **error)
+{
+    return get_scheduler(call, &in->dom, in->room, in->flags, out, error);
+}
+
+/* ---- memory ---- */
+
+static const struct param_spec memory_specs[] = {
+    {VIR_DOMAIN_MEMORY_HARD_LIMIT, VIR_TYPED_PARAM_ULLONG},
+    {VIR_DOMAIN_MEMORY_SOFT_LIMIT, VIR_TYPED_PARAM_ULLONG},
+    {VIR_DOMAIN_MEMORY_SWAP_HARD_LIMIT, VIR_TYPED_PARAM_ULLONG},
+};
+
+static void take_limit(const struct params *params, const char *name, uint64_t *limit)
+{
+    const wire_param *param = params_find(params->list, params->len, name);
+    uint64_t value = param ? param->value.wire_value_u.ul : 0;
+
+    if (param)
+        *limit = value >= VIR_DOMAIN_MEMORY_PARAM_UNLIMITED ? 0 : value;
+}
+
+static bool edit_memory(domain_def *def, bool running, const void *what, GError **error)
+{
+    struct domain_memtune *memtune = &def->memtune;
+
+    take_limit(what, VIR_DOMAIN_MEMORY_HARD_LIMIT, &memtune->hard_limit_kib);
+    take_limit(what, VIR_DOMAIN_MEMORY_SOFT_LIMIT, &memtune->soft_limit_kib);
+    take_limit(what, VIR_DOMAIN_MEMORY_SWAP_HARD_LIMIT, &memtune->swap_hard_limit_kib);
+    if (!memtune->swap_hard_limit_kib ||
+        (memtune->hard_limit_kib && memtune->hard_limit_kib <= memtune->swap_hard_limit_kib))
+        return true;
+    libvirt_error_set(error, VIR_ERR_INVALID_ARG,
+                      "memory hard_limit tunable value must be lower than or equal to "
+                      "swap_hard_limit");
+    return false;
+}
+
+static bool apply_memory(struct domain *domain, const void *what, GError **error)
+{
+    g_autoptr(domain_def) wanted = domain_def_copy(domain->live);
+
+    return edit_memory(wanted, true, what, error) &&
+           cgroup_set_memory(domain->cgroup, &wanted->memtune, error);
+}
+
+bool api_domain_set_memory_parameters(struct call *call, const wire_set_params_flags_args *in,
+                                      wire_none *out, GError **error)
+{
+    static const struct edit edit = {edit_memory, apply_memory};
+    const struct params params = {in->params.params_val, in->params.params_len};
+
+    return api_check_flags(call, in->flags, IMPACT, error) &&
+           params_check(params.list, params.len, memory_specs, G_N_ELEMENTS(memory_specs), error) &&
+           api_edit(call, &in->dom, &edit, &params, in->flags, error);
+}
+
+static uint64_t or_unlimited(uint64_t kib)
+{
+    return kib ? kib : VIR_DOMAIN_MEMORY_PARAM_UNLIMITED;
+}
+
+bool api_domain_get_memory_parameters(struct call *call, const wire_params_args *in,
+                                      wire_params_count *out, GError **error)
+{
+    g_autoptr(locked_domain) domain = NULL;
+    const domain_def *def;
+    GArray *params;
+
+    if (!api_check_flags(call, in->flags, IMPACT | VIR_TYPED_PARAM_STRING_OKAY, error))
+        return false;
+    domain = api_domain(call, &in->dom, error);
+    def = domain ? api_def(domain, in->flags & IMPACT, error) : NULL;
+    if (!def)
+        return false;
+    if (def == domain->live && !cgroup_has(domain->cgroup, CGROUP_MEMORY)) {
+        libvirt_error_set(error, VIR_ERR_OPERATION_INVALID,
+                          "cgroup memory controller is not mounted");
+        return false;
+    }
+    params = params_new();
+    params_add_ulong(params, or_unlimited(def->memtune.hard_limit_kib),
+                     VIR_DOMAIN_MEMORY_HARD_LIMIT);
+    params_add_ulong(params, or_unlimited(def->memtune.soft_limit_kib),
+                     VIR_DOMAIN_MEMORY_SOFT_LIMIT);
+    params_add_ulong(params, or_unlimited(def->memtune.swap_hard_limit_kib),
+                     VIR_DOMAIN_MEMORY_SWAP_HARD_LIMIT);
+    params_answer(params, in->room, out);
+    return true;
+}
+
+/* ---- disks ---- */
+
+struct iotune {
+    const char *disk;
+    struct params params;
+};
+
+static struct domain_disk *find_disk(const domain_def *def, const char *name, GError **error)
+{
+    for (guint i = 0; i < def->disks->len; i++) {
+        struct domain_disk *disk = domain_disk_at(def, i);
+
+        if (strcmp(disk->target, name) == 0 || strcmp(disk->source, name) == 0)
+            return disk;
+    }
+    libvirt_error_set(error, VIR_ERR_INVALID_ARG, "missing disk device '%s' in domain", name);
+    return NULL;
+}
+
+/* A limit in all and one for reads or writes exclude each other: to set the one takes the other
+ * away. */
+static void make_way(struct domain_iotune *iotune, enum domain_iotune_limit limit)
+{
+    static const enum domain_iotune_limit families[][3] = {
+        {DOMAIN_IOTUNE_TOTAL_BYTES, DOMAIN_IOTUNE_READ_BYTES, DOMAIN_IOTUNE_WRITE_BYTES},
+        {DOMAIN_IOTUNE_TOTAL_IOPS, DOMAIN_IOTUNE_READ_IOPS, DOMAIN_IOTUNE_WRITE_IOPS},
+    };
+    unsigned rate = limit % DOMAIN_IOTUNE_RATES;
+    unsigned base = limit - rate;
+
+    if (limit >= DOMAIN_IOTUNE_MAX_LENGTH)
+        return;
+    for (gsize i = 0; i < G_N_ELEMENTS(families); i++) {
+        if (rate == (unsigned)families[i][0]) {
+            iotune->limits[base + families[i][1]] = 0;
+            iotune->limits[base + families[i][2]] = 0;
+        } else if (rate == (unsigned)families[i][1] || rate == (unsigned)families[i][2]) {
+            iotune->limits[base + families[i][0]] = 0;
+        }
+    }
+}
+
+static bool edit_iotune(domain_def *def, bool running, const void *what, GError **error)
+{
+    const struct iotune *change = what;
+    struct domain_disk *disk = find_disk(def, change->disk, error);
+
+    if (!disk)
+        return false;
+    for (unsigned i = 0; i < DOMAIN_IOTUNE_LAST; i++) {
+        const wire_param *param =
+            params_find(change->params.list, change->params.len, domain_iotune_name(i));
+
+        if (!param)
+            continue;
+        if (param->value.wire_value_u.ul > G_MAXINT64) {
+            libvirt_error_set(error, VIR_ERR_OVERFLOW,
+                              "block I/O throttle limit must be no more "
+                              "than %" PRId64,
+                              G_MAXINT64);
+            return false;
+        }
+        disk->iotune.limits[i] = param->value.wire_value_u.ul;
+        if (disk->iotune.limits[i])
+            make_way(&disk->iotune, i);
+    }
+    return domain_iotune_check(&disk->iotune, error);
+}
+
+/* The VMM's names of the same limits. */
+static json_t *throttle_arguments(const struct domain_disk *disk)
+{
+    static const char *const names[] = {"bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"};
+    json_t *arguments = json_pack("{s:s}", "id", disk->info.alias);
+
+    G_STATIC_ASSERT(G_N_ELEMENTS(names) == DOMAIN_IOTUNE_RATES);
+    for (unsigned i = 0; i < DOMAIN_IOTUNE_RATES; i++) {
+        const uint64_t *limits = disk->iotune.limits;
+        g_autofree char *max = g_strconcat(names[i], "_max", NULL);
+        g_autofree char *length = g_strconcat(names[i], "_max_length", NULL);
+
+        json_object_set_new(arguments, names[i], json_integer((json_int_t)limits[i]));
+        if (!limits[DOMAIN_IOTUNE_MAX + i])
+            continue;
+        json_object_set_new(arguments, max,
+                            json_integer((json_int_t)limits[DOMAIN_IOTUNE_MAX + i]));
+        if (limits[DOMAIN_IOTUNE_MAX_LENGTH + i])
+            json_object_set_new(arguments, length,
+                                json_integer((json_int_t)limits[DOMAIN_IOTUNE_MAX_LENGTH + i]));
+    }
+    if (disk->iotune.limits[DOMAIN_IOTUNE_SIZE_IOPS])
+        json_object_set_new(arguments, "iops_size",
+                            json_integer((json_int_t)disk->iotune.limits[DOMAIN_IOTUNE_SIZE_IOPS]));
+    return arguments;
+}
+
+static bool apply_iotune(struct domain *domain, const void *what, GError **error)
+{
+    const struct iotune *change = what;
+    g_autoptr(domain_def) wanted = domain_def_copy(domain->live);
+    struct domain_disk *disk;
+
+    if (!edit_iotune(wanted, true, what, error))
+        return false;
+    disk = find_disk(wanted, change->disk, error);
+    return disk &&
+           domain_command(domain, "block_set_io_throttle", throttle_arguments(disk), NULL, error);
+}
+
+static void tell_iotune(struct domain *domain, const struct iotune *change)
+{
+    GArray *params = params_new();
+
+    params_add_string(params, change->disk, VIR_DOMAIN_TUNABLE_BLKDEV_DISK);
+    for (guint i = 0; i < change->params.len; i++)
+        params_add_ulong(params, change->params.list[i].value.wire_value_u.ul, "blkdeviotune.%s",
+                         change->params.list[i].field);
+    events_tunable(domain->daemon->events, domain, params);
+    params_free(params);
+}
+
+static bool check_iotune(const struct params *params, GError **error)
+{
+    struct param_spec specs[DOMAIN_IOTUNE_LAST];
+
+    for (unsigned i = 0; i < DOMAIN_IOTUNE_LAST; i++)
+        specs[i] = (struct param_spec){domain_iotune_name(i), VIR_TYPED_PARAM_ULLONG};
+    return params_check(params->list, params->len, specs, G_N_ELEMENTS(specs), error);
+}
+
+bool api_domain_set_block_io_tune(struct call *call, const wire_set_params_str_args *in,
+                                  wire_none *out, GError **error)
+{
+    static const struct edit edit = {edit_iotune, apply_iotune};
+    const struct iotune change = {in->name, {in->params.params_val, in->params.params_len}};
+    g_autoptr(locked_domain) domain = NULL;
+    bool live = false;
+    bool config;
+    bool done;
+
+    if (!api_check_flags(call, in->flags, IMPACT, error) || !check_iotune(&change.params, error))
+        return false;
+    domain = api_domain_with_job(call, &in->dom, error);
+    if (!domain)
+        return false;
+    done = domain_impact(domain, in->flags, &live, &config, error) &&
+           domain_edit(domain, &edit, &change, in->flags, error);
+    if (done && live)
+        tell_iotune(domain, &change);
+    domain_end_job(domain);
+    return done;
+}
+
+bool api_domain_get_block_io_tune(struct call *call, const wire_params_opt_str_args *in,
+                                  wire_params_count *out, GError **error)
+{
+    g_autoptr(locked_domain) domain = NULL;
+    const struct domain_disk *disk = NULL;
+    const domain_def *def;
+    GArray *params;
+
+    if (!api_check_flags(call, in->flags, IMPACT | VIR_TYPED_PARAM_STRING_OKAY, error))
+        return false;
+    domain = api_domain(call, &in->dom, error);
+    def = domain ? api_def(domain, in->flags & IMPACT, error) : NULL;
+    if (!def)
+        return false;
+    /* Without a disk only the number of parameters is asked for. */
+    if (in->name || in->room) {
+        disk = find_disk(def, in->name ? *in->name : "", error);
+        if (!disk)
+            return false;
+    }
+    params = params_new();
+    for (unsigned i = 0; i < DOMAIN_IOTUNE_LAST; i++)
+        params_add_ulong(params, disk ? disk->iotune.limits[i] : 0, "%s", domain_iotune_name(i));
+    params_answer(params, in->room, out);
+    return true;
+}

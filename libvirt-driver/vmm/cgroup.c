@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "libvirt-driver/vmm/cgroup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "libvirt-driver/util.h"
+
+/* How much of a domain's name is in its group's. */
+#define NAME_CHARS 64
+/* Groups of one name that are tried before giving up: another daemon's may be there. */
+#define NAMES_MAX 100
+
+struct cgroups {
+    char *partition; /* its directory, or NULL: there are no groups */
+};
+
+/* Where cgroup v2 is mounted: alone, or beside the old one. */
+static char *find_mount(void)
+{
+    g_autofree char *text = NULL;
+    g_auto(GStrv) lines = NULL;
+
+    if (!g_file_get_contents("/proc/self/mountinfo", &text, NULL, NULL))
+        return NULL;
+    lines = g_strsplit(text, "\n", -1);
+    for (guint i = 0; lines[i]; i++) {
+        g_auto(GStrv) words = g_strsplit(lines[i], " ", -1);
+        const char *type = strstr(lines[i], " - cgroup2 ");
+
+        if (type && g_strv_length(words) > 4)
+            return g_strcompress(words[4]); /* \040 is a blank */
+    }
+    return NULL;
+}
+
+static bool write_value(const char *group, const char *name, const char *value, GError **error)
+{
+    g_autofree char *path = g_build_filename(group, name, NULL);
+    auto_close int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    if (fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value))
+        return true;
+    libvirt_error_set_errno(error, errno, "Unable to write '%s' to '%s'", value, path);
+    return false;
+}
+
+static char *read_value(const char *group, const char *name)
+{
+    g_autofree char *path = group ? g_build_filename(group, name, NULL) : NULL;
+    char *text = NULL;
+
+    return path && g_file_get_contents(path, &text, NULL, NULL) ? g_strchomp(text) : NULL;
+}
+
+/* One at a time: a controller that the host does not have must not keep the others away. */
+static void enable_controllers(const char *group)
+{
+    static const char *const wanted[] = {"+cpu", "+memory", "+io"};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(wanted); i++)
+        write_value(group, "cgroup.subtree_control", wanted[i], NULL);
+}
+
+static bool make_partition(const char *path)
+{
+    g_autofree char *parent = g_path_get_dirname(path);
+
+    if (mkdir(path, 0755) < 0 && errno != EEXIST)
+        return false;
+    enable_controllers(parent);
+    enable_controllers(path);
+    return true;
+}
+
+struct cgroups *cgroups_new(const char *partition)
+{
+    struct cgroups *cgroups = g_new0(struct cgroups, 1);
+    g_autofree char *mount = partition && *partition ? find_mount() : NULL;
+
+    if (!mount)
+        return cgroups;
+    cgroups->partition = g_build_filename(mount, partition, NULL);
+    if (!make_partition(cgroups->partition)) {
+        g_info("domains run without control groups: '%s': %s", cgroups->partition,
+               g_strerror(errno));
+        g_clear_pointer(&cgroups->partition, g_free);
+    }
+    return cgroups;
+}
+
+void cgroups_free(struct cgroups *cgroups)
+{
+    /* Only if nobody needs it any more. */
+    if (cgroups->partition)
+        rmdir(cgroups->partition);
+    g_free(cgroups->partition);
+    g_free(cgroups);
+}
+
+int cgroup_make(struct cgroups *cgroups, const domain_def *def, char **path)
+{
+    g_autofree char *name = g_strndup(def->name, NAME_CHARS);
+
+    *path = NULL;
+    if (!cgroups->partition)
+        return -1;
+    for (guint i = 0; i < NAMES_MAX; i++) {
+        g_autofree char *suffix = i ? g_strdup_printf(".%u", i) : g_strdup("");
+        g_autofree char *group =
+            g_strdup_printf("%s/vole-%d-%s%s", cgroups->partition, def->id, name, suffix);
+
+        /* One that an earlier daemon left goes, unless somebody is in it. */
+        rmdir(group);
+        if (mkdir(group, 0755) == 0) {
+            int fd = open(group, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+            if (fd >= 0)
+                *path = g_steal_pointer(&group);
+            return fd;
+        }
+        if (errno == ENOENT && make_partition(cgroups->partition))
+            continue;
+        if (errno != EEXIST) {
+            g_warning("domain '%s' runs without a control group: '%s': %s", def->name, group,
+                      g_strerror(errno));
+            break;
+        }
+    }
+    return -1;
+}
+
+void cgroup_remove(struct cgroups *cgroups, const char *path)
+{
+    if (path && rmdir(path) < 0 && errno != ENOENT)
+        g_warning("cannot remove '%s': %s", path, g_strerror(errno));
+}
+
+void cgroup_kill(const char *path)
+{
+    if (path)
+        write_value(path, "cgroup.kill", "1", NULL);
+}
+
+/* ---- controllers ---- */
+
+static const char *const key_files[] = {
+    [CGROUP_CPU] = "cpu.weight",
+    [CGROUP_MEMORY] = "memory.max",
+};
+static const char *const controller_names[] = {[CGROUP_CPU] = "CPU", [CGROUP_MEMORY] = "memory"};
+
+bool cgroup_has(const char *path, enum cgroup_controller controller)
+{
+    g_autofree char *file = path ? g_build_filename(path, key_files[controller], NULL) : NULL;
+
+    return file && access(file, W_OK) == 0;
+}
+
+static bool check_has(const char *path, enum cgroup_controller controller, GError **error)
+{
+    if (cgroup_has(path, controller))
+        return true;
+    libvirt_error_set(error, VIR_ERR_OPERATION_INVALID, "cgroup %s controller is not mounted",
+                      controller_names[controller]);
+    return false;
+}
+
+static bool write_number(const char *path, const char *name, uint64_t value, GError **error)
+{
+    char text[32];
+
+    g_snprintf(text, sizeof(text), "%" PRIu64, value);
+    return write_value(path, name, text, error);
+}
+
+bool cgroup_set_shares(const char *path, unsigned shares, GError **error)
+{
+    return check_has(path, CGROUP_CPU, error) && write_number(path, "cpu.weight", shares, error);
+}
+
+bool cgroup_set_quota(const char *path, uint64_t period, int64_t quota, GError **error)
+{
+    char text[64];
+
+    if (!check_has(path, CGROUP_CPU, error))
+        return false;
+    if (quota < 0)
+        g_snprintf(text, sizeof(text), "max %" PRIu64, period);
+    else
+        g_snprintf(text, sizeof(text), "%" PRId64 " %" PRIu64, quota, period);
+    return write_value(path, "cpu.max", text, error);
+}
+
+static bool write_limit(const char *path, const char *name, uint64_t kib, GError **error)
+{
+    return kib ? write_number(path, name, kib * 1024, error)
+               : write_value(path, name, "max", error);
+}
+
+/* libvirt counts memory and swap together, cgroup v2 swap alone. */
+static bool set_swap(const char *path, const struct domain_memtune *memtune, GError **error)
+{
+    g_autofree char *present = read_value(path, "memory.swap.max");
+
+    if (!memtune->swap_hard_limit_kib)
+        return !present || write_value(path, "memory.swap.max", "max", error);
+    return write_limit(path, "memory.swap.max",
+                       MAX(memtune->swap_hard_limit_kib - memtune->hard_limit_kib, 1), error);
+}
+
+bool cgroup_set_memory(const char *path, const struct domain_memtune *memtune, GError **error)
+{
+    return check_has(path, CGROUP_MEMORY, error) &&
+           write_limit(path, "memory.max", memtune->hard_limit_kib, error) &&
+           write_limit(path, "memory.high", memtune->soft_limit_kib, error) &&
+           set_swap(path, memtune, error);
+}
+
+bool cgroup_apply(const char *path, const domain_def *def, GError **error)
+{
+    const struct domain_cputune *tune = &def->cputune;
+    const struct domain_memtune *memory = &def->memtune;
+
+    if (tune->shares && !cgroup_set_shares(path, tune->shares, error))
+        return false;
+    if (tune->global.quota &&
+        !cgroup_set_quota(path, tune->global.period ? tune->global.period : 100000,
+                          tune->global.quota, error))
+        return false;
+    if (memory->hard_limit_kib || memory->soft_limit_kib || memory->swap_hard_limit_kib)
+        return cgroup_set_memory(path, memory, error);
+    return true;
+}
+
+bool cgroup_get_shares(const char *path, unsigned *shares)
+{
+    g_autofree char *text = read_value(path, "cpu.weight");
+    guint64 value;
+
+    if (!text || !g_ascii_string_to_unsigned(text, 10, 1, 10000, &value, NULL))
+        return false;
+    *shares = (unsigned)value;
+    return true;
+}
+
+bool cgroup_get_quota(const char *path, uint64_t *period, int64_t *quota)
+{
+    g_autofree char *text = read_value(path, "cpu.max");
+    char first[32];
+
+    if (!text || sscanf(text, "%31s %" SCNu64, first, period) != 2)
+        return false;
+    *quota = strcmp(first, "max") == 0 ? -1 : g_ascii_strtoll(first, NULL, 10);
+    return true;
+}

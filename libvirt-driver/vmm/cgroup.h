@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Control groups (cgroup v2): each VMM is started in one of its own, which is named after the
+ * domain and holds nothing else, so that the host can limit and count what it uses. Where the host
+ * has no cgroup v2, or does not let this daemon make groups, domains run without; where a
+ * controller is missing, what depends on it is refused, and nothing else.
+ *
+ * A group's path is kept with the domain and outlives the daemon. No function waits.
+ */
+#ifndef VOLE_DRIVER_VMM_CGROUP_H
+#define VOLE_DRIVER_VMM_CGROUP_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "xml/domain.h"
+
+struct cgroups;
+
+/* `partition` is the group below which all are made, "/machine"; "" for none. */
+struct cgroups *cgroups_new(const char *partition);
+void cgroups_free(struct cgroups *cgroups);
+
+/* A group for a domain that starts: a descriptor of its directory, and its path (to be freed). -1
+ * and no error when there are none on this host: that has been told when the daemon started. */
+int cgroup_make(struct cgroups *cgroups, const domain_def *def, char **path);
+/* When nobody is in it any more. `path` may be NULL, here and below. */
+void cgroup_remove(struct cgroups *cgroups, const char *path);
+/* The same for a start that failed half-way: whoever is still in it is killed first. */
+void cgroup_kill(const char *path);
+
+enum cgroup_controller { CGROUP_CPU, CGROUP_MEMORY };
+
+/* Whether a group has the controller. */
+bool cgroup_has(const char *path, enum cgroup_controller controller);
+/* Everything that the definition asks for. VIR_ERR_OPERATION_INVALID when a controller is not there
+ * that it needs. */
+bool cgroup_apply(const char *path, const domain_def *def, GError **error);
+
+bool cgroup_set_shares(const char *path, unsigned shares, GError **error);
+/* -1: no limit. */
+bool cgroup_set_quota(const char *path, uint64_t period, int64_t quota, GError **error);
+/* KiB; 0: no limit. */
+bool cgroup_set_memory(const char *path, const struct domain_memtune *memtune, GError **error);
+
+/* What holds in the kernel; false when it cannot be read. */
+bool cgroup_get_shares(const char *path, unsigned *shares);
+bool cgroup_get_quota(const char *path, uint64_t *period, int64_t *quota);
+
+#endif
