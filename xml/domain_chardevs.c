@@ -204,6 +204,8 @@ static bool read_channel_target(xmlNode *node, void *target, GError **error)
         return false;
     if (type < 0)
         return xml_invalid(error, node, "missing attribute 'type'");
+    if (!xml_check_attributes(node, "type name state", error))
+        return false;
     if (parser->live)
         chardev->state = (enum domain_channel_state)state;
     chardev->name = xml_attribute(node, "name");
@@ -214,7 +216,7 @@ static bool read_channel_target(xmlNode *node, void *target, GError **error)
 
 static const struct xml_element channel_elements[] = {
     {"source", "path mode append", XML_ONCE | XML_EMPTY, read_source},
-    {"target", "type name state", XML_ONCE | XML_EMPTY, read_channel_target},
+    {"target", "type name state address port", XML_ONCE | XML_EMPTY, read_channel_target},
     {"alias", "name", XML_ONCE | XML_EMPTY, domain_read_alias},
     {"address", DOMAIN_ADDRESS_ATTRIBUTES, XML_ONCE | XML_EMPTY, read_port_address},
     {"protocol", .refused = NO_NETWORK},

@@ -129,6 +129,8 @@ bool domain_read_clock(xmlNode *node, void *target, GError **error)
     if (!xml_enum_attribute(node, "offset", domain_clock_values, &offset, error))
         return false;
     clock->offset = (enum domain_clock_offset)offset;
-    return read_basis(node, clock, error) && read_adjustment(node, clock, error) &&
+    /* The others are those of offsets that were refused. */
+    return xml_check_attributes(node, "offset adjustment basis", error) &&
+           read_basis(node, clock, error) && read_adjustment(node, clock, error) &&
            xml_read_children(node, clock_elements, clock, error);
 }

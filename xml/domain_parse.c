@@ -242,7 +242,7 @@ static const struct xml_element domain_elements[] = {
     {"os", NULL, XML_ONCE, domain_read_os},
     {"features", NULL, XML_ONCE, domain_read_features},
     {"cpu", "mode check migratable", XML_ONCE, domain_read_cpu},
-    {"clock", "offset adjustment basis", XML_ONCE, domain_read_clock},
+    {"clock", "offset adjustment basis timezone start", XML_ONCE, domain_read_clock},
     {"on_poweroff", NULL, XML_ONCE | XML_TEXT, read_on_poweroff},
     {"on_reboot", NULL, XML_ONCE | XML_TEXT, read_on_reboot},
     {"on_crash", NULL, XML_ONCE | XML_TEXT, read_on_crash},
