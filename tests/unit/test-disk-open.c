@@ -3,6 +3,7 @@
 #include "tests/unit/disk-image.h"
 
 #include <errno.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #define SIZE (512 * KiB)
@@ -130,6 +131,42 @@ static void test_holder_is_named(void)
     remove_image();
 }
 
+/* A lock on a file that no process has open, for it is on its way from one to another: nobody can
+ * be named, and waiting has an end. */
+static void test_holder_is_nobody(void)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = "";
+    struct iovec iov = {(char[]){"x"}, 1};
+    struct msghdr message = {
+        .msg_iov = &iov,
+        .msg_iovlen = 1,
+        .msg_control = control,
+        .msg_controllen = sizeof(control),
+    };
+    struct cmsghdr *cmsg = CMSG_FIRSTHDR(&message);
+    int pair[2] = {-1, -1};
+    struct disk *disk;
+    int fd;
+
+    make_image(SIZE);
+    check_int(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    fd = open(path, O_RDWR);
+    check_int(fcntl(fd, F_OFD_SETLK, &lock), 0);
+    *cmsg = (struct cmsghdr){CMSG_LEN(sizeof(fd)), SOL_SOCKET, SCM_RIGHTS};
+    memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+    check_int(sendmsg(pair[0], &message, 0), 1);
+    close(fd);
+    check(!open_image(path, false));
+    check(strstr(err.msg, "is in use by another process") != NULL);
+    close(pair[0]);
+    close(pair[1]);
+    disk = open_image(path, false);
+    check(disk != NULL);
+    disk_close(disk);
+    remove_image();
+}
+
 static void test_inherited_descriptor(void)
 {
     char spec[32];
@@ -185,6 +222,7 @@ int main(void)
         TAP(test_size_is_whole_blocks),
         TAP(test_one_writer),
         TAP(test_holder_is_named),
+        TAP(test_holder_is_nobody),
         TAP(test_inherited_descriptor),
         TAP(test_refused_images),
         {0},

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -568,6 +569,53 @@ static void test_zeroes_by_hand(void)
     }
 }
 
+/* ---- a process that is killed ---- */
+
+static void submit_and_die(void *opaque)
+{
+    struct bench *b = opaque;
+
+    check_int(disk_queue_start(b->queue, b->loop, on_batch, b, &err), 0);
+    for (unsigned i = 0; i < DEPTH; i++) {
+        struct slot *slot = &b->slots[i];
+
+        slot->len = LARGEST / 2;
+        slot->req = (struct disk_request){
+            .op = i % 2 ? DISK_WRITE : DISK_READ,
+            .offset = (uint64_t)i * slot->len,
+            .length = slot->len,
+            .done = on_done,
+        };
+        cut(b, slot);
+        slot->busy = true;
+        disk_submit(b->queue, &slot->req);
+    }
+    disk_commit(b->queue);
+    (void)kill(getpid(), SIGKILL);
+}
+
+/* The lock is gone when the process is, so that the machine can be started again at once. */
+static void test_lock_ends_with_the_process(void)
+{
+    make_image(SIZE);
+    for (unsigned round = 0; round < 10; round++) {
+        struct disk *disk;
+        pid_t pid = fork();
+
+        if (pid == 0) {
+            set_up_queue(&benches[0], open_image(path, false), 0, 1);
+            loop_call(benches[0].loop, submit_and_die, &benches[0]);
+            _exit(1);
+        }
+        check_int(waitpid(pid, NULL, 0), pid);
+        disk = open_image(path, false);
+        if (!check(disk != NULL))
+            printf("# %s\n", err.msg);
+        disk_close(disk);
+    }
+    remove_image();
+}
+
 /* ---- a host without io_uring ---- */
 
 /* Of this process from now on: the call fails as on a kernel that does not have it. */
@@ -637,6 +685,7 @@ int main(void)
         TAP(test_shrunken_image),
         TAP(test_space),
         TAP(test_zeroes_by_hand),
+        TAP(test_lock_ends_with_the_process),
         TAP(test_without_io_uring),
         {0},
     });

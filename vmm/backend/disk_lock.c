@@ -12,10 +12,17 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
 #include "vmm/backend/disk_priv.h"
+
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
+#define WAIT_SECONDS 1
 
 static bool fdinfo_has_lock(const char *pid, const char *fd)
 {
@@ -70,17 +77,19 @@ static void read_process_name(const char *pid, char *name, size_t size)
     name[strcspn(name, "\n")] = '\0';
 }
 
-static int tell_holder(int fd, const char *source, struct error *err)
+/* Fills `err` with who it is. False when nobody can be seen. */
+static bool find_holder(int fd, const char *source, struct error *err)
 {
     struct stat image;
     char name[32];
+    bool found = false;
     struct dirent *entry;
     DIR *proc = fstat(fd, &image) == 0 ? opendir("/proc") : NULL;
 
-    error_set(err, "disk `%s` is in use by another process", source);
-    while (proc && (entry = readdir(proc))) {
+    while (proc && !found && (entry = readdir(proc))) {
         if (!isdigit((unsigned char)entry->d_name[0]) || !process_has_lock(entry->d_name, &image))
             continue;
+        found = true;
         if (strtoul(entry->d_name, NULL, 10) == (unsigned long)getpid()) {
             error_set(err, "disk `%s` is in use by another disk of this machine", source);
         } else {
@@ -88,11 +97,43 @@ static int tell_holder(int fd, const char *source, struct error *err)
             error_set(err, "disk `%s` is in use by another process: %s, pid %s", source, name,
                       entry->d_name);
         }
-        break;
     }
     if (proc)
         closedir(proc);
-    return -1;
+    return found;
+}
+
+static void on_alarm(int signal)
+{
+    (void)signal; /* there to end a system call */
+}
+
+/* Whether the lock was to be had in a short time. */
+static bool wait_for_lock(int fd, struct flock *lock)
+{
+    struct sigaction action = {.sa_handler = on_alarm}; /* not SA_RESTART */
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM};
+    /* Again and again, in case that the first one comes just before we wait. */
+    struct itimerspec when = {.it_value.tv_sec = WAIT_SECONDS, .it_interval.tv_nsec = 50000000};
+    struct sigaction old_action;
+    sigset_t alarm;
+    sigset_t old_mask;
+    timer_t timer;
+    bool locked = false;
+
+    event.sigev_notify_thread_id = gettid();
+    if (timer_create(CLOCK_MONOTONIC, &event, &timer) < 0)
+        return false;
+    sigemptyset(&alarm);
+    sigaddset(&alarm, SIGALRM);
+    sigaction(SIGALRM, &action, &old_action);
+    pthread_sigmask(SIG_UNBLOCK, &alarm, &old_mask);
+    if (timer_settime(timer, 0, &when, NULL) == 0)
+        locked = fcntl(fd, F_OFD_SETLKW, lock) == 0;
+    timer_delete(timer);
+    pthread_sigmask(SIG_SETMASK, &old_mask, NULL);
+    sigaction(SIGALRM, &old_action, NULL);
+    return locked;
 }
 
 int disk_lock_image(int fd, bool readonly, const char *source, struct error *err)
@@ -104,7 +145,11 @@ int disk_lock_image(int fd, bool readonly, const char *source, struct error *err
 
     if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
         return 0;
-    if (errno == EAGAIN || errno == EACCES)
-        return tell_holder(fd, source, err);
-    return error_set_errno(err, errno, "lock disk `%s`", source);
+    if (errno != EAGAIN && errno != EACCES)
+        return error_set_errno(err, errno, "lock disk `%s`", source);
+    if (find_holder(fd, source, err))
+        return -1;
+    if (wait_for_lock(fd, &lock))
+        return 0;
+    return error_set(err, "disk `%s` is in use by another process", source);
 }
