@@ -111,7 +111,8 @@ static void write_unsupported(struct xml_writer *w, const char *const *names)
         xml_empty(w, *names, "supported", "no", NULL);
 }
 
-static void write_cpu_modes(struct xml_writer *w)
+/* What a guest gets is the host's CPU in each of these; a model is named where it is known. */
+static void write_cpu_modes(struct xml_writer *w, const struct host_caps *host)
 {
     static const char *const on_off[] = {"on", "off", NULL};
 
@@ -122,7 +123,13 @@ static void write_cpu_modes(struct xml_writer *w)
     xml_open(w, "mode", "name", "maximum", "supported", "yes", NULL);
     write_enum(w, "maximumMigratable", on_off);
     xml_close(w, "mode");
-    xml_empty(w, "mode", "name", "host-model", "supported", "no", NULL);
+    xml_open(w, "mode", "name", "host-model", "supported", "yes", NULL);
+    if (host->model) {
+        xml_text_element(w, "model", host->model, "fallback", "forbid", NULL);
+        if (host->vendor)
+            xml_text_element(w, "vendor", host->vendor, NULL);
+    }
+    xml_close(w, "mode");
     xml_empty(w, "mode", "name", "custom", "supported", "no", NULL);
     xml_close(w, "cpu");
 }
@@ -131,9 +138,10 @@ static void write_devices(struct xml_writer *w)
 {
     static const char *const disk[] = {"disk", NULL};
     static const char *const virtio[] = {"virtio", NULL};
-    static const char *const random[] = {"random", NULL};
+    static const char *const backends[] = {"random", "builtin", NULL};
+    static const char *const channels[] = {"pty", "unix", "file", "null", NULL};
     static const char *const none[] = {"graphics", "video", "hostdev", NULL};
-    static const char *const more_none[] = {"filesystem", "tpm", "redirdev", "channel", NULL};
+    static const char *const more_none[] = {"filesystem", "tpm", "redirdev", NULL};
 
     xml_open(w, "devices", NULL);
     xml_open(w, "disk", "supported", "yes", NULL);
@@ -144,9 +152,12 @@ static void write_devices(struct xml_writer *w)
     write_unsupported(w, none);
     xml_open(w, "rng", "supported", "yes", NULL);
     write_enum(w, "model", virtio);
-    write_enum(w, "backendModel", random);
+    write_enum(w, "backendModel", backends);
     xml_close(w, "rng");
     write_unsupported(w, more_none);
+    xml_open(w, "channel", "supported", "yes", NULL);
+    write_enum(w, "type", channels);
+    xml_close(w, "channel");
     xml_close(w, "devices");
 }
 
@@ -155,6 +166,7 @@ static void write_domain_caps(struct xml_writer *w, const struct host_caps *host
     static const char *const features[] = {
         "gic", "vmcoreinfo", "genid", "backingStoreInput", "backup", "sev", NULL,
     };
+    static const char *const memory_sources[] = {"anonymous", "memfd", NULL};
 
     xml_open(w, "domainCapabilities", NULL);
     xml_text_element(w, "path", host->emulator ? host->emulator : "", NULL);
@@ -162,12 +174,14 @@ static void write_domain_caps(struct xml_writer *w, const struct host_caps *host
     xml_text_element(w, "machine", DOMAIN_MACHINE, NULL);
     xml_text_element(w, "arch", host->arch, NULL);
     xml_empty(w, "vcpu", "max", XML_NUMBER(host->max_vcpus), NULL);
-    xml_empty(w, "iothreads", "supported", "no", NULL);
+    xml_empty(w, "iothreads", "supported", "yes", NULL);
     xml_open(w, "os", "supported", "yes", NULL);
     xml_empty(w, "loader", "supported", "no", NULL);
     xml_close(w, "os");
-    write_cpu_modes(w);
-    xml_empty(w, "memoryBacking", "supported", "no", NULL);
+    write_cpu_modes(w, host);
+    xml_open(w, "memoryBacking", "supported", "yes", NULL);
+    write_enum(w, "sourceType", memory_sources);
+    xml_close(w, "memoryBacking");
     write_devices(w);
     xml_open(w, "features", NULL);
     write_unsupported(w, features);

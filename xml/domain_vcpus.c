@@ -296,10 +296,9 @@ static bool check_pins(const domain_def *def, GError **error)
         unsigned id = domain_pin_at(tune->vcpupins, i)->id;
 
         if (id >= def->max_vcpus) {
-            libvirt_error_set(
-                error, VIR_ERR_CONFIG_UNSUPPORTED,
-                "<cputune><vcpupin vcpu='%u'>: there are %u vCPUs, and the first is 0", id,
-                def->max_vcpus);
+            libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                              "<cputune><vcpupin vcpu='%u'>: vCPUs are numbered from 0 to %u", id,
+                              def->max_vcpus - 1);
             return false;
         }
     }

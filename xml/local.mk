@@ -59,6 +59,10 @@ xml_tests += tests/unit/test-xml-domain
 tests_unit_test_xml_domain_CFLAGS = $(xml_libxmldomain_a_CFLAGS)
 tests_unit_test_xml_domain_LDADD = $(xml_test_ldadd)
 
+xml_tests += tests/unit/test-xml-cpus
+tests_unit_test_xml_cpus_CFLAGS = $(xml_libxmldomain_a_CFLAGS)
+tests_unit_test_xml_cpus_LDADD = $(xml_test_ldadd)
+
 xml_tests += tests/unit/test-xml-caps
 tests_unit_test_xml_caps_CFLAGS = $(xml_libxmldomain_a_CFLAGS)
 tests_unit_test_xml_caps_LDADD = $(xml_test_ldadd)

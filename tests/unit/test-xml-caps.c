@@ -120,7 +120,13 @@ static void test_domain(void)
     check_xpath(text, "string(/domainCapabilities/vcpu/@max)", "254");
     check_xpath(text, "string(//os/loader/@supported)", "no");
     check_xpath(text, "string(//cpu/mode[@name='host-passthrough']/@supported)", "yes");
+    check_xpath(text, "string(//cpu/mode[@name='host-model']/@supported)", "yes");
+    check_xpath(text, "string(//cpu/mode[@name='host-model']/model)", "EPYC");
     check_xpath(text, "string(//cpu/mode[@name='custom']/@supported)", "no");
+    check_xpath(text, "string(//iothreads/@supported)", "yes");
+    check_xpath(text, "count(//memoryBacking/enum[@name='sourceType']/value)", "2");
+    check_xpath(text, "count(//devices/channel/enum[@name='type']/value)", "4");
+    check_xpath(text, "count(//devices/rng/enum[@name='backendModel']/value)", "2");
     check_xpath(text, "string(//devices/disk/enum[@name='bus'])", "\n        virtio\n      ");
     check_xpath(text, "string(//devices/graphics/@supported)", "no");
     check_xpath(text, "string(//devices/rng/@supported)", "yes");

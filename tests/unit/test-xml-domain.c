@@ -208,6 +208,93 @@ static void test_launch_without_tap(void)
     check_str(error->message, "interface 0 has no tap device");
 }
 
+/* What a start has to supply, and did not. */
+static void test_launch_incomplete(void)
+{
+    static const struct {
+        const char *device;
+        const char *message;
+    } cases[] = {
+        {"<channel type='unix'><target type='virtio' name='a'/></channel>",
+         "channel 'a' has no socket"},
+        {"<vsock/>", "the vsock device has no address"},
+        {"<interface type='network'><source network='n'/></interface>",
+         "interface 0 has no tap device"},
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *xml = g_strconcat(HEAD, cases[i].device, TAIL, NULL);
+        g_autoptr(domain_def) def = parse(xml);
+        g_autoptr(GError) error = NULL;
+
+        if (!def)
+            continue;
+        check(!launch_document(def, NULL, 0, &error));
+        check_int(error ? libvirt_error_code(error) : VIR_ERR_OK, VIR_ERR_INTERNAL_ERROR);
+        check_str(error ? error->message : NULL, cases[i].message);
+    }
+}
+
+static void test_launch_more_sources(void)
+{
+    static const char *const nets[] = {"fd:3:4"};
+    static const char *const vhosts[] = {"fd:5:6"};
+    static const char *const channels[] = {"fd:7", NULL};
+    const struct launch_sources sources = {
+        .nets = nets, .vhosts = vhosts, .channels = channels, .vsock = "fd:8"};
+    g_autoptr(domain_def) def =
+        parse(HEAD "<interface type='network'><source network='n'/><driver queues='2'/></interface>"
+                   "<channel type='unix'><target type='virtio' name='a'/></channel>"
+                   "<channel type='pty'><target type='virtio' name='b'/></channel>"
+                   "<vsock><cid address='9'/></vsock>" TAIL);
+    json_t *root = def ? launch(def, &sources, 0) : NULL;
+    json_t *vsock = json_object_get(root, "vsock");
+
+    check_str(string_at(root, "nets", 0, "tap"), "fd:3:4");
+    check_str(string_at(root, "nets", 0, "vhost_fds"), "fd:5:6");
+    check_str(string_at(root, "ports", 0, "chardev"), "fd:7");
+    check_str(string_at(root, "ports", 1, "chardev"), "pty");
+    check_str(json_string_value(json_object_get(vsock, "vhost")), "fd:8");
+    check_int(json_integer_value(json_object_get(vsock, "cid")), 9);
+    json_decref(root);
+}
+
+/* A socket that the driver made has a name by which it is known again. */
+static void test_channel_paths(void)
+{
+    g_autoptr(domain_def) def =
+        parse(HEAD "<channel type='unix'><target type='virtio' name='a.0'/></channel>" TAIL);
+    g_autofree char *path = NULL;
+
+    if (!def)
+        return;
+    struct domain_channel *channel = domain_channel_at(def, 0);
+
+    g_free(def->name);
+    def->name = g_strdup("a name of more than twenty characters");
+    def->id = 12;
+    check(!domain_channel_path_is_users(channel));
+    path = domain_channel_make_path("/run/libvirt/vole", def, channel);
+    check_str(path, "/run/libvirt/vole/channel/target/domain-12-a name of more than /a.0");
+    channel->source.path = g_strdup(path);
+    check(!domain_channel_path_is_users(channel));
+    channel->name[0] = 'b';
+    check(domain_channel_path_is_users(channel));
+}
+
+static void test_genid_made(void)
+{
+    static const char xml[] = "<domain type='kvm'><name>a</name><memory>65536</memory><genid/>"
+                              "<os><type>hvm</type><kernel>/k</kernel></os></domain>";
+    g_autoptr(domain_def) first = parse(xml);
+    g_autoptr(domain_def) second = parse(xml);
+
+    if (!first || !second)
+        return;
+    check(first->has_genid);
+    check(memcmp(first->genid, second->genid, sizeof(first->genid)) != 0);
+}
+
 /* A path is bytes, a document is UTF-8: such a source is told of, and not left out. */
 static void test_launch_not_utf8(void)
 {
@@ -234,7 +321,11 @@ int main(void)
                                          TAP(test_ids),
                                          TAP(test_launch_sources),
                                          TAP(test_launch_without_tap),
+                                         TAP(test_launch_incomplete),
+                                         TAP(test_launch_more_sources),
                                          TAP(test_launch_not_utf8),
+                                         TAP(test_channel_paths),
+                                         TAP(test_genid_made),
                                          {}});
 
     xmlCleanupParser();
