@@ -432,15 +432,16 @@ static void test_every_byte_damaged(void)
     static const uint8_t values[] = {0x00, 0x01, 0x02, 0x04, 0x07, 0x7f, 0x80, 0xff};
     static const struct {
         uint64_t from, len;
-    } parts[] = {{DESC, SIZE * 16}, {AVAIL, 6 + SIZE * 2}, {TABLES, 4 * TABLE}};
+    } parts[] = {{DESC, UINT64_C(16) * SIZE},
+                 {AVAIL, 6 + UINT64_C(2) * SIZE},
+                 {TABLES, UINT64_C(4) * TABLE}};
     struct bench b;
     uint8_t *good;
 
     set_up(&b, true, true);
     while (b.free_count >= LONGEST)
         driver_gives(&b);
-    good = malloc(RAM);
-    check(good != NULL);
+    good = xcalloc(1, RAM);
     memcpy(good, b.ram, RAM);
     for (size_t part = 0; part < ARRAY_SIZE(parts); part++) {
         for (uint64_t i = 0; i < parts[part].len * ARRAY_SIZE(values); i++) {

@@ -8,7 +8,7 @@
 
 #define INFLATE  0
 #define DEFLATE  1
-#define PAGE     4096u
+#define PAGE     UINT64_C(4096)
 #define F_STATS  VIRTIO_FEATURE(VIRTIO_BALLOON_F_STATS_VQ)
 #define F_REPORT VIRTIO_FEATURE(VIRTIO_BALLOON_F_REPORTING)
 #define F_POISON VIRTIO_FEATURE(VIRTIO_BALLOON_F_PAGE_POISON)
@@ -115,8 +115,8 @@ static void test_a_long_list(void)
     list = (uint32_t *)(void *)(d.ram + LIST);
     /* Every second page, so that no two go together. */
     for (unsigned i = 0; i < ENTRIES; i++)
-        list[i] = PAGES / PAGE + 2 * (i % 60);
-    list[ENTRIES - 1] = PAGES / PAGE + 125;
+        list[i] = (uint32_t)(PAGES / PAGE) + 2 * (i % 60);
+    list[ENTRIES - 1] = (uint32_t)PAGES / PAGE + 125;
     memset(d.ram + PAGES, 0xaa, 128 * PAGE);
     driver_give(&d, INFLATE, LIST, ENTRIES * sizeof(*list), false);
     driver_kick(&d, INFLATE);

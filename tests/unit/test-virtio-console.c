@@ -195,7 +195,7 @@ static void test_output_waits_for_its_reader(void)
 
         while (given < TOTAL && with_device < 8) {
             uint32_t n = (uint32_t)MIN((size_t)PIECE, TOTAL - given);
-            uint64_t at = TEXT + given % (16 * PIECE);
+            uint64_t at = TEXT + given % ((size_t)16 * PIECE);
             const struct driver_buffer parts[] = {{at, n / 3, false},
                                                   {at + n / 3, n - n / 3, false}};
 
@@ -375,8 +375,8 @@ static void say(struct bench *b, uint32_t port, uint16_t event, uint16_t value)
 static void listen_for(struct bench *b, unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
-        driver_give(&b->d, CONTROL_RX, IN + (b->d.queues[CONTROL_RX].avail_idx % 64) * 256, 256,
-                    true);
+        driver_give(&b->d, CONTROL_RX,
+                    IN + UINT64_C(256) * (b->d.queues[CONTROL_RX].avail_idx % 64), 256, true);
     driver_kick(&b->d, CONTROL_RX);
     driver_run(&b->d);
 }
@@ -386,7 +386,7 @@ static const char *heard(struct bench *b)
 {
     static char text[320];
     struct virtio_console_control control;
-    uint64_t at = IN + (b->d.queues[CONTROL_RX].used_seen % 64) * 256;
+    uint64_t at = IN + UINT64_C(256) * (b->d.queues[CONTROL_RX].used_seen % 64);
     uint32_t head = 0;
     uint32_t len = 0;
 
