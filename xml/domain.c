@@ -72,7 +72,9 @@ static const size_t def_strings[] = {
 
 static char **string_at(void *object, size_t offset)
 {
-    return (char **)((char *)object + offset);
+    void *member = (char *)object + offset;
+
+    return member;
 }
 
 static void free_object(void *object, const struct layout *layout)
@@ -166,7 +168,9 @@ static const struct {
 
 static GPtrArray **array_at(domain_def *def, size_t offset)
 {
-    return (GPtrArray **)((char *)def + offset);
+    void *member = (char *)def + offset;
+
+    return member;
 }
 
 domain_def *domain_def_new(void)

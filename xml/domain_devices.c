@@ -157,9 +157,9 @@ typedef bool (*info_visitor)(const struct domain_device_info *info, void *opaque
 static bool visit_array(GPtrArray *devices, size_t offset, info_visitor visit, void *opaque)
 {
     for (guint i = 0; i < devices->len; i++) {
-        const char *device = g_ptr_array_index(devices, i);
+        const void *info = (const char *)g_ptr_array_index(devices, i) + offset;
 
-        if (!visit((const struct domain_device_info *)(device + offset), opaque))
+        if (!visit(info, opaque))
             return false;
     }
     return true;
