@@ -71,10 +71,13 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/sockets.c libvirt-driver/sockets.h \
 	libvirt-driver/util.c libvirt-driver/util.h \
 	libvirt-driver/vmm/cgroup.c libvirt-driver/vmm/cgroup.h \
+	libvirt-driver/vmm/chardev.c libvirt-driver/vmm/chardev.h \
+	libvirt-driver/vmm/cpuid.c libvirt-driver/vmm/cpuid.h \
 	libvirt-driver/vmm/image.c libvirt-driver/vmm/image.h \
 	libvirt-driver/vmm/inherit.c libvirt-driver/vmm/inherit.h \
 	libvirt-driver/vmm/launch.c libvirt-driver/vmm/launch.h \
 	libvirt-driver/vmm/monitor.c libvirt-driver/vmm/monitor.h \
+	libvirt-driver/vmm/outfit.c libvirt-driver/vmm/outfit.h \
 	libvirt-driver/vmm/tap.c libvirt-driver/vmm/tap.h \
 	libvirt-driver/vmm/vmm.c libvirt-driver/vmm/vmm.h
 

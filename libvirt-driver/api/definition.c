@@ -281,6 +281,13 @@ static bool edit_lifecycle(domain_def *def, bool running, const void *what, GErr
         def->on_reboot = (enum domain_action)in->action;
         return true;
     default:
+        /* Whether a panic ends the VMM or halts the guest was settled when it was started. */
+        if (running && (def->on_crash == DOMAIN_ACTION_PRESERVE) !=
+                           (in->action == VIR_DOMAIN_LIFECYCLE_ACTION_PRESERVE)) {
+            libvirt_error_set(error, VIR_ERR_OPERATION_UNSUPPORTED,
+                              "'preserve' cannot be set or unset while the domain runs");
+            return false;
+        }
         def->on_crash = (enum domain_action)in->action;
         return true;
     }
@@ -298,6 +305,10 @@ static bool check_action(const wire_lifecycle_action_args *in, GError **error)
     case VIR_DOMAIN_LIFECYCLE_ACTION_DESTROY:
     case VIR_DOMAIN_LIFECYCLE_ACTION_RESTART:
         return true;
+    case VIR_DOMAIN_LIFECYCLE_ACTION_PRESERVE:
+        if (in->type == VIR_DOMAIN_LIFECYCLE_CRASH)
+            return true;
+        G_GNUC_FALLTHROUGH;
     default:
         libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
                           "the '%s' action for '%s' is not supported", actions[in->action],

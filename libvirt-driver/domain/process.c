@@ -13,7 +13,11 @@
 #include "libvirt-driver/util.h"
 #include "libvirt-driver/vmm/cgroup.h"
 #include "libvirt-driver/vmm/launch.h"
+#include "libvirt-driver/vmm/outfit.h"
 #include "libvirt-driver/vmm/vmm.h"
+
+/* The port that a guest's agent listens on. */
+#define AGENT_CHANNEL "org.qemu.guest_agent.0"
 
 static const struct vmm_callbacks callbacks;
 
@@ -71,6 +75,8 @@ static void forget_process(struct domain *domain)
     drop_cgroup(domain);
     store_remove_status(&domain->daemon->paths, domain->name);
     terminals_close(&domain->terminals);
+    if (domain->live)
+        outfit_clean(&domain->daemon->paths, domain->live);
     g_clear_pointer(&domain->live, domain_def_free);
     g_clear_pointer(&domain->shutdown_cause, g_free);
     g_atomic_int_set(&domain->id, -1);
@@ -479,6 +485,58 @@ static void on_shutdown(struct domain *domain, json_t *data)
     emit(domain, VIR_DOMAIN_EVENT_SHUTDOWN, detail);
 }
 
+/* With <on_crash>preserve</on_crash> what is left of the guest stays, for somebody to look at. What
+ * else may follow ends or resets the machine, and is told as such. */
+static void on_panic(struct domain *domain, json_t *data)
+{
+    if (g_strcmp0(json_string_value(json_object_get(data, "action")), "pause") != 0)
+        return;
+    set_state(domain, VIR_DOMAIN_CRASHED, VIR_DOMAIN_CRASHED_PANICKED);
+    emit(domain, VIR_DOMAIN_EVENT_CRASHED, VIR_DOMAIN_EVENT_CRASHED_PANICKED);
+}
+
+static void on_balloon(struct domain *domain, json_t *data)
+{
+    guint64 kib = (guint64)json_integer_value(json_object_get(data, "actual")) / 1024;
+
+    domain->live->current_memory_kib = MIN(kib, domain->live->memory_kib);
+    events_balloon(domain->daemon->events, domain, kib);
+}
+
+/* The guest has opened its end of a channel, or closed it; whoever waits for an agent in the guest
+ * learns that it is there, or gone. */
+static void on_port(struct domain *domain, json_t *data)
+{
+    const char *id = json_string_value(json_object_get(data, "id"));
+    bool is_open = json_is_true(json_object_get(data, "open"));
+
+    for (guint i = 0; i < domain->live->channels->len; i++) {
+        struct domain_channel *channel = domain_channel_at(domain->live, i);
+
+        if (g_strcmp0(channel->info.alias, id) != 0)
+            continue;
+        channel->state = is_open ? DOMAIN_CHANNEL_CONNECTED : DOMAIN_CHANNEL_DISCONNECTED;
+        if (strcmp(channel->name, AGENT_CHANNEL) == 0)
+            events_agent(domain->daemon->events, domain,
+                         is_open ? VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_CONNECTED
+                                 : VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_DISCONNECTED,
+                         VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_CHANNEL);
+    }
+}
+
+static void on_device_broke(struct domain *domain, json_t *data)
+{
+    const char *device = json_string_value(json_object_get(data, "device"));
+
+    g_message("domain '%s': its driver of '%s' broke a rule; the device waits to be reset",
+              domain->name, device ? device : "?");
+}
+
+static void on_monitor_broke(struct domain *domain, json_t *data)
+{
+    events_control_error(domain->daemon->events, domain);
+}
+
 static const struct {
     const char *name;
     void (*fn)(struct domain *domain, json_t *data);
@@ -487,6 +545,11 @@ static const struct {
     {"RESUME", on_resume},
     {"RESET", on_reset},
     {"SHUTDOWN", on_shutdown},
+    {"GUEST_PANICKED", on_panic},
+    {"BALLOON_CHANGE", on_balloon},
+    {"VSERPORT_CHANGE", on_port},
+    {"DEVICE_NEEDS_RESET", on_device_broke},
+    {MONITOR_BROKE, on_monitor_broke},
 };
 
 static void on_event(struct vmm *vmm, gpointer opaque, const char *event, json_t *data)
@@ -523,10 +586,29 @@ static bool refresh_state(struct domain *domain, int state, int reason, GError *
                   state == VIR_DOMAIN_RUNNING ? reason : VIR_DOMAIN_RUNNING_UNKNOWN);
     else if (g_strcmp0(word, "shutdown") == 0)
         set_state(domain, VIR_DOMAIN_SHUTDOWN, VIR_DOMAIN_SHUTDOWN_UNKNOWN);
+    else if (state == VIR_DOMAIN_CRASHED)
+        set_state(domain, VIR_DOMAIN_CRASHED, reason);
     else
         set_state(domain, VIR_DOMAIN_PAUSED,
                   state == VIR_DOMAIN_PAUSED ? reason : VIR_DOMAIN_PAUSED_UNKNOWN);
     return true;
+}
+
+/* How much of its memory the guest has by now; worth a try, an older VMM may not tell. */
+static void refresh_balloon(struct domain *domain)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(json_ref) balloon = NULL;
+    guint64 kib;
+
+    if (domain->live->memballoon.none)
+        return;
+    if (!domain_command(domain, "query-balloon", NULL, &balloon, &error)) {
+        g_info("domain '%s': %s", domain->name, error->message);
+        return;
+    }
+    kib = (guint64)json_integer_value(json_object_get(balloon, "actual")) / 1024;
+    domain->live->current_memory_kib = MIN(kib, domain->live->memory_kib);
 }
 
 bool domain_rejoin(struct domain *domain, pid_t pid, guint64 start_time, const char *monitor_path)
@@ -555,6 +637,7 @@ bool domain_rejoin(struct domain *domain, pid_t pid, guint64 start_time, const c
     if (ready && starting)
         libvirt_error_set(&error, VIR_ERR_OPERATION_FAILED, "it had not finished starting");
     if (ready && !starting && refresh_state(domain, state, reason, &error)) {
+        refresh_balloon(domain);
         learn_vcpu_threads(domain);
         update_status(domain);
         return true;

@@ -20,6 +20,7 @@ struct inherit {
     GArray *fds;      /* the i-th is FIRST_FD + i in the child */
     GPtrArray *names; /* "fd:3" ... */
     GPtrArray *whats;
+    GPtrArray *kept;
 };
 
 struct inherit *inherit_new(void)
@@ -29,6 +30,7 @@ struct inherit *inherit_new(void)
     inherit->fds = g_array_new(FALSE, FALSE, sizeof(int));
     inherit->names = g_ptr_array_new_with_free_func(g_free);
     inherit->whats = g_ptr_array_new_with_free_func(g_free);
+    inherit->kept = g_ptr_array_new_with_free_func(g_free);
     return inherit;
 }
 
@@ -45,6 +47,7 @@ void inherit_free(struct inherit *inherit)
     g_array_unref(inherit->fds);
     g_ptr_array_unref(inherit->names);
     g_ptr_array_unref(inherit->whats);
+    g_ptr_array_unref(inherit->kept);
     g_free(inherit);
 }
 
@@ -56,6 +59,12 @@ const char *inherit_add(struct inherit *inherit, int fd, const char *what)
     g_ptr_array_add(inherit->names, name);
     g_ptr_array_add(inherit->whats, g_strdup(what ? what : name));
     return name;
+}
+
+const char *inherit_keep(struct inherit *inherit, char *string)
+{
+    g_ptr_array_add(inherit->kept, string);
+    return string;
 }
 
 char *inherit_translate(const struct inherit *inherit, const char *text)

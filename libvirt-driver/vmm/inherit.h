@@ -19,6 +19,8 @@ void inherit_free(struct inherit *inherit);
 
 /* Takes over `fd`; `what` is what a person knows it by. The name is valid as long as `inherit`. */
 const char *inherit_add(struct inherit *inherit, int fd, const char *what);
+/* Takes over a string that is to live as long as `inherit`. */
+const char *inherit_keep(struct inherit *inherit, char *string);
 /* A text of the child's with the descriptors it names called what a person knows them by. */
 char *inherit_translate(const struct inherit *inherit, const char *text);
 

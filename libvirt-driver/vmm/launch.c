@@ -7,33 +7,19 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
-#include <termios.h>
 
 #include "libvirt-driver/util.h"
 #include "libvirt-driver/vmm/cgroup.h"
-#include "libvirt-driver/vmm/image.h"
+#include "libvirt-driver/vmm/chardev.h"
 #include "libvirt-driver/vmm/inherit.h"
-#include "libvirt-driver/vmm/tap.h"
+#include "libvirt-driver/vmm/outfit.h"
 #include "xml/launch.h"
 
 #define EMULATOR_NAME "vole"
 /* How much of a name goes into the monitor's path, which has little room. */
 #define MONITOR_NAME_CHARS 20
 #define LAST_WORDS_BYTES   2048
-
-/* What the VMM gets: descriptors, and the document's names for them. */
-struct outfit {
-    struct inherit *inherit;
-    const char *disks[DOMAIN_MAX_DISKS];
-    const char *nets[DOMAIN_MAX_NETS];
-    const char *consoles[DOMAIN_MAX_CONSOLES];
-    const char *qmp[2];
-    struct launch_sources sources;
-};
 
 void terminals_init(struct terminals *terminals)
 {
@@ -56,168 +42,6 @@ void launched_clear(struct launched *launched)
     g_clear_pointer(&launched->inherit, inherit_free);
 }
 
-/* Gives the child a copy of nothing: the descriptor becomes the outfit's. NULL when there is none
- * (an error is set already). */
-static const char *hand_over(struct outfit *outfit, int fd, const char *what)
-{
-    return fd < 0 ? NULL : inherit_add(outfit->inherit, fd, what);
-}
-
-static int make_terminal(GError **error)
-{
-    auto_close int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-    auto_close int slave = -1;
-    struct termios raw;
-    char path[64];
-
-    if (master < 0 || grantpt(master) < 0 || unlockpt(master) < 0 ||
-        ptsname_r(master, path, sizeof(path)) != 0) {
-        libvirt_error_set_errno(error, errno, "cannot make a pseudo-terminal");
-        return -1;
-    }
-    /* Opening the far end once, and closing it, is also what tells the VMM that nobody is there:
-     * until then the terminal would take the guest's first 4 KiB and then block it. */
-    slave = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
-    if (slave < 0 || tcgetattr(slave, &raw) < 0) {
-        libvirt_error_set_errno(error, errno, "cannot open '%s'", path);
-        return -1;
-    }
-    cfmakeraw(&raw);
-    if (tcsetattr(slave, TCSANOW, &raw) < 0) {
-        libvirt_error_set_errno(error, errno, "cannot set up '%s'", path);
-        return -1;
-    }
-    return steal_fd(&master);
-}
-
-static int open_terminal(struct domain_chardev *chardev, int *kept, GError **error)
-{
-    char path[64];
-
-    if (*kept < 0)
-        *kept = make_terminal(error);
-    if (*kept < 0)
-        return -1;
-    if (ptsname_r(*kept, path, sizeof(path)) == 0) {
-        g_free(chardev->path);
-        chardev->path = g_strdup(path);
-    }
-    return fcntl(*kept, F_DUPFD_CLOEXEC, 0);
-}
-
-static int open_output_file(const struct domain_chardev *chardev, GError **error)
-{
-    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY |
-                (chardev->append == DOMAIN_SWITCH_ON ? O_APPEND : O_TRUNC);
-    int fd = open(chardev->path, flags, 0600);
-
-    if (fd < 0)
-        libvirt_error_set_errno(error, errno, "cannot open '%s'", chardev->path);
-    return fd;
-}
-
-static int listen_on(const char *path, GError **error)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct stat st;
-
-    if (g_strlcpy(address.sun_path, path, sizeof(address.sun_path)) >= sizeof(address.sun_path)) {
-        libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "UNIX socket path '%s' is too long",
-                          path);
-        return -1;
-    }
-    /* A socket that an earlier start left behind; anything else is not ours to remove. */
-    if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
-        unlink(path);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 4) < 0) {
-        libvirt_error_set_errno(error, errno, "cannot listen on '%s'", path);
-        return -1;
-    }
-    return steal_fd(&fd);
-}
-
-/* True and *name NULL for a device that needs no descriptor. */
-static bool add_chardev(struct outfit *outfit, struct domain_chardev *chardev, int *terminal,
-                        const char **name, GError **error)
-{
-    int fd = -1;
-
-    *name = NULL;
-    switch (chardev->type) {
-    case DOMAIN_CHARDEV_NULL:
-        return true;
-    case DOMAIN_CHARDEV_PTY:
-        fd = open_terminal(chardev, terminal, error);
-        break;
-    case DOMAIN_CHARDEV_FILE:
-        fd = open_output_file(chardev, error);
-        break;
-    case DOMAIN_CHARDEV_UNIX:
-        fd = listen_on(chardev->path, error);
-        break;
-    }
-    *name = hand_over(outfit, fd, chardev->path);
-    return *name != NULL;
-}
-
-static bool add_boot(struct outfit *outfit, const domain_def *def, GError **error)
-{
-    outfit->sources.kernel =
-        hand_over(outfit, image_open_plain(def->os.kernel, "kernel", error), def->os.kernel);
-    if (!outfit->sources.kernel)
-        return false;
-    if (!def->os.initrd)
-        return true;
-    outfit->sources.initrd =
-        hand_over(outfit, image_open_plain(def->os.initrd, "initrd", error), def->os.initrd);
-    return outfit->sources.initrd != NULL;
-}
-
-static bool add_devices(struct outfit *outfit, domain_def *live, struct terminals *terminals,
-                        GError **error)
-{
-    for (guint i = 0; i < live->disks->len; i++) {
-        const struct domain_disk *disk = domain_disk_at(live, i);
-
-        outfit->disks[i] = hand_over(outfit, image_open_disk(disk, error), disk->source);
-        if (!outfit->disks[i])
-            return false;
-    }
-    for (guint i = 0; i < live->nets->len; i++) {
-        struct domain_net *net = domain_net_at(live, i);
-        int tap = tap_open(net, error);
-
-        outfit->nets[i] = hand_over(outfit, tap, net->target);
-        if (!outfit->nets[i])
-            return false;
-    }
-    for (guint i = 0; i < live->serials->len; i++) {
-        if (!add_chardev(outfit, &domain_serial_at(live, i)->source, &terminals->masters[0],
-                         &outfit->sources.serial, error))
-            return false;
-    }
-    for (guint i = 0; i < live->consoles->len; i++) {
-        if (!add_chardev(outfit, &domain_console_at(live, i)->source, &terminals->masters[1 + i],
-                         &outfit->consoles[i], error))
-            return false;
-    }
-    if (live->rngs->len) {
-        int fd = open(domain_rng_at(live, 0)->source, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-
-        if (fd < 0) {
-            libvirt_error_set_errno(error, errno, "cannot open '%s'",
-                                    domain_rng_at(live, 0)->source);
-            return false;
-        }
-        outfit->sources.rng = hand_over(outfit, fd, domain_rng_at(live, 0)->source);
-    }
-    outfit->sources.disks = outfit->disks;
-    outfit->sources.nets = outfit->nets;
-    outfit->sources.consoles = outfit->consoles;
-    return true;
-}
-
 /* The socket is made here and listens already when the VMM starts, so that connecting to it needs
  * no waiting; and it can be found by name after a restart of the daemon. */
 static bool add_monitor(struct outfit *outfit, const struct paths *paths, const domain_def *def,
@@ -228,7 +52,7 @@ static bool add_monitor(struct outfit *outfit, const struct paths *paths, const 
 
     launched->monitor_path = g_strdup_printf("%s/%d-%s.qmp", paths->run, def->id, valid);
     outfit->qmp[0] =
-        hand_over(outfit, listen_on(launched->monitor_path, error), launched->monitor_path);
+        outfit_add(outfit, chardev_listen(launched->monitor_path, error), launched->monitor_path);
     outfit->sources.qmp = outfit->qmp;
     return outfit->qmp[0] != NULL;
 }
@@ -299,13 +123,6 @@ char *launch_emulator(const domain_def *def, GError **error)
     return NULL;
 }
 
-static bool outfit_fill(struct outfit *outfit, const struct paths *paths, domain_def *live,
-                        struct terminals *terminals, struct launched *launched, GError **error)
-{
-    return add_boot(outfit, live, error) && add_devices(outfit, live, terminals, error) &&
-           add_monitor(outfit, paths, live, launched, error);
-}
-
 static pid_t spawn(const struct outfit *outfit, const char *emulator, const domain_def *def,
                    int log, int cgroup, GError **error)
 {
@@ -341,7 +158,8 @@ bool launch_vmm(const struct paths *paths, struct cgroups *cgroups, domain_def *
 
     *launched = (struct launched){.pid = -1, .inherit = outfit.inherit};
     domain_def_assign_aliases(live);
-    if (emulator && outfit_fill(&outfit, paths, live, terminals, launched, error))
+    if (emulator && outfit_fill(&outfit, paths, live, terminals, error) &&
+        add_monitor(&outfit, paths, live, launched, error))
         log = open_log(paths, live, launched, error);
     if (log >= 0) {
         log_start(log, emulator, live, launched);

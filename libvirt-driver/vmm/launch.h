@@ -16,12 +16,15 @@
 #include "xml/domain.h"
 
 /*
- * The masters of a domain's terminals: serial0 first, then the virtio consoles; -1 for a device
- * that is no terminal. Kept by the daemon too, so that a console stays open while a VMM is
- * replaced.
+ * The masters of a domain's terminals: serial0 first, then the virtio consoles and the channels; -1
+ * for a device that is no terminal. Kept by the daemon too, so that a console stays open while a
+ * VMM is replaced.
  */
+#define TERMINAL_SERIAL   0
+#define TERMINAL_CONSOLES 1
+#define TERMINAL_CHANNELS (TERMINAL_CONSOLES + DOMAIN_MAX_CONSOLES)
 struct terminals {
-    int masters[1 + DOMAIN_MAX_CONSOLES];
+    int masters[TERMINAL_CHANNELS + DOMAIN_MAX_CHANNELS];
 };
 void terminals_init(struct terminals *terminals);
 void terminals_close(struct terminals *terminals);

@@ -14,6 +14,9 @@
 
 struct monitor;
 
+/* An event that no VMM sends: what came makes no sense, and the monitor has been given up. */
+#define MONITOR_BROKE ""
+
 /* Main thread; `data` is borrowed, may be NULL. */
 typedef void (*monitor_event_fn)(gpointer opaque, const char *event, json_t *data);
 

@@ -59,22 +59,27 @@ static bool set_up(int sock, const char *name, GError **error)
     return ioctl(sock, SIOCSIFFLAGS, &ifr) == 0 || fail(error, "bring up", name);
 }
 
-/* The bridge's MTU, and then a place in it. */
-static bool join_bridge(int sock, const char *name, const char *bridge, GError **error)
+static bool set_mtu(int sock, const char *name, int mtu, GError **error)
 {
     struct ifreq ifr;
-    int mtu;
+
+    if (!set_name(&ifr, name, error))
+        return false;
+    ifr.ifr_mtu = mtu;
+    return ioctl(sock, SIOCSIFMTU, &ifr) == 0 || fail(error, "set the MTU of", name);
+}
+
+static bool join_bridge(int sock, const char *name, const char *bridge, bool take_mtu,
+                        GError **error)
+{
+    struct ifreq ifr;
 
     if (!set_name(&ifr, bridge, error))
         return false;
     if (ioctl(sock, SIOCGIFMTU, &ifr) < 0)
         return fail(error, "find bridge", bridge);
-    mtu = ifr.ifr_mtu;
-    if (!set_name(&ifr, name, error))
+    if (take_mtu && !set_mtu(sock, name, ifr.ifr_mtu, error))
         return false;
-    ifr.ifr_mtu = mtu;
-    if (ioctl(sock, SIOCSIFMTU, &ifr) < 0)
-        return fail(error, "set the MTU of", name);
     if (!set_name(&ifr, bridge, error))
         return false;
     ifr.ifr_ifindex = (int)if_nametoindex(name);
@@ -92,41 +97,78 @@ static bool set_up_own(const struct domain_net *net, const char *name, GError **
     if (sock < 0)
         return fail(error, "set up", name);
     return set_mac(sock, name, net->mac, error) &&
-           (net->type != DOMAIN_NET_BRIDGE || join_bridge(sock, name, net->bridge, error)) &&
+           (!net->mtu || set_mtu(sock, name, (int)net->mtu, error)) &&
+           (!net->bridge || join_bridge(sock, name, net->bridge, !net->mtu, error)) &&
            set_up(sock, name, error);
 }
 
-int tap_open(struct domain_net *net, GError **error)
+static int open_queue(const char *name, short flags, struct ifreq *ifr, bool exists, GError **error)
 {
-    bool exists = net->managed == DOMAIN_SWITCH_OFF;
-    const char *name = net->target ? net->target : NAME_PATTERN;
     auto_close int fd = open(TUN_DEVICE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-    struct ifreq ifr;
 
     if (fd < 0) {
         libvirt_error_set_errno(error, errno, "cannot open '%s'", TUN_DEVICE);
         return -1;
     }
-    if (!set_name(&ifr, name, error))
+    if (!set_name(ifr, name, error))
         return -1;
-    if (exists && if_nametoindex(name) == 0) {
-        libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                          "there is no network interface '%s', and the domain is not to make it",
-                          name);
-        return -1;
-    }
-    ifr.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
-    if (!exists)
-        ifr.ifr_flags |= (short)IFF_TUN_EXCL;
-    if (ioctl(fd, TUNSETIFF, &ifr) < 0) {
+    ifr->ifr_flags = flags;
+    if (ioctl(fd, TUNSETIFF, ifr) < 0) {
         fail(error, exists ? "open" : "create", name);
         return -1;
     }
-    if (!exists && !set_up_own(net, ifr.ifr_name, error))
-        return -1;
-    g_free(net->target);
-    net->target = g_strdup(ifr.ifr_name);
     return steal_fd(&fd);
+}
+
+static bool check_open(const struct domain_net *net, bool exists, GError **error)
+{
+    if (net->type == DOMAIN_NET_NETWORK && !net->bridge) {
+        libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                          "interface of network '%s': virtual networks are not supported",
+                          net->network);
+        return false;
+    }
+    if (!exists || if_nametoindex(net->target ? net->target : "") != 0)
+        return true;
+    libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                      "there is no network interface '%s', and the domain is not to make it",
+                      net->target ? net->target : "");
+    return false;
+}
+
+bool tap_open(struct domain_net *net, int *fds, guint pairs, GError **error)
+{
+    bool exists = net->managed == DOMAIN_SWITCH_OFF;
+    const char *name = net->target ? net->target : NAME_PATTERN;
+    short flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+    struct ifreq ifr = {0};
+    guint opened = 0;
+
+    if (!check_open(net, exists, error))
+        return false;
+    if (pairs > 1)
+        flags |= IFF_MULTI_QUEUE;
+    /* Only the first opening makes it; the others join. */
+    fds[0] = open_queue(name, exists ? flags : (short)(flags | (short)IFF_TUN_EXCL), &ifr, exists,
+                        error);
+    opened = fds[0] >= 0;
+    while (opened && opened < pairs) {
+        char own[IFNAMSIZ];
+
+        g_strlcpy(own, ifr.ifr_name, sizeof(own));
+        fds[opened] = open_queue(own, flags, &ifr, true, error);
+        if (fds[opened] < 0)
+            break;
+        opened++;
+    }
+    if (opened == pairs && (exists || set_up_own(net, ifr.ifr_name, error))) {
+        g_free(net->target);
+        net->target = g_strdup(ifr.ifr_name);
+        return true;
+    }
+    while (opened > 0)
+        close(fds[--opened]);
+    return false;
 }
 
 /* ---- counters ---- */

@@ -13,12 +13,13 @@
 #include "xml/domain.h"
 
 /*
- * Opens the tap of `net`: makes one (up, with the guest's MAC address but for a first byte of 0xfe,
- * in the bridge if there is one) named net->target or else the next free vnetN, or opens the one
- * that exists when the definition says managed='no'. net->target becomes its name. -1 with `error`
- * set.
+ * Opens the tap of `net`, once for each pair of queues: makes one (up, with the guest's MAC address
+ * but for a first byte of 0xfe, in the bridge if there is one, with the definition's MTU or else
+ * the bridge's) named net->target or else the next free vnetN, or opens the one that exists when
+ * the definition says managed='no'. net->target becomes its name. False with `error` set; nothing
+ * is open then.
  */
-int tap_open(struct domain_net *net, GError **error);
+bool tap_open(struct domain_net *net, int *fds, guint pairs, GError **error);
 
 /* What the host has counted on it: `rx` came from the guest, `tx` went to it. */
 struct tap_count {
