@@ -188,9 +188,16 @@ tests_unit_test_virtio_blk_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_virtio_blk_LDADD = $(vmm_test_ldadd)
 
 vmm_tests += tests/unit/test-virtio-net
-tests_unit_test_virtio_net_SOURCES = tests/unit/test-virtio-net.c tests/unit/virtio-driver.h
+tests_unit_test_virtio_net_SOURCES = tests/unit/test-virtio-net.c tests/unit/net-case.h \
+	tests/unit/virtio-driver.h
 tests_unit_test_virtio_net_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_virtio_net_LDADD = $(vmm_test_ldadd)
+
+vmm_tests += tests/unit/test-virtio-net-ctrl
+tests_unit_test_virtio_net_ctrl_SOURCES = tests/unit/test-virtio-net-ctrl.c \
+	tests/unit/net-case.h tests/unit/virtio-driver.h
+tests_unit_test_virtio_net_ctrl_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_virtio_net_ctrl_LDADD = $(vmm_test_ldadd)
 
 vmm_tests += tests/unit/test-vhost
 tests_unit_test_vhost_SOURCES = tests/unit/test-vhost.c tests/unit/virtio-driver.h

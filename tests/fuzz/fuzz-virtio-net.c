@@ -19,6 +19,7 @@
 #include "vmm/virtio/net.h"
 
 #define PAIRS   2
+#define PARTS   (3 * UINT64_C(4096)) /* of memory that a ring's three parts are in */
 #define QUEUES  (2 * PAIRS + 1)
 #define CONTROL (2 * PAIRS)
 
@@ -111,7 +112,7 @@ static void add_chain(struct bench *b, struct input *in)
         uint32_t len = kind & 1 ? next8(in) : 512u * (next8(in) % 8);
 
         /* As it should be: receive buffers to write, others to read. */
-        buffers[i] = (struct driver_buffer){DRIVER_DATA + 64u * next16(in), len,
+        buffers[i] = (struct driver_buffer){DRIVER_DATA + UINT64_C(64) * next16(in), len,
                                             honest < 200 ? queue % 2 == 0 : kind & 2};
     }
     driver_add(&b->driver, queue, buffers, count);
@@ -137,12 +138,12 @@ static void add_command(struct bench *b, struct input *in)
 
 static void poke(struct bench *b, struct input *in)
 {
-    uint64_t at = next16(in) % (QUEUES * 3 * 4096);
+    uint64_t at = next16(in) % (QUEUES * PARTS);
     uint8_t bytes[16];
     size_t len = 1 + next8(in) % sizeof(bytes);
 
     /* Into the rings: each has its parts in the first pages of its own place. */
-    at = DRIVER_RING_SIZE * (1 + at / (3 * 4096)) + at % (3 * 4096);
+    at = DRIVER_RING_SIZE * (1 + at / PARTS) + at % PARTS;
     for (size_t i = 0; i < len; i++)
         bytes[i] = next8(in);
     memory_write(&b->driver.mem, at, bytes, len);

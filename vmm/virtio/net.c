@@ -281,8 +281,10 @@ static void set_throttles(struct virtio_net *net, const struct throttle_limits *
 /* Of a device that is whole, but for what may fail. */
 static int set_up(struct virtio_net *net, const struct config_net *config, struct error *err)
 {
-    net->dev.queues[2 * net->pair_count].max_size = CONTROL_SIZE;
-    virtq_reset(&net->dev.queues[2 * net->pair_count]);
+    struct virtqueue *control = &net->dev.queues[net->control_queue];
+
+    control->max_size = CONTROL_SIZE;
+    virtq_reset(control);
     fill_config(net, config);
     net_filter_reset(&net->filter);
     if (net_vhost_open(net, config, err) < 0)
