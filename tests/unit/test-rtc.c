@@ -287,6 +287,51 @@ static void test_updates_and_periods(void)
     tear_down(&b);
 }
 
+/* Behind the last second that it can show nothing happens any more: a timer would go off at once,
+ * and again each time that it is set. */
+static void test_end_of_time(void)
+{
+    struct bench b = {0};
+    struct pollfd timer = {.events = POLLIN};
+    struct error err;
+
+    b.loop = loop_new(&err); /* nobody runs it, so that a timer that goes off is seen */
+    check_int(irq_line_init(&b.irq, 8, &err), 0);
+    timer.fd = dup(b.irq.eventfd); /* the number that the clock's timer is going to have */
+    close(timer.fd);
+    b.rtc = rtc_new(&b.irq, b.loop, false, INT64_MAX, &err);
+    check_int(bus_add(&b.bus, 0x70, RTC_PORTS, 0, rtc_bus_device(b.rtc), &err), 0);
+    wr(&b, RTC_REG_B, RTC_24H | RTC_UI);
+    check_int(poll(&timer, 1, 100), 0);
+    wr(&b, RTC_REG_B, RTC_24H | RTC_PI);
+    check_int(poll(&timer, 1, 100), 0);
+    set_clock(&b, 1700000000);
+    check_int(poll(&timer, 1, PATIENCE_MS), 1);
+    rtc_free(b.rtc);
+    loop_free(b.loop);
+    irq_line_close(&b.irq);
+}
+
+static void test_alarm_that_never_comes(void)
+{
+    static const uint8_t alarms[][3] = {
+        {0x25, 0xff, 0xff}, {0xff, 0x60, 0xff}, {0xff, 0xff, 0x60}, {0xff, 0xff, 0x99}};
+    struct bench b;
+
+    set_up(&b, false, 0);
+    for (size_t i = 0; i < ARRAY_SIZE(alarms); i++) {
+        wr(&b, RTC_HOURS_ALARM, alarms[i][0]);
+        wr(&b, RTC_MINUTES_ALARM, alarms[i][1]);
+        wr(&b, RTC_SECONDS_ALARM, alarms[i][2]);
+        rd(&b, RTC_REG_C);
+        wr(&b, RTC_REG_B, RTC_24H | RTC_AI);
+        set_clock(&b, 1700006400 - 1);
+        set_clock(&b, 1700006400 + 1);
+        check_int(rd(&b, RTC_REG_C) & RTC_AI, 0);
+    }
+    tear_down(&b);
+}
+
 static void test_memory(void)
 {
     struct bench b;
@@ -320,6 +365,8 @@ int main(void)
         TAP(test_alarm),
         TAP(test_alarm_of_any_minute),
         TAP(test_updates_and_periods),
+        TAP(test_alarm_that_never_comes),
+        TAP(test_end_of_time),
         TAP(test_memory),
         {0},
     });

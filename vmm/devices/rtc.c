@@ -203,14 +203,29 @@ static bool alarm_field_matches(const struct rtc *s, uint8_t index, int now)
     return (index == RTC_HOURS_ALARM ? decode_hour(s, byte) : decode(s, byte)) == now;
 }
 
+/* An alarm at 25:00 never comes. */
+static bool alarm_can_come(const struct rtc *s)
+{
+    static const uint8_t sixtieths[] = {RTC_MINUTES_ALARM, RTC_SECONDS_ALARM};
+    uint8_t hour = s->cmos[RTC_HOURS_ALARM];
+    bool can = (hour & ALARM_ANY) == ALARM_ANY || decode_hour(s, hour) < 24;
+
+    for (size_t i = 0; i < ARRAY_SIZE(sixtieths); i++) {
+        uint8_t byte = s->cmos[sixtieths[i]];
+
+        can &= (byte & ALARM_ANY) == ALARM_ANY || decode(s, byte) < 60;
+    }
+    return can;
+}
+
 /* The alarm's next moment behind `t`, found in at most a few hundred steps: a field that does not
- * match skips all that is below it. An alarm at 25:00 never comes. */
+ * match skips all that is below it. */
 static int64_t next_alarm(const struct rtc *s, int64_t t)
 {
     int64_t first = floor_div(t, SECOND) + 1;
     int64_t second = first;
 
-    while (second - first <= DAY) {
+    while (alarm_can_come(s) && second - first <= DAY) {
         int64_t of_day = second - floor_div(second, DAY) * DAY;
 
         if (!alarm_field_matches(s, RTC_HOURS_ALARM, (int)(of_day / 3600)))
@@ -305,7 +320,9 @@ static void update_irq(struct rtc *s)
                 next = MIN(next, happenings[i].next(s, s->seen));
         }
     }
-    if (next == NEVER) {
+    /* At the end of its years the clock stands still: a timer for what comes after would find that
+     * nothing has happened, again and again. */
+    if (next > LATEST) {
         set_timer(s, 0);
         return;
     }
