@@ -38,6 +38,26 @@ static int validate_name(const struct config *config, struct error *err)
     return 0;
 }
 
+/* A flat guest has no interrupt controller that a virtio device could interrupt it by. */
+static int validate_flat_devices(const struct config *config, struct error *err)
+{
+    const struct {
+        const char *name;
+        bool given;
+    } devices[] = {
+        {"disks", config->disk_count > 0},       {"network devices", config->net_count > 0},
+        {"consoles", config->console_count > 0}, {"ports", config->port_count > 0},
+        {"rng", config->rng_source != NULL},     {"balloon", config->balloon.present},
+        {"vsock", config->vsock.cid != 0},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
+        if (devices[i].given)
+            return error_set(err, "a flat binary takes no virtio devices (%s)", devices[i].name);
+    }
+    return 0;
+}
+
 static int validate_boot(const struct config *config, struct error *err)
 {
     if (!config->kernel && !config->flat)
@@ -50,7 +70,7 @@ static int validate_boot(const struct config *config, struct error *err)
     if (config->flat && (config->initrd || config->cmdline))
         return error_set(err, "a flat binary takes no %s",
                          config->initrd ? "initrd" : "command line");
-    return 0;
+    return config->flat ? validate_flat_devices(config, err) : 0;
 }
 
 static int validate_cpus(const struct config *config, struct error *err)

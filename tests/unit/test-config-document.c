@@ -85,7 +85,7 @@ static void test_document_defaults(void)
     char *text;
 
     check_int(
-        parse_json("{\"version\": 1, \"boot\": {\"flat\": \"f\"}, \"rng\": {}, \"balloon\": {},"
+        parse_json("{\"version\": 1, \"boot\": {\"kernel\": \"f\"}, \"rng\": {}, \"balloon\": {},"
                    " \"memory\": \"64M\", \"debug_port\": 241, \"on_reboot\": \"exit\","
                    " \"disks\": [{\"source\": \"d\"}]}"),
         0);
@@ -96,7 +96,7 @@ static void test_document_defaults(void)
     check_str(text, "{\"version\": 1, \"name\": \"vole\", \"cpus\": 1,"
                     " \"topology\": {\"sockets\": 1, \"cores\": 1, \"threads\": 1},"
                     " \"memory\": 67108864, \"memory_backing\": {\"shared\": false, \"thp\": true,"
-                    " \"prealloc\": false, \"lock\": false}, \"boot\": {\"flat\": \"f\"},"
+                    " \"prealloc\": false, \"lock\": false}, \"boot\": {\"kernel\": \"f\"},"
                     " \"disks\": [{\"id\": \"disk0\", \"source\": \"d\", \"readonly\": false,"
                     " \"direct\": false, \"discard\": true, \"queues\": 1, \"engine\": \"auto\"}],"
                     " \"nets\": [], \"serial\": \"none\", \"consoles\": [], \"ports\": [],"
