@@ -6,7 +6,7 @@
 /* More than any kernel has; what it says is checked, because it decides what we allocate. */
 #define MAX_STATS  1024
 #define MAX_NAME   256
-#define MAX_VALUES (MAX_STATS * 16)
+#define MAX_VALUES ((size_t)MAX_STATS * 16)
 
 static int read_all(int fd, void *buf, size_t len, uint64_t offset, struct error *err)
 {
@@ -26,7 +26,9 @@ static int read_all(int fd, void *buf, size_t len, uint64_t offset, struct error
 
 static const struct kvm_stats_desc *desc_at(const struct kvm_stats *stats, unsigned i)
 {
-    return (const struct kvm_stats_desc *)(stats->descs + i * stats->desc_size);
+    const void *desc = stats->descs + i * stats->desc_size;
+
+    return desc;
 }
 
 /* How many values there are, and that each descriptor's lie among them. */

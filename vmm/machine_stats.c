@@ -31,7 +31,7 @@ static void get_vcpu_fds(struct machine *m, int *fds)
 
 static int open_vcpu_stats(struct machine *m, struct error *err)
 {
-    int fds[CONFIG_MAX_CPUS];
+    int fds[CONFIG_MAX_CPUS] = {-1};
     int rc = 0;
 
     if (m->vcpu_stats)

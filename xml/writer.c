@@ -21,7 +21,7 @@ char *xml_writer_finish(struct xml_writer *w)
 
 struct xml_number xml_number(int64_t value)
 {
-    struct xml_number number;
+    struct xml_number number = {.text = ""};
 
     g_snprintf(number.text, sizeof(number.text), "%" G_GINT64_FORMAT, value);
     return number;

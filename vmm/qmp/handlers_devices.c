@@ -86,7 +86,7 @@ static json_t *balloon_stats(struct virtio_device *dev)
 
 #define BALLOON_PATH "/machine/peripheral/" CONFIG_BALLOON_ID
 #define INTERVAL     "guest-stats-polling-interval"
-#define INTERVAL_MAX (24 * 60 * 60)
+#define INTERVAL_MAX 86400 /* seconds: a day */
 
 /* The balloon, if it is what `path` names. */
 static struct virtio_device *find_path(struct machine *m, const json_t *arguments,
