@@ -2,12 +2,22 @@
 # Unit tests stand in the local.mk of the part that they test; here is what all of them share, and
 # the tests that drive the built programs (run by ./check, not by `make check`).
 
-EXTRA_DIST += tests/unit/tap.h
+EXTRA_DIST += tests/.clang-tidy tests/unit/tap.h
 
 EXTRA_DIST += docs/testing.md
-EXTRA_DIST += docs/benchmarks.md tests/bench/bench tests/bench/payload.py
+EXTRA_DIST += docs/benchmarks.md docs/benchmarks.svg
 
 EXTRA_DIST += \
+	tests/bench/bench \
+	tests/bench/guest.c \
+	tests/bench/payload.py \
+	tests/bench/plot.py \
+	tests/bench/rows_boot.py \
+	tests/bench/rows_load.py \
+	tests/bench/rows_start.py \
+	tests/bench/tools.py \
+	tests/bench/trace.py \
+	tests/bench/vmm.py \
 	tests/check.py \
 	tests/e2e/conftest.py \
 	tests/e2e/payloads/echo.S \
