@@ -80,7 +80,7 @@ static inline int steal_fd(int *fd)
     })
 
 /* malloc and friends for small, bounded sizes: the process ends when memory does. */
-void *xcalloc(size_t n, size_t size);
+void *xcalloc(size_t n, size_t size) __attribute__((returns_nonnull));
 char *xstrdup(const char *s);
 char *xasprintf(const char *fmt, ...) PRINTF_LIKE(1, 2);
 

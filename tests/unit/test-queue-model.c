@@ -442,8 +442,7 @@ static void test_every_byte_damaged(void)
     while (b.free_count >= LONGEST)
         driver_gives(&b);
     good = xcalloc(1, RAM);
-    if (b.ram)
-        memcpy(good, b.ram, RAM);
+    memcpy(good, b.ram, RAM);
     for (size_t part = 0; part < ARRAY_SIZE(parts); part++) {
         for (uint64_t i = 0; i < parts[part].len * ARRAY_SIZE(values); i++) {
             uint64_t at = parts[part].from + i / ARRAY_SIZE(values);
