@@ -22,6 +22,7 @@ EXTRA_DIST += \
 	tests/e2e/conftest.py \
 	tests/e2e/payloads/echo.S \
 	tests/e2e/payloads/hello.S \
+	tests/e2e/payloads/panics.S \
 	tests/e2e/payloads/spin.S \
 	tests/e2e/pytest.ini \
 	tests/e2e/support/__init__.py \

@@ -192,7 +192,7 @@ int machine_reset(struct machine *m, enum machine_cause cause, struct error *err
     memory_discard(&m->memory);
     __atomic_store_n(&m->requested_reset, CAUSE_NONE, __ATOMIC_RELEASE);
     __atomic_store_n(&m->requested_panic, false, __ATOMIC_RELEASE);
-    m->panicked = false;
+    m->panicked = m->panic_ignored = false;
     if (power_on(m, err) < 0) {
         machine_quit(m, CAUSE_HOST_ERROR);
         return -1;
@@ -228,6 +228,17 @@ void machine_request(struct machine *m, enum machine_request request, enum machi
     (void)eventfd_write(m->request_fd, 1);
 }
 
+/* After a request that has no consequence: opens the gate that it closed, or is about to close. A
+ * vCPU that has not come to the gate yet would never see that it is told to go on. */
+static void run_on(struct machine *m)
+{
+    if (m->state != MACHINE_RUNNING)
+        return;
+    vcpu_set_close_gate(&m->vcpus);
+    vcpu_set_wait_closed(&m->vcpus);
+    go(m);
+}
+
 /* The guest said that it panicked. */
 static int carry_out_panic(struct machine *m, struct error *err)
 {
@@ -239,6 +250,10 @@ static int carry_out_panic(struct machine *m, struct error *err)
     };
 
     __atomic_store_n(&m->requested_panic, false, __ATOMIC_RELEASE);
+    if (m->panic_ignored) {
+        run_on(m);
+        return 0;
+    }
     log_warn("the guest reports a panic");
     m->panicked = true;
     machine_tell(m, &(struct machine_event){.kind = MACHINE_EVENT_PANICKED,
@@ -253,8 +268,8 @@ static int carry_out_panic(struct machine *m, struct error *err)
         return machine_reset(m, CAUSE_GUEST_PANIC, err);
     default:
         m->panicked = false;
-        if (m->state == MACHINE_RUNNING)
-            go(m);
+        m->panic_ignored = true;
+        run_on(m);
         return 0;
     }
 }

@@ -66,6 +66,7 @@ struct machine {
     bool requested_panic;   /* atomic */
 
     bool panicked;
+    bool panic_ignored; /* one was told, and nothing follows: a guest may report any number */
     struct kvm_stats vm_stats;    /* opened when they are first asked for */
     struct kvm_stats *vcpu_stats; /* of each; NULL as long as nobody asked */
 };

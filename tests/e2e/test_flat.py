@@ -26,6 +26,15 @@ def test_without_the_debug_port_nothing_comes(payloads):
     assert (done.returncode, done.stdout) == (0, "")
 
 
+def test_panics_that_are_ignored_are_told_once(payloads):
+    done = run_vole("--flat", payloads.panics, "--on-panic", "ignore")
+    assert done.returncode == 0
+    assert sorted(done.stderr.splitlines()) == [
+        "vole: the guest panicked, and its crash kernel takes over",
+        "vole: the guest reports a panic",
+    ]
+
+
 def test_quit_and_signal_end_it_with_status_0(payloads, vole):
     machine = vole("--flat", payloads.spin)
     machine.qmp.execute("quit")

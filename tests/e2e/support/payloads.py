@@ -7,7 +7,7 @@ from pathlib import Path
 SOURCES = Path(__file__).resolve().parents[1] / "payloads"
 
 # Which lie in memory as they are, and which are ELF files with a PVH entry.
-FLAT = ["hello", "spin"]
+FLAT = ["hello", "spin", "panics"]
 ELF = ["echo"]
 
 

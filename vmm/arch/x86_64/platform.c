@@ -64,11 +64,14 @@ static void on_power_off(void *opaque)
     machine_request(opaque, MACHINE_REQUEST_SHUTDOWN, CAUSE_GUEST_SHUTDOWN);
 }
 
+/* A guest may tell of any number of crashes; one is told on, or it could fill the log. */
 static void on_panic(void *opaque, unsigned events)
 {
+    struct machine *m = opaque;
+
     if (events & PVPANIC_PANICKED)
-        machine_request(opaque, MACHINE_REQUEST_PANIC, CAUSE_GUEST_PANIC);
-    else
+        machine_request(m, MACHINE_REQUEST_PANIC, CAUSE_GUEST_PANIC);
+    else if (!__atomic_exchange_n(&m->platform->crash_told, true, __ATOMIC_RELAXED))
         log_warn("the guest panicked, and its crash kernel takes over");
 }
 
@@ -158,6 +161,7 @@ int arch_platform_new(struct machine *m, struct error *err)
 
 void arch_platform_reset(struct machine *m)
 {
+    m->platform->crash_told = false;
     if (m->platform->serial)
         serial_reset(m->platform->serial);
     i8042_reset(m->platform->kbc);

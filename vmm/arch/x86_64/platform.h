@@ -24,6 +24,7 @@ struct arch_platform {
     struct power *power;
     struct pvpanic *pvpanic;       /* may be NULL */
     struct debug_port *debug_port; /* may be NULL */
+    bool crash_told;               /* since the last reset; atomic */
 };
 
 #endif
