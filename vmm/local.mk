@@ -274,6 +274,9 @@ if FUZZING
 noinst_PROGRAMS += tests/fuzz/fuzz-virtqueue tests/fuzz/fuzz-virtio-mmio \
 	tests/fuzz/fuzz-virtio-balloon tests/fuzz/fuzz-virtio-console tests/fuzz/fuzz-virtio-rng
 endif
+EXTRA_DIST += tests/fuzz/corpus/fuzz-virtqueue tests/fuzz/corpus/fuzz-virtio-mmio \
+	tests/fuzz/corpus/fuzz-virtio-balloon tests/fuzz/corpus/fuzz-virtio-console \
+	tests/fuzz/corpus/fuzz-virtio-rng
 tests_fuzz_fuzz_virtqueue_SOURCES = tests/fuzz/fuzz-virtqueue.c
 tests_fuzz_fuzz_virtqueue_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_fuzz_fuzz_virtqueue_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer

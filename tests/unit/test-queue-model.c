@@ -434,7 +434,7 @@ static void test_every_byte_damaged(void)
         uint64_t from, len;
     } parts[] = {{DESC, UINT64_C(16) * SIZE},
                  {AVAIL, 6 + UINT64_C(2) * SIZE},
-                 {TABLES, UINT64_C(4) * TABLE}};
+                 {TABLES, UINT64_C(64) * LONGEST}};
     struct bench b;
     uint8_t *good;
 
