@@ -21,6 +21,7 @@ EXTRA_DIST += \
 	tests/check.py \
 	tests/e2e/conftest.py \
 	tests/e2e/payloads/echo.S \
+	tests/e2e/payloads/flood.S \
 	tests/e2e/payloads/hello.S \
 	tests/e2e/payloads/panics.S \
 	tests/e2e/payloads/spin.S \

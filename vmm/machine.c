@@ -315,7 +315,8 @@ static int build(struct machine *m, struct error *err)
     struct memory_region regions[MEMORY_MAX_REGIONS];
     unsigned region_count = arch_memory_layout(m->config->memory, regions);
 
-    if (watch_requests(m, err) < 0 || open_boot_files(m, err) < 0 || kvm_open(&m->kvm, err) < 0 ||
+    if (watch_requests(m, err) < 0 || machine_watch_notices(m, err) < 0 ||
+        open_boot_files(m, err) < 0 || kvm_open(&m->kvm, err) < 0 ||
         memory_init(&m->memory, regions, region_count, &m->config->memory_backing, err) < 0 ||
         machine_open_serial(m, err) < 0 || arch_platform_new(m, err) < 0)
         return -1;
@@ -335,6 +336,7 @@ struct machine *machine_new(struct config *config, struct loop *main_loop, struc
     m->kvm = (struct kvm){.fd = -1, .vm = -1};
     m->vm_stats = KVM_STATS_CLOSED;
     m->kernel_fd = m->initrd_fd = m->request_fd = m->request_watch.fd = -1;
+    m->notice_fd = m->notice_watch.fd = -1;
     m->state = MACHINE_CREATED;
     if (build(m, err) < 0) {
         machine_free(m);
@@ -363,7 +365,9 @@ void machine_free(struct machine *m)
     kvm_close(&m->kvm);
     memory_release(&m->memory);
     loop_remove(m->loop, &m->request_watch);
+    loop_remove(m->loop, &m->notice_watch);
     close_if_open(m->request_fd);
+    close_if_open(m->notice_fd);
     close_if_open(m->kernel_fd);
     close_if_open(m->initrd_fd);
     free(m);

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/virtio_ids.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 
 #include "vmm/backend/disk.h"
 #include "vmm/backend/tap.h"
@@ -187,7 +188,8 @@ static void tell_ports(struct machine *m, struct virtio_device *dev)
     }
 }
 
-static void tell_notices_of(struct machine *m, struct virtio_device *dev)
+/* Whether there was anything. */
+static bool tell_notices_of(struct machine *m, struct virtio_device *dev)
 {
     static const struct {
         enum virtio_notice notice;
@@ -207,12 +209,43 @@ static void tell_notices_of(struct machine *m, struct virtio_device *dev)
                                                 .value = virtio_balloon_actual(dev)});
     if (notices & VIRTIO_NOTICE_PORT)
         tell_ports(m, dev);
+    return notices != 0;
 }
+
+/* A guest can give reason for a notice with each write to a register, and who listens would be
+ * buried under events. So what follows a notice too soon is told after a pause, once. */
+#define NOTICE_PAUSE_NS 50000000
 
 void machine_tell_notices(struct machine *m)
 {
+    const struct itimerspec pause = {.it_value.tv_nsec = NOTICE_PAUSE_NS};
+    bool any = false;
+
+    if (m->notices_wait || m->state == MACHINE_SHUTDOWN)
+        return;
     for (unsigned i = 0; i < m->virtio_count; i++)
-        tell_notices_of(m, virtio_mmio_device(m->virtio[i]));
+        any |= tell_notices_of(m, virtio_mmio_device(m->virtio[i]));
+    m->notices_wait = any && timerfd_settime(m->notice_fd, 0, &pause, NULL) == 0;
+}
+
+static void on_pause_over(void *opaque, uint32_t events)
+{
+    struct machine *m = opaque;
+    uint64_t count;
+
+    (void)events;
+    if (read(m->notice_fd, &count, sizeof(count)) != sizeof(count))
+        return;
+    m->notices_wait = false;
+    machine_tell_notices(m);
+}
+
+int machine_watch_notices(struct machine *m, struct error *err)
+{
+    m->notice_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (m->notice_fd < 0)
+        return error_set_errno(err, errno, "make a timer");
+    return loop_add(m->loop, &m->notice_watch, m->notice_fd, EPOLLIN, on_pause_over, m, err);
 }
 
 /* ---- changes to a running machine ---- */

@@ -60,7 +60,10 @@ struct machine {
 
     /* machine_request(): set from any thread, carried out by the main loop. */
     struct loop_watch request_watch;
-    int request_fd;         /* eventfd */
+    int request_fd; /* eventfd */
+    struct loop_watch notice_watch;
+    int notice_fd; /* timerfd: the end of a pause in which no notice is told */
+    bool notices_wait;
     int requested_reset;    /* enum machine_cause; atomic */
     int requested_shutdown; /* enum machine_cause; atomic, first one wins */
     bool requested_panic;   /* atomic */
@@ -77,7 +80,9 @@ int machine_open_serial(struct machine *m, struct error *err);
 int machine_add_devices(struct machine *m, struct error *err);
 /* With all chardevs; harmless on those that were never made. */
 void machine_free_devices(struct machine *m);
-/* Makes events of what device threads left to tell. */
+/* 0, or -1 with `err`. */
+int machine_watch_notices(struct machine *m, struct error *err);
+/* Makes events of what device threads left to tell, or sees to it that it is done soon. */
 void machine_tell_notices(struct machine *m);
 
 /* ---- machine.c ---- */

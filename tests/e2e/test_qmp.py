@@ -167,3 +167,14 @@ def test_the_error_for_a_wrong_state_changes_nothing(payloads, vole):
     with pytest.raises(QMPError):
         machine.qmp.execute("qmp_capabilities")
     assert machine.qmp.execute("query-status")["status"] == "prelaunch"
+
+
+def test_a_guest_cannot_flood_its_listeners(payloads, vole):
+    machine = vole("--kernel", payloads.flood, "--memory", "16M", "--balloon")
+    times = []
+    for _ in range(6):
+        stamp = machine.qmp.event("BALLOON_CHANGE")["timestamp"]
+        times.append(stamp["seconds"] * 1000000 + stamp["microseconds"])
+    # The guest makes hundreds of thousands of changes in this time.
+    assert times[-1] - times[0] > 100000
+    assert machine.qmp.execute("query-status")["running"]
