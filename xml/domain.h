@@ -449,7 +449,7 @@ struct domain_def {
      * when the XML has it. */
     bool virtio_serial;
     struct domain_device_info virtio_serial_info;
-    bool usb_none;      /* <controller type='usb' model='none'/> was given: true of any microVM */
+    bool usb_none;      /* <controller type='usb'> was given, of whatever model: there is none */
     bool seclabel_none; /* <seclabel type='none'/> was given */
 };
 

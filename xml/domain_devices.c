@@ -49,7 +49,18 @@ bool domain_read_boot_order(xmlNode *node, void *target, GError **error)
     return true;
 }
 
-static const struct xml_element no_elements[] = {{}};
+static bool read_nothing(xmlNode *node, void *target, GError **error)
+{
+    return true;
+}
+
+static const struct xml_element usb_elements[] = {
+    {"master", "startport", XML_ONCE | XML_EMPTY, read_nothing},
+    {"alias", "name", XML_ONCE | XML_EMPTY, read_nothing},
+    {"address", DOMAIN_ADDRESS_ATTRIBUTES, XML_ONCE | XML_EMPTY, read_nothing},
+    {"driver", .refused = "a microVM has no USB"},
+    {},
+};
 
 static const struct xml_element virtio_serial_elements[] = {
     {"alias", "name", XML_ONCE | XML_EMPTY, domain_read_alias},
@@ -58,8 +69,7 @@ static const struct xml_element virtio_serial_elements[] = {
     {},
 };
 
-/* A controller is for a bus. That there is no USB may be said, being true; consoles and channels
- * sit on one that is there whenever there are any. */
+/* Consoles and channels sit on one that is there whenever there are any. */
 static bool read_virtio_serial(xmlNode *node, struct domain_parser *parser, GError **error)
 {
     domain_def *def = parser->def;
@@ -72,30 +82,30 @@ static bool read_virtio_serial(xmlNode *node, struct domain_parser *parser, GErr
            xml_read_children(node, virtio_serial_elements, &device, error);
 }
 
+/* Tools send these with every domain. Nothing can be on them, as every USB device is refused: any
+ * number of them is the same as model='none', which is what is kept. */
 static bool read_usb(xmlNode *node, struct domain_parser *parser, GError **error)
 {
-    if (parser->def->usb_none)
-        return xml_invalid(error, node, "that there is no USB can only be said once");
     parser->def->usb_none = true;
-    return xml_check_attributes(node, "type index model", error) &&
-           xml_read_children(node, no_elements, NULL, error);
+    return xml_check_attributes(node, "type index model ports", error) &&
+           xml_read_children(node, usb_elements, NULL, error);
 }
 
 static bool read_controller(xmlNode *node, void *target, GError **error)
 {
     g_autofree char *type = xml_attribute(node, "type");
-    g_autofree char *model = xml_attribute(node, "model");
-    bool is_usb_none = g_strcmp0(type, "usb") == 0 && g_strcmp0(model, "none") == 0;
     unsigned index = 0;
 
-    if (!is_usb_none && g_strcmp0(type, "virtio-serial") != 0)
-        return xml_refuse_attribute(error, node, "type",
-                                    "a microVM has no buses, and so no controllers");
     if (!xml_unsigned_attribute(node, "index", &index, error))
         return false;
+    if (g_strcmp0(type, "usb") == 0)
+        return read_usb(node, target, error);
+    if (g_strcmp0(type, "virtio-serial") != 0)
+        return xml_refuse_attribute(error, node, "type",
+                                    "a microVM has no buses, and so no controllers");
     if (index != 0)
         return xml_refuse_attribute(error, node, "index", "the index must be 0");
-    return is_usb_none ? read_usb(node, target, error) : read_virtio_serial(node, target, error);
+    return read_virtio_serial(node, target, error);
 }
 
 static bool read_emulator(xmlNode *node, void *target, GError **error)
