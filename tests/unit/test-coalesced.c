@@ -73,7 +73,7 @@ static void test_writes_come_in_order(void)
     coalesced_flush(&b.c, &b.mmio, &b.pio);
     check_int(b.ports.count + b.memory.count, 0);
     /* Three at a time go round the end of the ring. */
-    for (unsigned i = 0; i < 10; i++) {
+    for (size_t i = 0; i < 10; i++) {
         push(&b, true, 0x70, i, 1);
         push(&b, false, 0xd0000080 + i, 0x1122334455667788 + i, 4);
         push(&b, false, 0xd0000800 + i, 0x1122334455667788 + i, 8);
