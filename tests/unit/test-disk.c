@@ -474,6 +474,36 @@ static int result_of(enum disk_op op, uint64_t offset, uint64_t length, bool unm
     return single.result;
 }
 
+/* A host that could not write once has forgotten what: it may not say later that all is well. */
+static void failed_flush(const struct disk_options *options)
+{
+    struct disk *disk = set_up(options);
+    int pipe_fds[2]; /* which cannot be flushed */
+    int image;
+
+    if (!disk)
+        return;
+    image = dup(disk->fd);
+    check_int(pipe(pipe_fds), 0);
+    check_int(result_of(DISK_FLUSH, 0, 0, false), 0);
+    check(dup2(pipe_fds[1], disk->fd) >= 0);
+    check_int(result_of(DISK_FLUSH, 0, 0, false), -EINVAL);
+    check(dup2(image, disk->fd) >= 0);
+    check_int(result_of(DISK_WRITE, 0, 4096, false), 0);
+    check_int(result_of(DISK_FLUSH, 0, 0, false), options->direct ? 0 : -EINVAL);
+    close(image);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+    tear_down();
+}
+
+static void test_failed_flush(void)
+{
+    failed_flush(&(struct disk_options){.engine = DISK_ENGINE_THREADS});
+    failed_flush(&(struct disk_options){.engine = DISK_ENGINE_IO_URING});
+    failed_flush(&(struct disk_options){.engine = DISK_ENGINE_IO_URING, .direct = true});
+}
+
 /* The file is shorter than the disk believes: an error, not zeroes, and not a hang. */
 static void shrunken_image(const struct disk_options *options)
 {
@@ -682,6 +712,7 @@ int main(void)
         TAP(test_several_queues_uring),
         TAP(test_through_the_loop_threads),
         TAP(test_through_the_loop_uring),
+        TAP(test_failed_flush),
         TAP(test_shrunken_image),
         TAP(test_space),
         TAP(test_zeroes_by_hand),

@@ -432,8 +432,27 @@ void disk_commit(struct disk_queue *queue)
     queue->engine->commit(queue);
 }
 
+/*
+ * A flush that failed leaves pages in the host's cache that were not written and pass for written:
+ * the next one would succeed, and the data be gone. So from then on all of them fail. Direct I/O
+ * has no such pages.
+ */
+static int flush_result(struct disk *disk, int result)
+{
+    int none = 0;
+
+    if (disk->direct)
+        return result;
+    if (result < 0)
+        __atomic_compare_exchange_n(&disk->flush_error, &none, result, false, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED);
+    return __atomic_load_n(&disk->flush_error, __ATOMIC_RELAXED);
+}
+
 void disk_request_done(struct disk_request *req, int result)
 {
+    if (req->op == DISK_FLUSH)
+        result = flush_result(req->queue->disk, result);
     count_done(req, result);
     req->done(req, result);
 }

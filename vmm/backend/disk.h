@@ -30,7 +30,8 @@ struct disk_queue;
 enum disk_op {
     DISK_READ,
     DISK_WRITE,
-    DISK_FLUSH,        /* all writes that were done are on stable storage */
+    DISK_FLUSH,        /* all writes that were done are on stable storage; once it has failed,
+                          it fails for good, unless the disk is direct */
     DISK_DISCARD,      /* the content does not matter any more; a hint */
     DISK_WRITE_ZEROES, /* the content is zeroes */
     DISK_OPS,

@@ -39,6 +39,7 @@ struct disk {
     uint32_t alignment;     /* direct: of offsets and lengths in the image */
     uint32_t mem_alignment; /* direct: of buffers */
     uint64_t size;          /* bytes; atomic */
+    int flush_error;        /* of the first flush that failed, 0 while none has; atomic */
 
     struct disk_pool pool;
     pthread_mutex_t rmw_lock; /* direct: over reading a block, changing a part,
