@@ -16,7 +16,8 @@ struct virtio_mmio {
     struct virtio_device *dev;
     struct arch_virtio_slot slot;
     uint32_t interrupt_status; /* atomic: set by the device's thread, cleared by the driver */
-    uint32_t sticky_interrupt; /* bits that always show: the host's kernel interrupts by itself */
+    uint32_t sticky_interrupt; /* atomic: bits that always show: the host's kernel interrupts by
+                                  itself */
     uint32_t features_select;
     uint32_t driver_features_select;
     uint32_t queue_select;
@@ -40,7 +41,7 @@ static int mmio_interrupt_fd(void *opaque)
 {
     struct virtio_mmio *mmio = opaque;
 
-    mmio->sticky_interrupt = VIRTIO_MMIO_INT_VRING;
+    __atomic_store_n(&mmio->sticky_interrupt, VIRTIO_MMIO_INT_VRING, __ATOMIC_RELEASE);
     return mmio->slot.irq->eventfd;
 }
 
@@ -187,7 +188,7 @@ static void mmio_write(struct bus_device *bus, uint64_t offset, uint64_t value, 
         break;
     case VIRTIO_MMIO_STATUS:
         if (v == 0)
-            mmio->sticky_interrupt = 0;
+            __atomic_store_n(&mmio->sticky_interrupt, 0, __ATOMIC_RELEASE);
         virtio_device_set_status(mmio->dev, v);
         if (v == 0)
             __atomic_store_n(&mmio->interrupt_status, 0, __ATOMIC_RELEASE);
@@ -263,6 +264,6 @@ void virtio_mmio_reset(struct virtio_mmio *mmio)
     mmio->features_select = 0;
     mmio->driver_features_select = 0;
     mmio->queue_select = 0;
-    mmio->sticky_interrupt = 0;
+    __atomic_store_n(&mmio->sticky_interrupt, 0, __ATOMIC_RELEASE);
     __atomic_store_n(&mmio->interrupt_status, 0, __ATOMIC_RELEASE);
 }
