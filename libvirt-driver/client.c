@@ -44,6 +44,7 @@ struct client {
     GMutex lock; /* for what follows */
     bool gone;
     const char *drop_reason;
+    guint auth; /* enum auth; AUTH_NONE once it is passed */
     bool open;
     bool readonly;
     char *uri;
@@ -75,7 +76,7 @@ static void client_wake(struct client *client)
 }
 
 struct client *client_new(struct daemon *daemon, int fd, const struct client_peer *peer,
-                          bool readonly)
+                          bool readonly, guint auth)
 {
     struct client *client = g_new0(struct client, 1);
 
@@ -84,6 +85,7 @@ struct client *client_new(struct daemon *daemon, int fd, const struct client_pee
     client->peer = *peer;
     client->fd = fd;
     client->readonly = readonly;
+    client->auth = auth;
     client->streams = g_hash_table_new(NULL, NULL);
     g_mutex_init(&client->lock);
     g_queue_init(&client->tx);
@@ -363,6 +365,25 @@ void client_call_done(struct client *client)
 
     client->calls--;
     client_wake(client);
+}
+
+guint client_auth(struct client *client)
+{
+    hold_lock(&client->lock);
+
+    return client->auth;
+}
+
+bool client_is_authenticated(struct client *client)
+{
+    return client_auth(client) == AUTH_NONE;
+}
+
+void client_set_authenticated(struct client *client)
+{
+    hold_lock(&client->lock);
+
+    client->auth = AUTH_NONE;
 }
 
 bool client_open(struct client *client, const char *uri, bool readonly)

@@ -26,9 +26,11 @@ struct client_peer {
     gid_t gid;
 };
 
-/* Takes over `fd`. Main thread. */
+/* Takes over `fd`. `auth` is what it has to pass (enum auth) before it may do anything. Main
+ * thread.
+ */
 struct client *client_new(struct daemon *daemon, int fd, const struct client_peer *peer,
-                          bool readonly);
+                          bool readonly, guint auth);
 struct client *client_ref(struct client *client);
 void client_unref(struct client *client);
 typedef struct client held_client; /* until the end of the scope */
@@ -47,6 +49,11 @@ bool client_is_gone(struct client *client);
 
 /* The call that was handed to a worker is answered. Any thread. */
 void client_call_done(struct client *client);
+
+/* What the client has still to pass: AUTH_NONE, nothing. */
+guint client_auth(struct client *client);
+bool client_is_authenticated(struct client *client);
+void client_set_authenticated(struct client *client);
 
 /* CONNECT_OPEN: false when it is open already. `readonly` can only take rights away. */
 bool client_open(struct client *client, const char *uri, bool readonly);

@@ -189,7 +189,7 @@ static const char *find_vendor(void)
     return NULL;
 }
 
-struct host *host_new(void)
+struct host *host_new(const char *emulator)
 {
     static const unsigned page_sizes_kib[] = {4};
     struct host *host = g_new0(struct host, 1);
@@ -211,7 +211,7 @@ struct host *host_new(void)
     host->caps.cell_count = host->cells->len;
     host->caps.page_sizes_kib = page_sizes_kib;
     host->caps.page_size_count = G_N_ELEMENTS(page_sizes_kib);
-    host->caps.emulator = keep(host, launch_emulator(NULL, NULL));
+    host->caps.emulator = keep(host, launch_emulator(NULL, emulator, NULL));
     host->caps.max_vcpus = DOMAIN_MAX_VCPUS;
     return host;
 }

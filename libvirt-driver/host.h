@@ -23,7 +23,8 @@ struct host {
     GPtrArray *strings; /* what the capabilities borrow */
 };
 
-struct host *host_new(void);
+/* `emulator` is the setting, or NULL. */
+struct host *host_new(const char *emulator);
 void host_free(struct host *host);
 
 /* /dev/kvm can be opened now. */

@@ -21,7 +21,7 @@ libvirt-driver/rpc/protocol_xdr.c: libvirt-driver/rpc/protocol.x
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && (cd $(srcdir)/libvirt-driver/rpc && \
 	  $(RPCGEN) -c protocol.x) > $@.tmp && mv $@.tmp $@
 
-driver_cppflags = -D_GNU_SOURCE -DG_LOG_DOMAIN='"virtvoled"' -DVOLE_BINDIR='"$(bindir)"' \
+driver_cppflags = -D_GNU_SOURCE -DG_LOG_DOMAIN='"virtvoled"' -DG_LOG_USE_STRUCTURED -DVOLE_BINDIR='"$(bindir)"' \
 	$(GLIB_CFLAGS) $(LIBVIRT_CFLAGS) $(LIBXML_CFLAGS) $(JANSSON_CFLAGS) $(TIRPC_CFLAGS)
 driver_libs = libvirt-driver/libdriver.a libvirt-driver/librpc.a xml/libxmldomain.a \
 	$(GLIB_LIBS) $(LIBXML_LIBS) $(JANSSON_LIBS) $(TIRPC_LIBS)
@@ -59,7 +59,9 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/domain/restore.c libvirt-driver/domain/restore.h \
 	libvirt-driver/domain/store.c libvirt-driver/domain/store.h \
 	libvirt-driver/host.c libvirt-driver/host.h \
+	libvirt-driver/log.c libvirt-driver/log.h \
 	libvirt-driver/paths.c libvirt-driver/paths.h \
+	libvirt-driver/polkit.c libvirt-driver/polkit.h \
 	libvirt-driver/rpc/dispatch.c libvirt-driver/rpc/dispatch.h \
 	libvirt-driver/rpc/error.c libvirt-driver/rpc/error.h \
 	libvirt-driver/rpc/packet.c libvirt-driver/rpc/packet.h \
@@ -89,7 +91,9 @@ virtvoled_LDADD = $(driver_libs)
 dist_man_MANS += docs/man/virtvoled.8
 EXTRA_DIST += docs/virtvoled.md
 
-dist_doc_DATA = libvirt-driver/virtvoled.conf
+# Where libvirt's own daemons have theirs.
+libvirtconfdir = $(sysconfdir)/libvirt
+dist_libvirtconf_DATA = libvirt-driver/virtvoled.conf libvirt-driver/vole.conf
 
 systemdunitdir = $(prefix)/lib/systemd/system
 dist_systemdunit_DATA = \

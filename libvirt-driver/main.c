@@ -22,9 +22,13 @@
 #include "libvirt-driver/domain/list.h"
 #include "libvirt-driver/domain/restore.h"
 #include "libvirt-driver/host.h"
+#include "libvirt-driver/log.h"
 #include "libvirt-driver/server.h"
 #include "libvirt-driver/vmm/cgroup.h"
 #include "xml/error.h"
+
+/* libvirt's "info". */
+#define LOG_LEVEL_VERBOSE 2
 
 struct options {
     int timeout; /* seconds; 0: stay */
@@ -101,12 +105,21 @@ static void raise_fd_limit(void)
 static bool prepare(struct daemon *daemon, const struct options *options, GError **error)
 {
     bool session = options->session || (geteuid() != 0 && !options->system);
+    struct log *log;
 
     paths_init(&daemon->paths, session, options->root);
     settings_init(&daemon->settings);
-    return settings_load(&daemon->settings,
-                         options->settings ? options->settings : daemon->paths.settings, error) &&
-           paths_make(&daemon->paths, error);
+    if (!settings_load(&daemon->settings, SETTINGS_DAEMON,
+                       options->settings ? options->settings : daemon->paths.settings, error) ||
+        !settings_load(&daemon->settings, SETTINGS_DOMAINS, daemon->paths.domain_settings, error) ||
+        !paths_make(&daemon->paths, error))
+        return false;
+    if (options->verbose)
+        daemon->settings.log_level = MIN(daemon->settings.log_level, LOG_LEVEL_VERBOSE);
+    log = log_new(&daemon->settings, &daemon->paths, error);
+    if (log)
+        log_take_over(log);
+    return log != NULL;
 }
 
 static gboolean on_terminate(gpointer data)
@@ -202,8 +215,8 @@ static int run(struct daemon *daemon, const struct options *options)
         return EXIT_FAILURE;
     }
     daemon->loop = g_main_loop_new(NULL, FALSE);
-    daemon->host = host_new();
-    daemon->cgroups = cgroups_new(daemon->paths.session ? NULL : "/machine");
+    daemon->host = host_new(daemon->settings.emulator);
+    daemon->cgroups = cgroups_new(daemon->paths.session ? NULL : daemon->settings.cgroup);
     daemon->domains = domain_list_new();
     daemon->events = events_new();
     daemon->consoles = consoles_new();
@@ -235,8 +248,6 @@ int main(int argc, char **argv)
         umask(022);
         raise_fd_limit();
         signal(SIGPIPE, SIG_IGN);
-        if (options.verbose)
-            g_setenv("G_MESSAGES_DEBUG", "all", FALSE);
         status = run(&daemon, &options);
         paths_clear(&daemon.paths);
         settings_clear(&daemon.settings);

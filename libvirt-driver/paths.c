@@ -14,6 +14,7 @@ static void init_system(struct paths *paths, const char *root)
     paths->log = g_build_filename(root, "var", "log", "libvirt", "vole", NULL);
     paths->daemon_log = g_build_filename(root, "var", "log", "libvirt", "virtvoled.log", NULL);
     paths->settings = g_build_filename(root, "etc", "libvirt", "virtvoled.conf", NULL);
+    paths->domain_settings = g_build_filename(root, "etc", "libvirt", "vole.conf", NULL);
 }
 
 static void init_session(struct paths *paths)
@@ -32,6 +33,7 @@ static void init_session(struct paths *paths)
     paths->daemon_log =
         g_build_filename(g_get_user_cache_dir(), "libvirt", "vole", "virtvoled.log", NULL);
     paths->settings = g_build_filename(config, "libvirt", "virtvoled.conf", NULL);
+    paths->domain_settings = g_build_filename(config, "libvirt", "vole.conf", NULL);
 }
 
 void paths_init(struct paths *paths, bool session, const char *root)
@@ -71,6 +73,7 @@ void paths_clear(struct paths *paths)
     g_clear_pointer(&paths->log, g_free);
     g_clear_pointer(&paths->daemon_log, g_free);
     g_clear_pointer(&paths->settings, g_free);
+    g_clear_pointer(&paths->domain_settings, g_free);
 }
 
 char *paths_file(const char *dir, const char *name, const char *suffix)

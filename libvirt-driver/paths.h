@@ -11,15 +11,16 @@
 #include <stdbool.h>
 
 struct paths {
-    bool session;     /* serves vole:///session */
-    char *socket_dir; /* .../libvirt: the sockets that clients look for */
-    char *config;     /* NAME.xml of every persistent domain */
-    char *autostart;  /* links to those that start at boot */
-    char *run;        /* state of running domains, monitors; gone after a boot */
-    char *state;      /* what outlives a boot */
-    char *log;        /* NAME.log: what a domain's VMM had to say */
-    char *daemon_log; /* virtvoled.log, when it runs in the background */
-    char *settings;   /* virtvoled.conf */
+    bool session;          /* serves vole:///session */
+    char *socket_dir;      /* .../libvirt: the sockets that clients look for */
+    char *config;          /* NAME.xml of every persistent domain */
+    char *autostart;       /* links to those that start at boot */
+    char *run;             /* state of running domains, monitors; gone after a boot */
+    char *state;           /* what outlives a boot */
+    char *log;             /* NAME.log: what a domain's VMM had to say */
+    char *daemon_log;      /* virtvoled.log, when it runs in the background */
+    char *settings;        /* virtvoled.conf */
+    char *domain_settings; /* vole.conf */
 };
 
 /* `root` may be NULL. Makes no directory. */

@@ -227,6 +227,16 @@ static bool peer_allowed(const struct server *server, const struct client_peer *
     return !server->daemon->paths.session || peer->uid == 0 || peer->uid == geteuid();
 }
 
+/* Root may do as it likes anyway, and has nobody who would type a password. */
+static guint auth_for(const struct server *server, const struct client_peer *peer, bool readonly)
+{
+    const struct settings *settings = &server->daemon->settings;
+
+    if (server->daemon->paths.session || peer->uid == 0)
+        return AUTH_NONE;
+    return readonly ? settings->auth_unix_ro : settings->auth_unix_rw;
+}
+
 static gboolean listener_ready(gint fd, GIOCondition condition, gpointer data)
 {
     struct listener *listener = data;
@@ -253,7 +263,8 @@ static gboolean listener_ready(gint fd, GIOCondition condition, gpointer data)
         return G_SOURCE_CONTINUE;
     }
     g_ptr_array_add(server->clients,
-                    client_new(server->daemon, steal_fd(&conn), &peer, listener->readonly));
+                    client_new(server->daemon, steal_fd(&conn), &peer, listener->readonly,
+                               auth_for(server, &peer, listener->readonly)));
     server_update_listeners(server);
     idle_check(server);
     return G_SOURCE_CONTINUE;

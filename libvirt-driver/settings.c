@@ -5,36 +5,42 @@
 
 #include "xml/error.h"
 
-enum kind { KIND_STRING, KIND_NUMBER, KIND_MODE };
+enum kind { KIND_STRING, KIND_NUMBER, KIND_MODE, KIND_AUTH };
 
 static const struct key {
     const char *name;
+    enum settings_file file;
     enum kind kind;
     gsize offset;
     guint min;
     guint max;
 } keys[] = {
-#define NUMBER(field, min, max)                                                \
-    {                                                                          \
-#field, KIND_NUMBER, G_STRUCT_OFFSET(struct settings, field), min, max \
+#define KEY(file, kind, field, min, max)                                                        \
+    {                                                                                           \
+#field, SETTINGS_##file, KIND_##kind, G_STRUCT_OFFSET(struct settings, field), min, max \
     }
-#define MODE(field)                                                         \
-    {                                                                       \
-#field, KIND_MODE, G_STRUCT_OFFSET(struct settings, field), 0, 0777 \
-    }
-    {"unix_sock_group", KIND_STRING, G_STRUCT_OFFSET(struct settings, unix_sock_group), 0, 0},
-    MODE(unix_sock_ro_perms),
-    MODE(unix_sock_rw_perms),
-    NUMBER(max_clients, 1, 100000),
-    NUMBER(max_client_requests, 1, 1000),
-    NUMBER(max_workers, 1, 1000),
-    NUMBER(prio_workers, 1, 1000),
-    NUMBER(keepalive_interval, 0, 86400),
-    NUMBER(keepalive_count, 1, 1000),
-    NUMBER(start_timeout, 1, 3600),
-    NUMBER(stop_timeout, 1, 3600),
-#undef NUMBER
-#undef MODE
+    KEY(DAEMON, STRING, unix_sock_group, 0, 0),
+    KEY(DAEMON, MODE, unix_sock_ro_perms, 0, 0777),
+    KEY(DAEMON, MODE, unix_sock_rw_perms, 0, 0777),
+    KEY(DAEMON, AUTH, auth_unix_ro, 0, 0),
+    KEY(DAEMON, AUTH, auth_unix_rw, 0, 0),
+    KEY(DAEMON, NUMBER, max_clients, 1, 100000),
+    KEY(DAEMON, NUMBER, max_client_requests, 1, 1000),
+    KEY(DAEMON, NUMBER, max_workers, 1, 1000),
+    KEY(DAEMON, NUMBER, prio_workers, 1, 1000),
+    KEY(DAEMON, NUMBER, keepalive_interval, 0, 86400),
+    KEY(DAEMON, NUMBER, keepalive_count, 1, 1000),
+    KEY(DAEMON, NUMBER, log_level, 1, 4),
+    KEY(DAEMON, STRING, log_outputs, 0, 0),
+    KEY(DAEMON, STRING, log_filters, 0, 0),
+    KEY(DOMAINS, STRING, emulator, 0, 0),
+    KEY(DOMAINS, STRING, cgroup, 0, 0),
+    KEY(DOMAINS, NUMBER, max_log_size, 0, 1u << 30),
+    KEY(DOMAINS, NUMBER, max_log_files, 0, 1000),
+    KEY(DOMAINS, NUMBER, start_timeout, 1, 3600),
+    KEY(DOMAINS, NUMBER, command_timeout, 1, 3600),
+    KEY(DOMAINS, NUMBER, stop_timeout, 1, 3600),
+#undef KEY
 };
 
 void settings_init(struct settings *settings)
@@ -48,41 +54,58 @@ void settings_init(struct settings *settings)
         .prio_workers = 5,
         .keepalive_interval = 5,
         .keepalive_count = 5,
+        .log_level = 3,
+        .cgroup = g_strdup("/machine"),
+        .max_log_size = 2 * 1024 * 1024,
+        .max_log_files = 3,
         .start_timeout = 30,
+        .command_timeout = 30,
         .stop_timeout = 10,
     };
 }
 
 void settings_clear(struct settings *settings)
 {
-    g_clear_pointer(&settings->unix_sock_group, g_free);
+    for (gsize i = 0; i < G_N_ELEMENTS(keys); i++) {
+        if (keys[i].kind == KIND_STRING)
+            g_clear_pointer((char **)(void *)((char *)settings + keys[i].offset), g_free);
+    }
 }
 
-static const struct key *find_key(const char *name)
+static const struct key *find_key(enum settings_file file, const char *name)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(keys); i++) {
-        if (strcmp(keys[i].name, name) == 0)
+        if (keys[i].file == file && strcmp(keys[i].name, name) == 0)
             return &keys[i];
     }
     return NULL;
 }
 
-/* Takes the quotes off; NULL when there are none or something follows them. */
+/* Takes the quotes off; NULL when there are none, or something that is no comment follows. */
 static char *unquote(const char *value)
 {
-    gsize len = strlen(value);
+    const char *end = *value == '"' || *value == '\'' ? strchr(value + 1, *value) : NULL;
+    const char *rest = end ? end + 1 : NULL;
 
-    if (len < 2 || (value[0] != '"' && value[0] != '\'') || value[len - 1] != value[0] ||
-        memchr(value + 1, value[0], len - 2))
+    if (!rest)
         return NULL;
-    return g_strndup(value + 1, len - 2);
+    while (g_ascii_isspace(*rest))
+        rest++;
+    return !*rest || *rest == '#' ? g_strndup(value + 1, (gsize)(end - value - 1)) : NULL;
+}
+
+static bool read_number(const char *value, const struct key *key, guint64 *number)
+{
+    g_autofree char *text = g_strndup(value, strcspn(value, "#"));
+
+    return g_ascii_string_to_unsigned(g_strchomp(text), 10, key->min, key->max, number, NULL);
 }
 
 static bool set_value(struct settings *settings, const struct key *key, const char *value)
 {
     void *field = (char *)settings + key->offset;
     g_autofree char *string = unquote(value);
-    guint64 number;
+    guint64 number = 0;
 
     switch (key->kind) {
     case KIND_STRING:
@@ -92,22 +115,44 @@ static bool set_value(struct settings *settings, const struct key *key, const ch
         *(char **)field = *string ? g_steal_pointer(&string) : NULL;
         return true;
     case KIND_NUMBER:
-        if (!g_ascii_string_to_unsigned(value, 10, key->min, key->max, &number, NULL))
+        if (!read_number(value, key, &number))
             return false;
         break;
     case KIND_MODE:
         if (!string || !g_ascii_string_to_unsigned(string, 8, key->min, key->max, &number, NULL))
             return false;
         break;
-    default:
-        return false;
+    case KIND_AUTH:
+        if (g_strcmp0(string, "polkit") == 0)
+            number = AUTH_POLKIT;
+        else if (g_strcmp0(string, "none") == 0)
+            number = AUTH_NONE;
+        else
+            return false;
+        break;
     }
     *(guint *)field = (guint)number;
     return true;
 }
 
-static bool parse_line(struct settings *settings, char *line, const char *path, guint number,
-                       GError **error)
+static void refuse_value(const struct key *key, const char *path, guint number, GError **error)
+{
+    static const char *const wanted[] = {
+        [KIND_STRING] = "a string in quotes",
+        [KIND_MODE] = "a file mode in quotes",
+        [KIND_AUTH] = "\"none\" or \"polkit\"",
+    };
+
+    if (key->kind == KIND_NUMBER)
+        libvirt_error_set(error, VIR_ERR_CONF_SYNTAX, "%s:%u: '%s' must be a number from %u to %u",
+                          path, number, key->name, key->min, key->max);
+    else
+        libvirt_error_set(error, VIR_ERR_CONF_SYNTAX, "%s:%u: '%s' must be %s", path, number,
+                          key->name, wanted[key->kind]);
+}
+
+static bool parse_line(struct settings *settings, enum settings_file file, char *line,
+                       const char *path, guint number, GError **error)
 {
     char *equals;
     const struct key *key;
@@ -122,39 +167,32 @@ static bool parse_line(struct settings *settings, char *line, const char *path, 
         return false;
     }
     *equals = '\0';
-    key = find_key(g_strstrip(line));
+    key = find_key(file, g_strstrip(line));
     if (!key) {
         libvirt_error_set(error, VIR_ERR_CONF_SYNTAX, "%s:%u: unknown setting '%s'", path, number,
                           line);
         return false;
     }
-    if (!set_value(settings, key, g_strstrip(equals + 1))) {
-        static const char *const wanted[] = {
-            [KIND_STRING] = "a string in quotes",
-            [KIND_NUMBER] = "a number",
-            [KIND_MODE] = "a file mode in quotes",
-        };
-
-        libvirt_error_set(error, VIR_ERR_CONF_SYNTAX, "%s:%u: '%s' must be %s%s", path, number,
-                          key->name, wanted[key->kind],
-                          key->kind == KIND_NUMBER ? " in its range" : "");
-        return false;
-    }
-    return true;
+    if (set_value(settings, key, g_strstrip(equals + 1)))
+        return true;
+    refuse_value(key, path, number, error);
+    return false;
 }
 
-bool settings_parse(struct settings *settings, const char *text, const char *path, GError **error)
+bool settings_parse(struct settings *settings, enum settings_file file, const char *text,
+                    const char *path, GError **error)
 {
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
 
     for (guint i = 0; lines[i]; i++) {
-        if (!parse_line(settings, lines[i], path, i + 1, error))
+        if (!parse_line(settings, file, lines[i], path, i + 1, error))
             return false;
     }
     return true;
 }
 
-bool settings_load(struct settings *settings, const char *path, GError **error)
+bool settings_load(struct settings *settings, enum settings_file file, const char *path,
+                   GError **error)
 {
     g_autofree char *text = NULL;
     g_autoptr(GError) failed = NULL;
@@ -165,5 +203,5 @@ bool settings_load(struct settings *settings, const char *path, GError **error)
         libvirt_error_set(error, VIR_ERR_OPEN_FAILED, "%s", failed->message);
         return false;
     }
-    return settings_parse(settings, text, path, error);
+    return settings_parse(settings, file, text, path, error);
 }

@@ -7,6 +7,7 @@
 
 #include "config.h"
 #include "libvirt-driver/api/api.h"
+#include "libvirt-driver/polkit.h"
 
 #define DRIVER_TYPE "VOLE"
 
@@ -18,21 +19,30 @@ enum feature {
     FEATURE_CLOSE_CALLBACK = 15,
 };
 
-#define AUTHENTICATION_NONE 0
-
-/* Who may connect at all was decided when the socket was opened: nobody is asked for more. */
+/* What a client has to pass still: for most, that they could open the socket is all. */
 bool api_auth_list(struct call *call, const wire_none *in, wire_auth_types *out, GError **error)
 {
     out->types.types_len = 1;
     out->types.types_val = g_new(int, 1);
-    out->types.types_val[0] = AUTHENTICATION_NONE;
+    out->types.types_val[0] = (int)client_auth(call->client);
     return true;
 }
 
 bool api_auth_polkit(struct call *call, const wire_none *in, wire_int *out, GError **error)
 {
-    libvirt_error_set(error, VIR_ERR_AUTH_FAILED, "client tried invalid PolicyKit init request");
-    return false;
+    const char *action =
+        client_is_readonly(call->client) ? "org.libvirt.unix.monitor" : "org.libvirt.unix.manage";
+
+    if (client_auth(call->client) != AUTH_POLKIT) {
+        libvirt_error_set(error, VIR_ERR_AUTH_FAILED,
+                          "client tried invalid PolicyKit init request");
+        return false;
+    }
+    if (!polkit_check(client_peer(call->client), action, error))
+        return false;
+    client_set_authenticated(call->client);
+    out->value = 1;
+    return true;
 }
 
 bool api_connect_supports_feature(struct call *call, const wire_int *in, wire_int *out,

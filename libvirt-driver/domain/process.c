@@ -21,6 +21,11 @@
 
 static const struct vmm_callbacks callbacks;
 
+static guint command_timeout_ms(const struct domain *domain)
+{
+    return domain->daemon->settings.command_timeout * 1000;
+}
+
 static void emit(struct domain *domain, int event, int detail)
 {
     events_lifecycle(domain->daemon->events, domain, event, detail);
@@ -242,10 +247,10 @@ static bool launch(struct domain *domain, domain_def *def, bool paused, GError *
     bool ok;
 
     domain_unlock(domain);
-    if (launch_vmm(&domain->daemon->paths, domain->daemon->cgroups, def, &domain->terminals,
-                   &launched, error)) {
-        vmm = vmm_attach(launched.pid, 0, launched.monitor_path, &callbacks, domain_ref(domain),
-                         error);
+    if (launch_vmm(&domain->daemon->paths, &domain->daemon->settings, domain->daemon->cgroups, def,
+                   &domain->terminals, &launched, error)) {
+        vmm = vmm_attach(launched.pid, 0, launched.monitor_path, command_timeout_ms(domain),
+                         &callbacks, domain_ref(domain), error);
         if (!vmm && launch_abandon(&launched))
             set_last_words(&launched, error);
     }
@@ -620,7 +625,8 @@ bool domain_rejoin(struct domain *domain, pid_t pid, guint64 start_time, const c
     bool starting = state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_STARTING_UP;
     bool ready;
 
-    domain->vmm = vmm_attach(pid, start_time, monitor_path, &callbacks, domain_ref(domain), &error);
+    domain->vmm = vmm_attach(pid, start_time, monitor_path, command_timeout_ms(domain), &callbacks,
+                             domain_ref(domain), &error);
     if (!domain->vmm) {
         unlink(monitor_path);
         reason = VIR_DOMAIN_SHUTOFF_UNKNOWN;

@@ -18,16 +18,16 @@
 #undef PROCEDURE
 
 static const struct rpc_procedure procedures[] = {
-#define PROCEDURE(num, NAME, in, out, fn, access, phase, pool) \
-    [(num)] = {                                                \
-        .number = (num),                                       \
-        .name = #NAME,                                         \
-        .args = &rpc_shape_##in,                               \
-        .ret = &rpc_shape_##out,                               \
-        .handler = call_##NAME,                                \
-        .needs_write = (access),                               \
-        .needs_open = (phase),                                 \
-        .quick = (pool),                                       \
+#define PROCEDURE(num, NAME, in, out, fn, access, from, pool) \
+    [(num)] = {                                               \
+        .number = (num),                                      \
+        .name = #NAME,                                        \
+        .args = &rpc_shape_##in,                              \
+        .ret = &rpc_shape_##out,                              \
+        .handler = call_##NAME,                               \
+        .needs_write = (access),                              \
+        .phase = (from),                                      \
+        .quick = (pool),                                      \
     },
 #include "libvirt-driver/rpc/procedures.def"
 #undef PROCEDURE
@@ -92,7 +92,11 @@ static void reply_error(struct call *call, const GError *error)
 static bool call_allowed(const struct call *call, const struct rpc_procedure *procedure,
                          GError **error)
 {
-    if (procedure->needs_open && !client_is_open(call->client)) {
+    if (procedure->phase > RPC_PHASE_AUTH && !client_is_authenticated(call->client)) {
+        libvirt_error_set(error, VIR_ERR_RPC, "authentication required");
+        return false;
+    }
+    if (procedure->phase == RPC_PHASE_OPEN && !client_is_open(call->client)) {
         libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR, "hypervisor connection not open");
         return false;
     }

@@ -30,6 +30,9 @@ struct call {
  */
 typedef bool (*rpc_handler)(struct call *call, const void *args, void *ret, GError **error);
 
+/* From when on a procedure may be called. */
+enum rpc_phase { RPC_PHASE_AUTH, RPC_PHASE_ANY, RPC_PHASE_OPEN };
+
 struct rpc_procedure {
     int number;
     const char *name;
@@ -37,7 +40,7 @@ struct rpc_procedure {
     const struct rpc_shape *ret;
     rpc_handler handler;
     bool needs_write;
-    bool needs_open;
+    enum rpc_phase phase;
     bool quick;
 };
 

@@ -7,6 +7,9 @@ static int error_domain(virErrorNumber code)
     switch (code) {
     case VIR_ERR_RPC:
         return VIR_FROM_RPC;
+    case VIR_ERR_AUTH_FAILED:
+    case VIR_ERR_AUTH_UNAVAILABLE:
+        return VIR_FROM_POLKIT;
     case VIR_ERR_NO_CONNECT:
         return VIR_FROM_NONE;
     case VIR_ERR_XML_DETAIL:

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "libvirt-driver/util.h"
@@ -74,12 +75,36 @@ static int make_document(const domain_def *def, const struct outfit *outfit, GEr
     return steal_fd(&fd);
 }
 
-static int open_log(const struct paths *paths, const domain_def *def, struct launched *launched,
-                    GError **error)
+/* A log that has grown too long becomes NAME.log.0, that one NAME.log.1, and so on. */
+static void rotate_log(const struct settings *settings, const char *path)
+{
+    struct stat st;
+
+    if (!settings->max_log_size || lstat(path, &st) < 0 ||
+        st.st_size < (off_t)settings->max_log_size)
+        return;
+    for (guint i = settings->max_log_files; i > 1; i--) {
+        g_autofree char *from = g_strdup_printf("%s.%u", path, i - 2);
+        g_autofree char *to = g_strdup_printf("%s.%u", path, i - 1);
+
+        rename(from, to); /* it need not be there */
+    }
+    if (settings->max_log_files) {
+        g_autofree char *to = g_strdup_printf("%s.0", path);
+
+        rename(path, to);
+    } else {
+        unlink(path);
+    }
+}
+
+static int open_log(const struct paths *paths, const struct settings *settings,
+                    const domain_def *def, struct launched *launched, GError **error)
 {
     int fd;
 
     launched->log_path = paths_file(paths->log, def->name, ".log");
+    rotate_log(settings, launched->log_path);
     fd = open(launched->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         libvirt_error_set_errno(error, errno, "cannot open '%s'", launched->log_path);
@@ -98,17 +123,19 @@ static void log_start(int fd, const char *emulator, const domain_def *def,
 }
 
 /* In the build tree both programs lie side by side; installed, the VMM is in bindir. */
-char *launch_emulator(const domain_def *def, GError **error)
+char *launch_emulator(const domain_def *def, const char *otherwise, GError **error)
 {
     g_autofree char *self = NULL;
     g_autofree char *dir = NULL;
     g_autofree char *beside = NULL;
 
-    if (def && def->emulator) {
-        if (g_file_test(def->emulator, G_FILE_TEST_IS_EXECUTABLE))
-            return g_strdup(def->emulator);
+    if (def && def->emulator)
+        otherwise = def->emulator;
+    if (otherwise) {
+        if (g_file_test(otherwise, G_FILE_TEST_IS_EXECUTABLE))
+            return g_strdup(otherwise);
         libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                          "emulator '%s' is not there or is no program", def->emulator);
+                          "emulator '%s' is not there or is no program", otherwise);
         return NULL;
     }
     self = g_file_read_link("/proc/self/exe", NULL);
@@ -149,10 +176,11 @@ static pid_t spawn_in_group(const struct outfit *outfit, const char *emulator,
     return pid;
 }
 
-bool launch_vmm(const struct paths *paths, struct cgroups *cgroups, domain_def *live,
-                struct terminals *terminals, struct launched *launched, GError **error)
+bool launch_vmm(const struct paths *paths, const struct settings *settings, struct cgroups *cgroups,
+                domain_def *live, struct terminals *terminals, struct launched *launched,
+                GError **error)
 {
-    g_autofree char *emulator = launch_emulator(live, error);
+    g_autofree char *emulator = launch_emulator(live, settings->emulator, error);
     struct outfit outfit = {.inherit = inherit_new()};
     auto_close int log = -1;
 
@@ -160,7 +188,7 @@ bool launch_vmm(const struct paths *paths, struct cgroups *cgroups, domain_def *
     domain_def_assign_aliases(live);
     if (emulator && outfit_fill(&outfit, paths, live, terminals, error) &&
         add_monitor(&outfit, paths, live, launched, error))
-        log = open_log(paths, live, launched, error);
+        log = open_log(paths, settings, live, launched, error);
     if (log >= 0) {
         log_start(log, emulator, live, launched);
         launched->pid = spawn_in_group(&outfit, emulator, cgroups, live, log, launched, error);

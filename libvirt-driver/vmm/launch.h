@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "libvirt-driver/paths.h"
+#include "libvirt-driver/settings.h"
 #include "xml/domain.h"
 
 /*
@@ -48,8 +49,9 @@ void launched_clear(struct launched *launched);
  * that are open in `terminals` already are used again. False with `error` set: nothing has been
  * started and nothing is left behind.
  */
-bool launch_vmm(const struct paths *paths, struct cgroups *cgroups, domain_def *live,
-                struct terminals *terminals, struct launched *launched, GError **error);
+bool launch_vmm(const struct paths *paths, const struct settings *settings, struct cgroups *cgroups,
+                domain_def *live, struct terminals *terminals, struct launched *launched,
+                GError **error);
 
 /* Ends a VMM that cannot be used; true when it had ended by itself. */
 bool launch_abandon(const struct launched *launched);
@@ -58,7 +60,8 @@ bool launch_abandon(const struct launched *launched);
  * that it names are called by their paths. */
 char *launch_last_words(const struct launched *launched);
 
-/* The VMM program for a definition, or NULL with `error` set when there is none. To be freed. */
-char *launch_emulator(const domain_def *def, GError **error);
+/* The VMM program for a definition, or NULL with `error` set when there is none. To be freed.
+ * `otherwise` is the one for definitions that name none; NULL: it is looked for. */
+char *launch_emulator(const domain_def *def, const char *otherwise, GError **error);
 
 #endif

@@ -14,12 +14,11 @@
 #include "libvirt-driver/vmm/monitor.h"
 #include "xml/error.h"
 
-#define COMMAND_TIMEOUT_MS 30000
-
 struct vmm {
     gatomicrefcount refs;
     pid_t pid;
     guint64 start_time;
+    guint command_timeout_ms;
     int pidfd;
     char *monitor_path;
     struct monitor *monitor;
@@ -103,7 +102,7 @@ static int open_pidfd(pid_t pid, guint64 start_time, GError **error)
     return steal_fd(&fd);
 }
 
-struct vmm *vmm_attach(pid_t pid, guint64 start_time, const char *monitor_path,
+struct vmm *vmm_attach(pid_t pid, guint64 start_time, const char *monitor_path, guint timeout_ms,
                        const struct vmm_callbacks *callbacks, gpointer opaque, GError **error)
 {
     struct vmm *vmm = g_new0(struct vmm, 1);
@@ -111,6 +110,7 @@ struct vmm *vmm_attach(pid_t pid, guint64 start_time, const char *monitor_path,
     g_atomic_ref_count_init(&vmm->refs);
     g_mutex_init(&vmm->lock);
     vmm->pid = pid;
+    vmm->command_timeout_ms = timeout_ms;
     vmm->callbacks = callbacks;
     vmm->opaque = opaque;
     vmm->monitor_path = g_strdup(monitor_path);
@@ -170,7 +170,7 @@ bool vmm_wait_ready(struct vmm *vmm, guint timeout_ms, GError **error)
 bool vmm_execute(struct vmm *vmm, const char *command, json_t *arguments, json_t **ret,
                  GError **error)
 {
-    return monitor_execute(vmm->monitor, command, arguments, COMMAND_TIMEOUT_MS, ret, error);
+    return monitor_execute(vmm->monitor, command, arguments, vmm->command_timeout_ms, ret, error);
 }
 
 bool vmm_begin(struct vmm *vmm, struct monitor_call *call, const char *command, json_t *arguments,

@@ -258,11 +258,18 @@ static void test_settings(void)
         {"", NULL},
         {"# a comment\n\n  max_clients = 10\nunix_sock_group=\"libvirt\"\n", NULL},
         {"unix_sock_rw_perms = '0700'\n", NULL},
+        {"max_clients = 10 # enough\nunix_sock_group = 'libvirt' # they\n", NULL},
+        {"auth_unix_rw = \"polkit\"\nauth_unix_ro = 'none'\n", NULL},
+        {"log_level = 1\nlog_outputs = \"1:stderr\"\n", NULL},
+        {"auth_unix_rw = \"sasl\"\n", "f:1: 'auth_unix_rw' must be \"none\" or \"polkit\""},
+        {"log_level = 5\n", "f:1: 'log_level' must be a number from 1 to 4"},
+        {"emulator = \"/x\"\n", "f:1: unknown setting 'emulator'"},
+        {"unix_sock_group = \"a\" b\n", "f:1: 'unix_sock_group' must be a string in quotes"},
         {"max_client = 10\n", "f:1: unknown setting 'max_client'"},
         {"\nmax_clients 10\n", "f:2: expecting 'name = value'"},
-        {"max_clients = ten\n", "f:1: 'max_clients' must be a number in its range"},
-        {"max_clients = 0\n", "f:1: 'max_clients' must be a number in its range"},
-        {"max_clients = \"10\"\n", "f:1: 'max_clients' must be a number in its range"},
+        {"max_clients = ten\n", "f:1: 'max_clients' must be a number from 1 to 100000"},
+        {"max_clients = 0\n", "f:1: 'max_clients' must be a number from 1 to 100000"},
+        {"max_clients = \"10\"\n", "f:1: 'max_clients' must be a number from 1 to 100000"},
         {"unix_sock_group = libvirt\n", "f:1: 'unix_sock_group' must be a string in quotes"},
         {"unix_sock_group = \"a\"b\"\n", "f:1: 'unix_sock_group' must be a string in quotes"},
         {"unix_sock_ro_perms = \"0999\"\n",
@@ -276,7 +283,8 @@ static void test_settings(void)
         struct settings settings;
 
         settings_init(&settings);
-        check(settings_parse(&settings, cases[i].text, "f", &error) == !cases[i].error);
+        check(settings_parse(&settings, SETTINGS_DAEMON, cases[i].text, "f", &error) ==
+              !cases[i].error);
         check_str(error ? error->message : NULL, cases[i].error);
         if (i == 1) {
             check_int(settings.max_clients, 10);

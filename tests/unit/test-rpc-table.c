@@ -99,8 +99,9 @@ static void test_only_these_come_before_open(void)
     const struct rpc_procedure *all = rpc_procedures(&count);
 
     for (gsize i = 0; i < count; i++) {
-        if (all[i].name && all[i].needs_open == is_in(all[i].name, early, G_N_ELEMENTS(early)))
-            check_str(all[i].name, all[i].needs_open ? "(early)" : "(needs open)");
+        if (all[i].name &&
+            (all[i].phase == RPC_PHASE_OPEN) == is_in(all[i].name, early, G_N_ELEMENTS(early)))
+            check_str(all[i].name, all[i].phase == RPC_PHASE_OPEN ? "(early)" : "(needs open)");
     }
 }
 
