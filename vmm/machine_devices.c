@@ -128,10 +128,13 @@ static int add_rng(struct machine *m, struct error *err)
 
 static int add_balloon(struct machine *m, struct error *err)
 {
+    const struct config_memory_backing *backing = &m->config->memory_backing;
     const struct config_balloon *c = &m->config->balloon;
+    /* Pages that were asked for in advance are not given back unasked; huge ones cannot be. */
+    bool reporting = c->free_page_reporting && !backing->prealloc && !backing->hugepages;
 
     m->balloon = virtio_balloon_new(CONFIG_BALLOON_ID, &m->memory, m->io_loop, c->deflate_on_oom,
-                                    c->free_page_reporting, err);
+                                    reporting, err);
     return add_virtio(m, m->balloon, err);
 }
 
