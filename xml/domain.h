@@ -486,6 +486,12 @@ domain_def *domain_def_parse(const char *xml, gsize len, unsigned flags, GError 
  */
 char *domain_def_format(const domain_def *def, unsigned flags);
 
+/*
+ * Whether a definition that was changed since it was parsed is still one: as XML it would be read
+ * again. The errors are those of domain_def_parse(); lines in them are those of that XML.
+ */
+bool domain_def_check(const domain_def *def, GError **error);
+
 /* With live data. */
 domain_def *domain_def_copy(const domain_def *def);
 void domain_def_free(domain_def *def);

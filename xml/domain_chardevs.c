@@ -174,8 +174,8 @@ static const struct xml_element console_elements[] = {
 static bool check_channel_name(xmlNode *node, const char *name, GError **error)
 {
     size_t len = strlen(name);
-    bool ok = len > 0 && len <= CHANNEL_NAME_MAX && strcmp(name, ".") != 0 &&
-              strcmp(name, "..") != 0;
+    bool ok =
+        len > 0 && len <= CHANNEL_NAME_MAX && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 
     for (const char *c = name; ok && *c; c++)
         ok = *c > ' ' && *c <= '~' && *c != '/';

@@ -341,3 +341,12 @@ domain_def *domain_def_parse(const char *xml, gsize len, unsigned flags, GError 
     g_clear_pointer(&parser.serial_console, parsed_chardev_free);
     return ok ? g_steal_pointer(&def) : NULL;
 }
+
+bool domain_def_check(const domain_def *def, GError **error)
+{
+    unsigned flags = def->id > 0 ? DOMAIN_PARSE_LIVE : DOMAIN_PARSE_DEFINITION;
+    g_autofree char *text = domain_def_format(def, 0);
+    g_autoptr(domain_def) again = domain_def_parse(text, strlen(text), flags, error);
+
+    return again;
+}

@@ -282,6 +282,38 @@ static void test_channel_paths(void)
     check(domain_channel_path_is_users(channel));
 }
 
+static void check_change(domain_def *def, int code)
+{
+    g_autoptr(GError) error = NULL;
+
+    check(domain_def_check(def, &error) == (code == VIR_ERR_OK));
+    check_int(error ? libvirt_error_code(error) : VIR_ERR_OK, code);
+}
+
+/* Changes of a definition that would not be read again. */
+static void test_changes_checked(void)
+{
+    g_autoptr(domain_def) def = parse(HEAD TAIL);
+
+    if (!def)
+        return;
+    check_change(def, VIR_ERR_OK);
+    def->id = 3;
+    check_change(def, VIR_ERR_OK);
+    def->title = g_strdup("a\001b");
+    check_change(def, VIR_ERR_XML_DETAIL);
+    g_clear_pointer(&def->title, g_free);
+    def->vcpus = 2;
+    check_change(def, VIR_ERR_CONFIG_UNSUPPORTED);
+    def->vcpus = 1;
+    def->cpu.sockets = 1;
+    def->cpu.cores = 2;
+    def->cpu.threads = 1;
+    check_change(def, VIR_ERR_CONFIG_UNSUPPORTED);
+    def->cpu.cores = 1;
+    check_change(def, VIR_ERR_OK);
+}
+
 static void test_genid_made(void)
 {
     static const char xml[] = "<domain type='kvm'><name>a</name><memory>65536</memory><genid/>"
@@ -325,6 +357,7 @@ int main(void)
                                          TAP(test_launch_more_sources),
                                          TAP(test_launch_not_utf8),
                                          TAP(test_channel_paths),
+                                         TAP(test_changes_checked),
                                          TAP(test_genid_made),
                                          {}});
 
