@@ -53,14 +53,14 @@ bool domain_edit(struct domain *domain, const struct edit *edit, const void *wha
         return false;
     if (want_config) {
         config = domain_def_copy(domain->config);
-        if (!edit->edit(config, false, what, error))
+        if (!edit->edit(config, false, what, error) || !domain_def_check(config, error))
             return false;
     }
     if (want_live) {
         /* A rehearsal: afterwards the live definition itself is changed, because events may change
          * other parts of it while the VMM is talked to. */
         live = domain_def_copy(domain->live);
-        if (!edit->edit(live, true, what, error) ||
+        if (!edit->edit(live, true, what, error) || !domain_def_check(live, error) ||
             (edit->apply && !edit->apply(domain, what, error)) ||
             !edit->edit(domain->live, true, what, error))
             return false;
