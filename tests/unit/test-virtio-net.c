@@ -160,6 +160,29 @@ static void test_the_wire_goes(void)
     tear_down();
 }
 
+static void nothing(void *opaque)
+{
+    (void)opaque;
+}
+
+/* As a queue of a tap that was switched off and on again before the device saw that it was off. */
+static void test_the_wire_comes_back(void)
+{
+    int pair[2];
+
+    set_up(0);
+    close(wire);
+    virtio_device_call(driver.dev, 0, nothing, NULL); /* and the hang-up before it */
+    check_int(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+    check(dup2(pair[1], tap.fds[0]) >= 0);
+    close(pair[1]);
+    wire = pair[0];
+    give_rx_buffers(0, 1, 1530);
+    put_on_wire(60, 1);
+    check(driver_wait_used(&driver, RX, 1));
+    tear_down();
+}
+
 /* ---- standing still ---- */
 
 static void test_pause_and_resume(void)
@@ -333,6 +356,7 @@ int main(void)
         TAP(test_the_line_grows),
         TAP(test_bad_receive_buffers),
         TAP(test_the_wire_goes),
+        TAP(test_the_wire_comes_back),
         TAP(test_pause_and_resume),
         TAP(test_reset_under_load),
         TAP(test_link),

@@ -16,6 +16,7 @@
  * timer ends.
  */
 #include <errno.h>
+#include <poll.h>
 #include <sys/timerfd.h>
 
 #include "vmm/virtio/net_priv.h"
@@ -210,15 +211,26 @@ static enum rx_result receive_batch(struct net_pair *pair)
 
 static void on_tap_ready(void *opaque, uint32_t events);
 
+static bool tap_is_dead(const struct net_pair *pair)
+{
+    struct pollfd p = {.fd = pair->net->tap->fds[pair->index]};
+
+    return poll(&p, 1, 0) > 0 && (p.revents & (POLLERR | POLLHUP));
+}
+
 /* Has the tap watched, or not, as things are; true when it is. */
 static bool watch_tap(struct net_pair *pair)
 {
     struct virtio_net *net = pair->net;
     struct loop *loop = net->dev.workers[pair->index].loop;
-    bool wanted = net->dev.queues[net_rx_queue(pair)].ready && net->link_up && !pair->tap_gone &&
+    bool wanted = net->dev.queues[net_rx_queue(pair)].ready && net->link_up &&
                   pair->index < net_active_pairs(net);
     struct error err;
 
+    /* A queue that was switched off and on while we saw it off was not gone. */
+    if (pair->tap_gone && wanted)
+        pair->tap_gone = tap_is_dead(pair);
+    wanted &= !pair->tap_gone;
     if (!wanted) {
         loop_remove(loop, &pair->tap_watch);
         return false;
