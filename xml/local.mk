@@ -42,6 +42,11 @@ tests_unit_test_xml_golden_CFLAGS = $(xml_libxmldomain_a_CFLAGS)
 tests_unit_test_xml_golden_LDADD = $(xml_test_ldadd)
 EXTRA_DIST += tests/golden docs/domain-xml.md
 
+xml_tests += tests/unit/test-xml-refused
+tests_unit_test_xml_refused_CPPFLAGS = $(xml_test_cppflags)
+tests_unit_test_xml_refused_CFLAGS = $(xml_libxmldomain_a_CFLAGS)
+tests_unit_test_xml_refused_LDADD = $(xml_test_ldadd)
+
 xml_tests += tests/unit/test-xml-documents
 tests_unit_test_xml_documents_CPPFLAGS = $(xml_test_cppflags)
 tests_unit_test_xml_documents_CFLAGS = $(vmm_libvmm_a_CFLAGS)

@@ -317,6 +317,69 @@ static void test_unsigned_attribute(void)
     check_int(value, 4294967295u);
 }
 
+static void check_ranged(const char *text, unsigned want, const char *want_error)
+{
+    g_autofree char *message = NULL;
+    g_autoptr(xmlDoc) doc = parse(text, &message);
+    g_autoptr(GError) error = NULL;
+    unsigned value = 7;
+
+    if (!check(doc != NULL))
+        return;
+    check(xml_ranged_attribute(xmlDocGetRootElement(doc), "n", 2, 16, &value, &error) ==
+          !want_error);
+    check_int(value, want);
+    check_str(error ? error->message : NULL, want_error);
+}
+
+static void test_ranged_attribute(void)
+{
+    check_ranged("<r/>", 7, NULL);
+    check_ranged("<r n=' 2 '/>", 2, NULL);
+    check_ranged("<r n='16'/>", 16, NULL);
+    check_ranged("<r n='1'/>", 7, "<r n='1'> (line 1): it must be 2 to 16");
+    check_ranged("<r n='17'/>", 7, "<r n='17'> (line 1): it must be 2 to 16");
+    check_ranged("<r n=''/>", 7, "Invalid value for attribute 'n' in element 'r': ''.");
+}
+
+static void test_numbers(void)
+{
+    static const struct {
+        const char *text;
+        bool ok;
+        int64_t value;
+    } cases[] = {
+        {"0", true, 0},
+        {" -1 ", true, -1},
+        {"-9223372036854775808", true, INT64_MIN},
+        {"9223372036854775807", true, INT64_MAX},
+        {"9223372036854775808", false, 5},
+        {"", false, 5},
+        {"-", false, 5},
+        {"1 2", false, 5},
+        {"0x10", false, 5},
+    };
+    g_autofree char *message = NULL;
+    g_autoptr(xmlDoc) doc = parse("<r>12</r>", &message);
+    g_autoptr(xmlDoc) bare = parse("<r> </r>", &message);
+    uint64_t number = 5;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        int64_t value = 5;
+
+        if (!check(xml_parse_signed(cases[i].text, &value) == cases[i].ok) ||
+            !check_int(value, cases[i].value))
+            printf("# '%s'\n", cases[i].text);
+    }
+    if (!check(doc != NULL) || !check(bare != NULL))
+        return;
+    check(!xml_text_number(xmlDocGetRootElement(doc), 11, &number, NULL));
+    check(!xml_text_number(xmlDocGetRootElement(bare), 11, &number, NULL));
+    check_int(number, 5);
+    check(xml_text_number(xmlDocGetRootElement(doc), 12, &number, NULL));
+    check_int(number, 12);
+}
+
 static void test_excerpt(void)
 {
     g_autofree char *text = g_strnfill(65, 'a');
@@ -403,6 +466,8 @@ int main(void)
                                          TAP(test_unsigned),
                                          TAP(test_enums),
                                          TAP(test_unsigned_attribute),
+                                         TAP(test_ranged_attribute),
+                                         TAP(test_numbers),
                                          TAP(test_excerpt),
                                          TAP(test_node_to_text),
                                          TAP(test_writer),
