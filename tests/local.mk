@@ -38,6 +38,7 @@ EXTRA_DIST += \
 	tests/e2e/test_check_host.py \
 	tests/e2e/test_flat.py \
 	tests/e2e/test_guest.py \
+	tests/e2e/test_guest_devices.py \
 	tests/e2e/test_guest_platform.py \
 	tests/e2e/test_guest_net.py \
 	tests/e2e/test_qmp.py \
