@@ -7,9 +7,9 @@ standard output.
 """
 
 import os
+import re
 import subprocess
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from select import select
@@ -34,6 +34,7 @@ class Machine:
     direct: bool = False   # the disk without the host's page cache
     tap: str = None
     vhost: bool = False
+    qemu_options: str = ""  # more for -M microvm
 
 
 def vole(program, machine):
@@ -54,7 +55,9 @@ def vole(program, machine):
 def qemu(program, machine):
     """The best that QEMU's microvm is known to do: virtio 1 transport, a thread of its own for the
     disk, io_uring, vhost where vole has it."""
-    argv = [program, "-M", f"microvm,accel=kvm,isa-serial={'on' if machine.serial else 'off'}",
+    argv = [program, "-M",
+            f"microvm,accel=kvm,isa-serial={'on' if machine.serial else 'off'}"
+            f"{machine.qemu_options}",
             "-m", f"{machine.memory_mib}M", "-nodefaults", "-no-user-config", "-display", "none",
             "-monitor", "none", "-serial", "null" if machine.serial else "none",
             "-global", "virtio-mmio.force-legacy=false",
@@ -141,25 +144,27 @@ class Process:
         return time.clock_gettime((~self.process.pid << 3) | CPUCLOCK_SCHED)
 
     def private_dirty_kib(self):
-        """Pages that the process has for itself and wrote to, without the mapping that is the
-        guest's RAM."""
-        total, guest = 0, 0
-        for size, dirty in self._mappings():
-            if size == self.machine.memory_mib * 1024:
-                guest += 1
-            else:
-                total += dirty
-        if guest != 1:
-            raise BenchError(f"{self.who}: {guest} mappings look like the guest's RAM, not one")
-        return total
+        """Pages that the process has for itself and wrote to, without those of the guest's RAM:
+        mappings without a file, side by side (advice to the kernel cuts them up), of its size."""
+        maps = self._mappings()
+        for first, (begin, *_) in enumerate(maps):
+            expected = begin
+            for last in range(first, len(maps)):
+                low, high, anonymous, _ = maps[last]
+                if not anonymous or low != expected:
+                    break
+                if high - begin == self.machine.memory_mib << 20:
+                    return sum(dirty for *_, dirty in maps[:first] + maps[last + 1:])
+                expected = high
+        raise BenchError(f"{self.who}: no mapping looks like the guest's RAM")
 
     def _mappings(self):
-        """(size, private dirty) of each, in KiB"""
-        size = None
+        """(begin, end, whether it is memory without a file, private dirty KiB) of each."""
+        found = []
         for line in Path(f"/proc/{self.process.pid}/smaps").read_text("ascii").splitlines():
-            key, _, value = line.partition(":")
-            if key == "Size":
-                size = int(value.split()[0])
-            elif key == "Private_Dirty":
-                with suppress(TypeError):
-                    yield size, int(value.split()[0])
+            if match := re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ (\d+)", line):
+                place = (int(match[1], 16), int(match[2], 16))
+                anonymous = match[4] == "0" and match[3].startswith("rw")
+            elif line.startswith("Private_Dirty:"):
+                found.append((*place, anonymous, int(line.split()[1])))
+        return found
