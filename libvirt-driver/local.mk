@@ -112,13 +112,16 @@ libvirt-driver/systemd/user/virtvoled.service: libvirt-driver/systemd/user/virtv
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && sed 's|@sbindir[@]|$(sbindir)|' $< > $@.tmp && mv $@.tmp $@
 
 # Unit tests: each is tests/unit/NAME.c.
-driver_tests = tests/unit/test-rpc-packet tests/unit/test-rpc-table tests/unit/test-driver-store
+driver_tests = tests/unit/test-rpc-packet tests/unit/test-rpc-table tests/unit/test-driver-store \
+	tests/unit/test-driver-polkit
 tests_unit_test_rpc_packet_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
 tests_unit_test_rpc_packet_LDADD = $(driver_libs)
 tests_unit_test_rpc_table_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
 tests_unit_test_rpc_table_LDADD = $(driver_libs)
 tests_unit_test_driver_store_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
 tests_unit_test_driver_store_LDADD = $(driver_libs)
+tests_unit_test_driver_polkit_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
+tests_unit_test_driver_polkit_LDADD = $(driver_libs)
 check_PROGRAMS += $(driver_tests)
 TESTS += $(driver_tests)
 
@@ -126,6 +129,7 @@ TESTS += $(driver_tests)
 dist_check_SCRIPTS = tests/unit/test-virtvoled
 TESTS += tests/unit/test-virtvoled
 EXTRA_DIST += tests/unit/fake-vole
+EXTRA_DIST += tests/e2e/test_driver_api.py tests/e2e/test_driver_stress.py
 
 EXTRA_DIST += tests/fuzz/corpus/fuzz-rpc
 if FUZZING

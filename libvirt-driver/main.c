@@ -216,7 +216,8 @@ static int run(struct daemon *daemon, const struct options *options)
     }
     daemon->loop = g_main_loop_new(NULL, FALSE);
     daemon->host = host_new(daemon->settings.emulator);
-    daemon->cgroups = cgroups_new(daemon->paths.session ? NULL : daemon->settings.cgroup);
+    daemon->cgroups =
+        cgroups_new(daemon->paths.session ? NULL : daemon->settings.cgroup, daemon->paths.run);
     daemon->domains = domain_list_new();
     daemon->events = events_new();
     daemon->consoles = consoles_new();

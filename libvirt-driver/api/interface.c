@@ -129,26 +129,38 @@ static bool apply_link(struct domain *domain, const void *what, GError **error)
                                  NULL, error);
 }
 
+/* Job. */
+static bool update(struct domain *domain, const char *xml, unsigned flags, GError **error)
+{
+    static const struct edit edit = {edit_link, apply_link};
+    g_autoptr(domain_def) def = parse_device(xml, error);
+
+    if (!def)
+        return false;
+    if (def->nets->len == 1 && !def->disks->len && !def->serials->len && !def->consoles->len &&
+        !def->channels->len && !def->rngs->len && !def->vsocks->len && !def->panics->len)
+        return domain_edit(domain, &edit, domain_net_at(def, 0), flags, error);
+    libvirt_error_set(error, VIR_ERR_OPERATION_UNSUPPORTED,
+                      "only a network interface can be updated, and of it the link");
+    return false;
+}
+
 bool api_domain_update_device_flags(struct call *call, const wire_dom_str_flags *in, wire_none *out,
                                     GError **error)
 {
-    static const struct edit edit = {edit_link, apply_link};
     const unsigned known = VIR_DOMAIN_DEVICE_MODIFY_LIVE | VIR_DOMAIN_DEVICE_MODIFY_CONFIG |
                            VIR_DOMAIN_DEVICE_MODIFY_FORCE;
-    g_autoptr(domain_def) def = NULL;
+    g_autoptr(locked_domain) domain = NULL;
+    bool done;
 
     G_STATIC_ASSERT((int)VIR_DOMAIN_DEVICE_MODIFY_LIVE == (int)VIR_DOMAIN_AFFECT_LIVE);
     G_STATIC_ASSERT((int)VIR_DOMAIN_DEVICE_MODIFY_CONFIG == (int)VIR_DOMAIN_AFFECT_CONFIG);
     if (!api_check_flags(call, in->flags, known, error))
         return false;
-    def = parse_device(in->value, error);
-    if (!def)
+    domain = api_domain_with_job(call, &in->dom, error);
+    if (!domain)
         return false;
-    if (def->nets->len != 1 || def->disks->len || def->serials->len || def->consoles->len ||
-        def->channels->len || def->rngs->len || def->vsocks->len || def->panics->len) {
-        libvirt_error_set(error, VIR_ERR_OPERATION_UNSUPPORTED,
-                          "only a network interface can be updated, and of it the link");
-        return false;
-    }
-    return api_edit(call, &in->dom, &edit, domain_net_at(def, 0), in->flags, error);
+    done = update(domain, in->value, in->flags, error);
+    domain_end_job(domain);
+    return done;
 }

@@ -9,6 +9,7 @@
 #include "libvirt-driver/domain/process.h"
 #include "libvirt-driver/domain/store.h"
 #include "libvirt-driver/server.h"
+#include "libvirt-driver/vmm/cgroup.h"
 #include "libvirt-driver/vmm/monitor.h"
 
 #define STRAY_TIMEOUT_MS 5000
@@ -18,6 +19,7 @@ struct restore {
     gatomicrefcount refs;
     struct daemon *daemon;
     GHashTable *monitors; /* paths that belong to a known domain */
+    GHashTable *cgroups;  /* the same */
 };
 
 struct rejoin {
@@ -86,6 +88,7 @@ static void restore_unref(struct restore *restore)
         return;
     autostart_domains(restore->daemon);
     g_hash_table_unref(restore->monitors);
+    g_hash_table_unref(restore->cgroups);
     g_free(restore);
 }
 
@@ -114,6 +117,8 @@ static void found_status(gpointer opaque, struct status *status)
     struct rejoin *task;
 
     g_hash_table_add(restore->monitors, g_strdup(status->monitor_path));
+    if (status->cgroup)
+        g_hash_table_add(restore->cgroups, g_strdup(status->cgroup));
     if (!domain || domain_runs(domain)) {
         g_warning("%s", error ? error->message : "the same domain runs twice");
         status_clear(status);
@@ -175,6 +180,26 @@ static void end_stray(gpointer data, struct daemon *daemon)
     stray_unref(stray);
 }
 
+/* The same of the control group that it was started in: nobody in it belongs to a domain. */
+static void clear_cgroup(gpointer data, struct daemon *daemon)
+{
+    g_autofree char *path = data;
+
+    cgroup_clear(path);
+}
+
+static void clear_cgroups(struct restore *restore)
+{
+    g_autoptr(GPtrArray) paths = cgroups_list(restore->daemon->cgroups);
+
+    for (guint i = 0; i < paths->len; i++) {
+        const char *path = g_ptr_array_index(paths, i);
+
+        if (!g_hash_table_contains(restore->cgroups, path))
+            server_run(restore->daemon->server, clear_cgroup, g_strdup(path), false);
+    }
+}
+
 static void end_strays(struct restore *restore)
 {
     const char *run = restore->daemon->paths.run;
@@ -198,9 +223,11 @@ void restore_domains(struct daemon *daemon)
     g_atomic_ref_count_init(&restore->refs);
     restore->daemon = daemon;
     restore->monitors = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    restore->cgroups = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     store_load_configs(&daemon->paths, found_config, daemon);
     store_load_statuses(&daemon->paths, found_status, restore);
     end_strays(restore);
+    clear_cgroups(restore);
     restore_unref(restore);
 }
 

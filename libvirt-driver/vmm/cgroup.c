@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,11 +13,14 @@
 
 /* How much of a domain's name is in its group's. */
 #define NAME_CHARS 64
-/* Groups of one name that are tried before giving up: another daemon's may be there. */
-#define NAMES_MAX 100
+
+#define PREFIX "vole-"
+/* How long those who were killed may take to end. */
+#define CLEAR_TIMEOUT_MS 10000
 
 struct cgroups {
     char *partition; /* its directory, or NULL: there are no groups */
+    char *suffix;    /* of the names of this daemon's groups */
 };
 
 /* Where cgroup v2 is mounted: alone, or beside the old one. */
@@ -77,13 +81,14 @@ static bool make_partition(const char *path)
     return true;
 }
 
-struct cgroups *cgroups_new(const char *partition)
+struct cgroups *cgroups_new(const char *partition, const char *owner)
 {
     struct cgroups *cgroups = g_new0(struct cgroups, 1);
-    g_autofree char *mount = partition && *partition ? find_mount() : NULL;
+    g_autofree char *mount = partition ? find_mount() : NULL;
 
     if (!mount)
         return cgroups;
+    cgroups->suffix = g_strdup_printf(".%08x", g_str_hash(owner));
     cgroups->partition = g_build_filename(mount, partition, NULL);
     if (!make_partition(cgroups->partition)) {
         g_info("domains run without control groups: '%s': %s", cgroups->partition,
@@ -99,6 +104,7 @@ void cgroups_free(struct cgroups *cgroups)
     if (cgroups->partition)
         rmdir(cgroups->partition);
     g_free(cgroups->partition);
+    g_free(cgroups->suffix);
     g_free(cgroups);
 }
 
@@ -109,28 +115,20 @@ int cgroup_make(struct cgroups *cgroups, const domain_def *def, char **path)
     *path = NULL;
     if (!cgroups->partition)
         return -1;
-    for (guint i = 0; i < NAMES_MAX; i++) {
-        g_autofree char *suffix = i ? g_strdup_printf(".%u", i) : g_strdup("");
-        g_autofree char *group =
-            g_strdup_printf("%s/vole-%d-%s%s", cgroups->partition, def->id, name, suffix);
+    *path =
+        g_strdup_printf("%s/" PREFIX "%d-%s%s", cgroups->partition, def->id, name, cgroups->suffix);
+    rmdir(*path); /* an empty one that an earlier daemon left */
+    /* The partition goes when it is empty and somebody tidies up: then it is made again. */
+    if (mkdir(*path, 0755) == 0 ||
+        (errno == ENOENT && make_partition(cgroups->partition) && mkdir(*path, 0755) == 0)) {
+        int fd = open(*path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-        /* One that an earlier daemon left goes, unless somebody is in it. */
-        rmdir(group);
-        if (mkdir(group, 0755) == 0) {
-            int fd = open(group, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-            if (fd >= 0)
-                *path = g_steal_pointer(&group);
+        if (fd >= 0)
             return fd;
-        }
-        if (errno == ENOENT && make_partition(cgroups->partition))
-            continue;
-        if (errno != EEXIST) {
-            g_warning("domain '%s' runs without a control group: '%s': %s", def->name, group,
-                      g_strerror(errno));
-            break;
-        }
     }
+    g_warning("domain '%s' runs without a control group: '%s': %s", def->name, *path,
+              g_strerror(errno));
+    g_clear_pointer(path, g_free);
     return -1;
 }
 
@@ -140,10 +138,48 @@ void cgroup_remove(struct cgroups *cgroups, const char *path)
         g_warning("cannot remove '%s': %s", path, g_strerror(errno));
 }
 
-void cgroup_kill(const char *path)
+GPtrArray *cgroups_list(const struct cgroups *cgroups)
 {
-    if (path)
-        write_value(path, "cgroup.kill", "1", NULL);
+    GPtrArray *paths = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GDir) dir = cgroups->partition ? g_dir_open(cgroups->partition, 0, NULL) : NULL;
+    const char *name;
+
+    while (dir && (name = g_dir_read_name(dir))) {
+        if (g_str_has_prefix(name, PREFIX) && g_str_has_suffix(name, cgroups->suffix))
+            g_ptr_array_add(paths, g_build_filename(cgroups->partition, name, NULL));
+    }
+    return paths;
+}
+
+/* The kernel says when "populated" changes. */
+static bool wait_until_empty(const char *path)
+{
+    g_autofree char *file = g_build_filename(path, "cgroup.events", NULL);
+    struct pollfd events = {.fd = open(file, O_RDONLY | O_CLOEXEC), .events = POLLPRI};
+    bool empty = false;
+    int changed = 1;
+
+    while (events.fd >= 0 && !empty && changed > 0) {
+        char text[256];
+        ssize_t n = pread(events.fd, text, sizeof(text) - 1, 0);
+
+        text[MAX(n, 0)] = '\0';
+        empty = strstr(text, "populated 0") != NULL;
+        changed = empty ? 0 : poll(&events, 1, CLEAR_TIMEOUT_MS);
+    }
+    if (events.fd >= 0)
+        close(events.fd);
+    return empty;
+}
+
+void cgroup_clear(const char *path)
+{
+    if (rmdir(path) == 0 || errno == ENOENT)
+        return;
+    g_message("ending what is left in '%s'", path);
+    write_value(path, "cgroup.kill", "1", NULL);
+    if (!wait_until_empty(path) || rmdir(path) < 0)
+        g_warning("cannot remove '%s': %s", path, g_strerror(errno));
 }
 
 /* ---- controllers ---- */

@@ -5,7 +5,7 @@
  * has no cgroup v2, or does not let this daemon make groups, domains run without; where a
  * controller is missing, what depends on it is refused, and nothing else.
  *
- * A group's path is kept with the domain and outlives the daemon. No function waits.
+ * A group's path is kept with the domain and outlives the daemon. Only cgroup_clear() waits.
  */
 #ifndef VOLE_DRIVER_VMM_CGROUP_H
 #define VOLE_DRIVER_VMM_CGROUP_H
@@ -18,8 +18,9 @@
 
 struct cgroups;
 
-/* `partition` is the group below which all are made, "/machine"; "" for none. */
-struct cgroups *cgroups_new(const char *partition);
+/* `partition` is the group below which all are made, "/machine"; NULL: there are none. `owner`, a
+ * directory of this daemon's alone, tells its groups from those of another one. */
+struct cgroups *cgroups_new(const char *partition, const char *owner);
 void cgroups_free(struct cgroups *cgroups);
 
 /* A group for a domain that starts: a descriptor of its directory, and its path (to be freed). -1
@@ -27,8 +28,11 @@ void cgroups_free(struct cgroups *cgroups);
 int cgroup_make(struct cgroups *cgroups, const domain_def *def, char **path);
 /* When nobody is in it any more. `path` may be NULL, here and below. */
 void cgroup_remove(struct cgroups *cgroups, const char *path);
-/* The same for a start that failed half-way: whoever is still in it is killed first. */
-void cgroup_kill(const char *path);
+
+/* The paths of this daemon's groups that are there now. */
+GPtrArray *cgroups_list(const struct cgroups *cgroups);
+/* Kills whoever is in a group, waits for their end, and removes it. */
+void cgroup_clear(const char *path);
 
 enum cgroup_controller { CGROUP_CPU, CGROUP_MEMORY };
 
