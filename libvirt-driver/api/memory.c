@@ -74,7 +74,7 @@ static bool apply_current(struct domain *domain, const void *what, GError **erro
                           "and guest OS balloon driver");
         return false;
     }
-    return domain_command(domain, "balloon", json_pack("{s:I}", "value", (json_int_t)(kib * 1024)),
+    return domain_command(domain, "balloon", json_pack("{s:I}", "value", (json_int_t)kib * 1024),
                           NULL, error);
 }
 

@@ -199,7 +199,7 @@ static void learn_vcpu_threads(struct domain *domain)
 static bool prepare_balloon(struct domain *domain, GError **error)
 {
     const domain_def *live = domain->live;
-    json_int_t bytes = (json_int_t)(live->current_memory_kib * 1024);
+    json_int_t bytes = (json_int_t)live->current_memory_kib * 1024;
 
     if (live->memballoon.none)
         return true;
