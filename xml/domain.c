@@ -28,10 +28,9 @@ static const struct layout disk_layout = {
 };
 static const struct layout net_layout = {
     sizeof(struct domain_net),
-    {AT(struct domain_net, bridge), AT(struct domain_net, network),
-     AT(struct domain_net, portgroup), AT(struct domain_net, target),
+    {AT(struct domain_net, bridge), AT(struct domain_net, network), AT(struct domain_net, target),
      AT(struct domain_net, info.alias)},
-    5,
+    4,
 };
 static const struct layout serial_layout = {
     sizeof(struct domain_serial), {CHARDEV(struct domain_serial)}, 2};

@@ -122,11 +122,8 @@ struct domain_pin {
 
 struct domain_cputune {
     unsigned shares;                /* 1 to 10000, as cgroup v2's cpu.weight; 0: none given */
-    struct domain_cpu_quota vcpu;   /* of each vCPU */
     struct domain_cpu_quota global; /* of the whole domain */
-    struct domain_cpu_quota emulator;
-    struct domain_cpu_quota iothread; /* of each of them */
-    GPtrArray *vcpupins;              /* of struct domain_pin, sorted by id; never NULL, as is... */
+    GPtrArray *vcpupins;            /* of struct domain_pin, sorted by id; never NULL, as is... */
     GPtrArray *iothreadpins;
     struct cpuset emulatorpin; /* empty: none given */
 };
@@ -316,7 +313,6 @@ struct domain_net {
     enum domain_net_type type;
     char *bridge;               /* DOMAIN_NET_BRIDGE: never NULL; NETWORK: live */
     char *network;              /* DOMAIN_NET_NETWORK: never NULL */
-    char *portgroup;            /* NETWORK */
     uint8_t mac[6];             /* made when the XML has none */
     char *target;               /* the tap's name; live when it begins with "vnet" */
     enum domain_switch managed; /* ethernet: OFF means that the tap exists already */
@@ -417,7 +413,6 @@ struct domain_def {
     uint64_t current_memory_kib; /* <currentMemory>: the rest is the balloon's from the start */
     struct domain_memory_backing memory_backing;
     struct domain_memtune memtune;
-    unsigned blkio_weight; /* <blkiotune>, 100 to 1000; 0: none given */
     unsigned max_vcpus;
     unsigned vcpus;       /* current='...': what the machine starts with */
     struct cpuset cpuset; /* of <vcpu>; empty: all */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Memory: how much, what backs it, what limits it; and the weight of block I/O. */
+/* Memory: how much, what backs it, what limits it. */
 #include <string.h>
 
 #include "xml/domain_priv.h"
@@ -200,7 +200,7 @@ bool domain_read_memory_backing(xmlNode *node, void *target, GError **error)
     return xml_read_children(node, backing_elements, &parser->def->memory_backing, error);
 }
 
-/* ---- <memtune>, <blkiotune> ---- */
+/* ---- <memtune> ---- */
 
 /* libvirt's VIR_DOMAIN_MEMORY_PARAM_UNLIMITED; more says the same. */
 #define UNLIMITED_KIB INT64_C(9007199254740991)
@@ -246,30 +246,6 @@ bool domain_read_memtune(xmlNode *node, void *target, GError **error)
     if (memtune->swap_hard_limit_kib && memtune->swap_hard_limit_kib < memtune->hard_limit_kib)
         return xml_invalid(error, node, "<swap_hard_limit> has <hard_limit> in it, but is less");
     return true;
-}
-
-static bool read_weight(xmlNode *node, void *target, GError **error)
-{
-    uint64_t weight = 0;
-
-    if (!xml_text_number(node, G_MAXUINT, &weight, error))
-        return false;
-    if (weight < 100 || weight > 1000)
-        return xml_refuse(error, node, "it must be 100 to 1000");
-    ((domain_def *)target)->blkio_weight = (unsigned)weight;
-    return true;
-}
-
-static const struct xml_element blkiotune_elements[] = {
-    {"weight", NULL, XML_ONCE | XML_TEXT, read_weight},
-    {"device", .refused = "a disk is limited by its <iotune>, not by the host's device"},
-    {},
-};
-
-bool domain_read_blkiotune(xmlNode *node, void *target, GError **error)
-{
-    return xml_read_children(node, blkiotune_elements, ((struct domain_parser *)target)->def,
-                             error);
 }
 
 /* ---- all together ---- */

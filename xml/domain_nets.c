@@ -24,10 +24,12 @@ static bool read_network(xmlNode *node, struct device_parser *parser, GError **e
     struct domain_net *net = parser->net;
     g_autofree char *bridge = xml_attribute(node, "bridge");
 
-    if (!xml_check_attributes(node, "network portgroup portid bridge", error))
+    if (xmlHasProp(node, BAD_CAST "portgroup"))
+        return xml_refuse_attribute(error, node, "portgroup",
+                                    "what a network has for groups of ports is not looked at");
+    if (!xml_check_attributes(node, "network portid bridge", error))
         return false;
     net->network = xml_attribute(node, "network");
-    net->portgroup = xml_attribute(node, "portgroup");
     if (net->network && !*net->network)
         return xml_invalid(error, node, "the network's name is empty");
     if (!parser->live || !bridge)

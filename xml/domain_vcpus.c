@@ -132,20 +132,6 @@ static bool read_shares(xmlNode *node, void *target, GError **error)
     return true;
 }
 
-/* The elements "period", "quota" and those with one of these in front of them. */
-static struct domain_cpu_quota *quota_of(struct domain_cputune *tune, xmlNode *node)
-{
-    const char *name = (const char *)node->name;
-
-    if (g_str_has_prefix(name, "global_"))
-        return &tune->global;
-    if (g_str_has_prefix(name, "emulator_"))
-        return &tune->emulator;
-    if (g_str_has_prefix(name, "iothread_"))
-        return &tune->iothread;
-    return &tune->vcpu;
-}
-
 static bool read_period(xmlNode *node, void *target, GError **error)
 {
     uint64_t period = 0;
@@ -154,7 +140,7 @@ static bool read_period(xmlNode *node, void *target, GError **error)
         return false;
     if (period < PERIOD_MIN || period > PERIOD_MAX)
         return out_of_range(node, PERIOD_MIN, PERIOD_MAX, error);
-    quota_of(target, node)->period = period;
+    ((struct domain_cputune *)target)->global.period = period;
     return true;
 }
 
@@ -167,7 +153,7 @@ static bool read_quota(xmlNode *node, void *target, GError **error)
         return xml_invalid(error, node, "not a number");
     if (quota >= 0 && (quota < QUOTA_MIN || quota > QUOTA_MAX))
         return out_of_range(node, QUOTA_MIN, QUOTA_MAX, error);
-    quota_of(target, node)->quota = MAX(quota, -1);
+    ((struct domain_cputune *)target)->global.quota = MAX(quota, -1);
     return true;
 }
 
@@ -213,22 +199,23 @@ static bool read_emulatorpin(xmlNode *node, void *target, GError **error)
     return read_cpuset(node, &((struct domain_cputune *)target)->emulatorpin, error);
 }
 
+#define ONLY_GLOBAL  "time is limited for the domain as a whole: global_period, global_quota"
 #define NO_SCHEDULER "scheduling policies are not set"
 #define NO_RESCTRL   "caches and memory bandwidth are not divided up"
 
 static const struct xml_element cputune_elements[] = {
     {"shares", NULL, XML_ONCE | XML_TEXT, read_shares},
-    {"period", NULL, XML_ONCE | XML_TEXT, read_period},
-    {"quota", NULL, XML_ONCE | XML_TEXT, read_quota},
     {"global_period", NULL, XML_ONCE | XML_TEXT, read_period},
     {"global_quota", NULL, XML_ONCE | XML_TEXT, read_quota},
-    {"emulator_period", NULL, XML_ONCE | XML_TEXT, read_period},
-    {"emulator_quota", NULL, XML_ONCE | XML_TEXT, read_quota},
-    {"iothread_period", NULL, XML_ONCE | XML_TEXT, read_period},
-    {"iothread_quota", NULL, XML_ONCE | XML_TEXT, read_quota},
     {"vcpupin", "vcpu cpuset", XML_EMPTY, read_vcpupin},
     {"emulatorpin", "cpuset", XML_ONCE | XML_EMPTY, read_emulatorpin},
     {"iothreadpin", "iothread cpuset", XML_EMPTY, read_iothreadpin},
+    {"period", .refused = ONLY_GLOBAL},
+    {"quota", .refused = ONLY_GLOBAL},
+    {"emulator_period", .refused = ONLY_GLOBAL},
+    {"emulator_quota", .refused = ONLY_GLOBAL},
+    {"iothread_period", .refused = ONLY_GLOBAL},
+    {"iothread_quota", .refused = ONLY_GLOBAL},
     {"vcpusched", .refused = NO_SCHEDULER},
     {"iothreadsched", .refused = NO_SCHEDULER},
     {"emulatorsched", .refused = NO_SCHEDULER},

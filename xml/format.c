@@ -69,11 +69,6 @@ static void format_memory(struct format *f, const domain_def *def)
                          XML_NUMBER(def->memory_slots), "unit", "KiB", NULL);
     format_kib(f, "memory", def->memory_kib);
     format_kib(f, "currentMemory", def->current_memory_kib);
-    if (def->blkio_weight) {
-        xml_open(&f->w, "blkiotune", NULL);
-        xml_text_element(&f->w, "weight", XML_NUMBER(def->blkio_weight), NULL);
-        xml_close(&f->w, "blkiotune");
-    }
     xml_open(&f->w, "memtune", NULL);
     format_kib(f, "hard_limit", tune->hard_limit_kib);
     format_kib(f, "soft_limit", tune->soft_limit_kib);
@@ -99,17 +94,6 @@ static void format_vcpus(struct format *f, const domain_def *def)
     xml_close(&f->w, "iothreadids");
 }
 
-static void format_quota(struct format *f, const char *prefix, const struct domain_cpu_quota *quota)
-{
-    g_autofree char *period_name = g_strconcat(prefix, "period", NULL);
-    g_autofree char *quota_name = g_strconcat(prefix, "quota", NULL);
-
-    if (quota->period)
-        xml_text_element(&f->w, period_name, XML_NUMBER(quota->period), NULL);
-    if (quota->quota)
-        xml_text_element(&f->w, quota_name, XML_NUMBER(quota->quota), NULL);
-}
-
 static void format_pins(struct format *f, const char *name, const char *attribute, GPtrArray *pins)
 {
     for (guint i = 0; i < pins->len; i++) {
@@ -125,10 +109,10 @@ static void format_cputune(struct format *f, const struct domain_cputune *tune)
     xml_open(&f->w, "cputune", NULL);
     if (tune->shares)
         xml_text_element(&f->w, "shares", XML_NUMBER(tune->shares), NULL);
-    format_quota(f, "", &tune->vcpu);
-    format_quota(f, "global_", &tune->global);
-    format_quota(f, "emulator_", &tune->emulator);
-    format_quota(f, "iothread_", &tune->iothread);
+    if (tune->global.period)
+        xml_text_element(&f->w, "global_period", XML_NUMBER(tune->global.period), NULL);
+    if (tune->global.quota)
+        xml_text_element(&f->w, "global_quota", XML_NUMBER(tune->global.quota), NULL);
     format_pins(f, "vcpupin", "vcpu", tune->vcpupins);
     if (!cpuset_is_empty(&tune->emulatorpin)) {
         g_autofree char *cpus = cpuset_format(&tune->emulatorpin);

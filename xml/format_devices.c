@@ -102,8 +102,8 @@ static void format_net_source(struct format *f, const struct domain_net *net)
     if (net->type == DOMAIN_NET_BRIDGE)
         xml_empty(&f->w, "source", "bridge", net->bridge, NULL);
     else if (net->type == DOMAIN_NET_NETWORK)
-        xml_empty(&f->w, "source", "network", net->network, "portgroup", net->portgroup, "bridge",
-                  f->live ? net->bridge : NULL, NULL);
+        xml_empty(&f->w, "source", "network", net->network, "bridge", f->live ? net->bridge : NULL,
+                  NULL);
 }
 
 static void format_net(struct format *f, const struct domain_net *net)

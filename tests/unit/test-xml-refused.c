@@ -30,7 +30,6 @@ static const struct {
     {"`cpu`", DOMAIN "<cpu mode='host-passthrough'>"},
     {"`cputune`", DOMAIN "<cputune>"},
     {"`memtune`", DOMAIN "<memtune>"},
-    {"`blkiotune`", DOMAIN "<blkiotune>"},
     {"`devices`", DOMAIN "<devices>"},
     {"`disk`", DISK},
     {"`iotune`", DISK "<iotune>"},
