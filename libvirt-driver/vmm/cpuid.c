@@ -15,29 +15,27 @@
 
 bool cpuid_check(const domain_def *def, GError **error)
 {
-    g_autofree struct kvm_cpuid2 *kvm = NULL;
-    g_autofree struct cpuid_entry *entries = NULL;
+    struct {
+        struct kvm_cpuid2 head;
+        struct kvm_cpuid_entry2 entries[ENTRIES_MAX];
+    } kvm = {.head.nent = ENTRIES_MAX};
+    struct cpuid_entry entries[ENTRIES_MAX];
     auto_close int fd = -1;
 
     if (!def->cpu.features->len)
         return true;
     fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-    kvm = g_malloc0(sizeof(*kvm) + ENTRIES_MAX * sizeof(kvm->entries[0]));
-    kvm->nent = ENTRIES_MAX;
-    if (fd < 0 || ioctl(fd, KVM_GET_SUPPORTED_CPUID, kvm) < 0) {
+    if (fd < 0 || ioctl(fd, KVM_GET_SUPPORTED_CPUID, &kvm) < 0) {
         libvirt_error_set_errno(error, errno, "cannot ask KVM for the features of the host's CPU");
-        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): clang 14 does not see g_autofree here */
         return false;
     }
-    entries = g_new(struct cpuid_entry, kvm->nent);
-    for (guint i = 0; i < kvm->nent; i++) {
-        const struct kvm_cpuid_entry2 *from = &kvm->entries[i];
+    for (guint i = 0; i < kvm.head.nent; i++) {
+        const struct kvm_cpuid_entry2 *from = &kvm.entries[i];
 
         entries[i] = (struct cpuid_entry){from->function, from->index, from->eax,
                                           from->ebx,      from->ecx,   from->edx};
     }
-    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): as above */
-    return domain_check_host_cpu(def, entries, kvm->nent, error);
+    return domain_check_host_cpu(def, entries, kvm.head.nent, error);
 }
 
 #else
