@@ -111,7 +111,8 @@ static void write_unsupported(struct xml_writer *w, const char *const *names)
         xml_empty(w, *names, "supported", "no", NULL);
 }
 
-/* What a guest gets is the host's CPU in each of these; a model is named where it is known. */
+/* What a guest gets is the host's CPU in each of these. Clients take it that a host-model has a
+ * name: it is offered where that is known. */
 static void write_cpu_modes(struct xml_writer *w, const struct host_caps *host)
 {
     static const char *const on_off[] = {"on", "off", NULL};
@@ -123,12 +124,11 @@ static void write_cpu_modes(struct xml_writer *w, const struct host_caps *host)
     xml_open(w, "mode", "name", "maximum", "supported", "yes", NULL);
     write_enum(w, "maximumMigratable", on_off);
     xml_close(w, "mode");
-    xml_open(w, "mode", "name", "host-model", "supported", "yes", NULL);
-    if (host->model) {
+    xml_open(w, "mode", "name", "host-model", "supported", host->model ? "yes" : "no", NULL);
+    if (host->model)
         xml_text_element(w, "model", host->model, "fallback", "forbid", NULL);
-        if (host->vendor)
-            xml_text_element(w, "vendor", host->vendor, NULL);
-    }
+    if (host->model && host->vendor)
+        xml_text_element(w, "vendor", host->vendor, NULL);
     xml_close(w, "mode");
     xml_empty(w, "mode", "name", "custom", "supported", "no", NULL);
     xml_close(w, "cpu");

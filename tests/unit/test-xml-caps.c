@@ -132,6 +132,19 @@ static void test_domain(void)
     check_xpath(text, "string(//devices/rng/@supported)", "yes");
 }
 
+/* virt-manager looks for a model's name wherever host-model is offered. */
+static void test_unknown_model(void)
+{
+    struct host_caps unnamed = host;
+    g_autofree char *text = NULL;
+
+    unnamed.model = NULL;
+    text = domain_caps_format(&unnamed, NULL, NULL, NULL, NULL, NULL);
+    check_schema(text, SCHEMAS "domaincaps.rng");
+    check_xpath(text, "string(//cpu/mode[@name='host-model']/@supported)", "no");
+    check_xpath(text, "count(//cpu/mode[@name='host-model']/*)", "0");
+}
+
 static void check_wish(const struct host_caps *of, const char *emulator, const char *arch,
                        const char *machine, const char *virttype, const char *want)
 {
@@ -160,8 +173,12 @@ static void test_domain_refused(void)
 
 int main(void)
 {
-    int rc = tap_run((struct tap_test[]){
-        TAP(test_host), TAP(test_bare_host), TAP(test_domain), TAP(test_domain_refused), {}});
+    int rc = tap_run((struct tap_test[]){TAP(test_host),
+                                         TAP(test_bare_host),
+                                         TAP(test_domain),
+                                         TAP(test_unknown_model),
+                                         TAP(test_domain_refused),
+                                         {}});
 
     xmlRelaxNGCleanupTypes();
     xmlCleanupParser();
