@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Opening a domain's console: its terminal as a stream. */
+/* Opening a domain's consoles and channels: a terminal or socket of the VMM as a stream. */
 #include "libvirt-driver/api/console.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "libvirt-driver/api/api.h"
 #include "libvirt-driver/rpc/stream.h"
@@ -12,7 +14,7 @@
 
 struct consoles {
     GMutex lock;
-    GHashTable *sessions; /* by the terminal's path; borrowed */
+    GHashTable *sessions; /* by the path of the terminal or socket; borrowed */
 };
 
 /* One client on one terminal. */
@@ -97,6 +99,17 @@ static bool take_place(struct session *session, bool force, GError **error)
     return true;
 }
 
+/* The far end of a file cannot be read, and one of nothing says nothing. */
+static const struct domain_chardev *check_source(const struct domain_chardev *source,
+                                                 const char *name, GError **error)
+{
+    if (source->type == DOMAIN_CHARDEV_PTY || source->type == DOMAIN_CHARDEV_UNIX)
+        return source;
+    libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR,
+                      "character device %s is not using a PTY or UNIX socket", name);
+    return NULL;
+}
+
 /* The terminal that a client means: by alias, or the domain's first. */
 static const struct domain_chardev *find_terminal(const domain_def *def, const char *alias,
                                                   GError **error)
@@ -123,21 +136,51 @@ static const struct domain_chardev *find_terminal(const domain_def *def, const c
                           alias ? alias : "<null>");
         return NULL;
     }
-    if (found->type != DOMAIN_CHARDEV_PTY) {
-        libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR, "character device %s is not using a PTY",
-                          name);
-        return NULL;
-    }
-    return found;
+    return check_source(found, name, error);
 }
 
-static bool open_terminal(struct call *call, const char *path, bool force, GError **error)
+/* By the name that the guest knows, by alias, or the domain's first. */
+static const struct domain_chardev *find_channel(const domain_def *def, const char *name,
+                                                 GError **error)
 {
-    auto_close int fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    for (guint i = 0; i < def->channels->len; i++) {
+        const struct domain_channel *channel = domain_channel_at(def, i);
+
+        if (!name || strcmp(name, channel->name) == 0 || g_strcmp0(name, channel->info.alias) == 0)
+            return check_source(&channel->source, channel->name, error);
+    }
+    libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR, "cannot find channel %s",
+                      name ? name : "<null>");
+    return NULL;
+}
+
+/* A VMM that listens answers at once: it has room for the connection, or it has not. */
+static int connect_to(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd < 0)
+        return -1;
+    if (g_strlcpy(address.sun_path, path, sizeof(address.sun_path)) >= sizeof(address.sun_path)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    return connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -1 : steal_fd(&fd);
+}
+
+static bool open_source(struct call *call, const struct domain_chardev *source, bool force,
+                        GError **error)
+{
+    const char *path = source->path;
+    bool is_socket = source->type == DOMAIN_CHARDEV_UNIX;
+    auto_close int fd =
+        is_socket ? connect_to(path) : open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
     struct session *session;
 
     if (fd < 0) {
-        libvirt_error_set_errno(error, errno, "unable to open tty %s", path);
+        libvirt_error_set_errno(error, errno, "unable to open %s %s", is_socket ? "socket" : "tty",
+                                path);
         return false;
     }
     session = g_new0(struct session, 1);
@@ -154,20 +197,33 @@ static bool open_terminal(struct call *call, const char *path, bool force, GErro
     return true;
 }
 
+/* Opens what `find` finds in the running domain. */
+static bool open_stream(struct call *call, const wire_console_args *in, bool force,
+                        const struct domain_chardev *(*find)(const domain_def *def,
+                                                             const char *name, GError **error),
+                        GError **error)
+{
+    g_autoptr(locked_domain) domain = api_domain(call, &in->dom, error);
+    const struct domain_chardev *source;
+
+    if (!domain || !domain_check_runs(domain, error))
+        return false;
+    source = find(domain->live, in->device ? *in->device : NULL, error);
+    return source && open_source(call, source, force, error);
+}
+
 /* VIR_DOMAIN_CONSOLE_SAFE asks that nobody else can have the console: that is so in any case. */
 bool api_domain_open_console(struct call *call, const wire_console_args *in, wire_none *out,
                              GError **error)
 {
-    g_autoptr(locked_domain) domain = NULL;
-    const struct domain_chardev *terminal;
+    return api_check_flags(call, in->flags, VIR_DOMAIN_CONSOLE_FORCE | VIR_DOMAIN_CONSOLE_SAFE,
+                           error) &&
+           open_stream(call, in, in->flags & VIR_DOMAIN_CONSOLE_FORCE, find_terminal, error);
+}
 
-    if (!api_check_flags(call, in->flags, VIR_DOMAIN_CONSOLE_FORCE | VIR_DOMAIN_CONSOLE_SAFE,
-                         error))
-        return false;
-    domain = api_domain(call, &in->dom, error);
-    if (!domain || !domain_check_runs(domain, error))
-        return false;
-    terminal = find_terminal(domain->live, in->device ? *in->device : NULL, error);
-    return terminal &&
-           open_terminal(call, terminal->path, in->flags & VIR_DOMAIN_CONSOLE_FORCE, error);
+bool api_domain_open_channel(struct call *call, const wire_console_args *in, wire_none *out,
+                             GError **error)
+{
+    return api_check_flags(call, in->flags, VIR_DOMAIN_CHANNEL_FORCE, error) &&
+           open_stream(call, in, in->flags & VIR_DOMAIN_CHANNEL_FORCE, find_channel, error);
 }

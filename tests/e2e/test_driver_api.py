@@ -349,6 +349,31 @@ def test_an_interfaces_numbers_and_link(virtvoled, payloads):
                                 ElementTree.tostring(device, encoding="unicode"), LIVE)
 
 
+def test_a_channel_of_the_guests(virtvoled, payloads):
+    """The guest has no driver for it: but the host's end is there, for one client at a time."""
+    virtvoled.define("wired", kernel=payloads.echo, devices="""
+        <channel type='unix'><target type='virtio' name='org.example.0'/></channel>
+        <channel type='pty'><target type='virtio' name='org.example.1'/></channel>""")
+    with virtvoled.connect() as connection:
+        domain = connection.lookupByName("wired")
+        refused(INVALID, domain.openChannel, None, connection.newStream(0), 0)
+        domain.create()
+        paths = [channel.find("source").get("path") for channel in
+                 tree(domain).findall("devices/channel")]
+        assert os.path.exists(paths[0]) and paths[1].startswith("/dev/pts/")
+        assert inactive(domain).find("devices/channel/source").get("path") is None
+        for name in (None, "org.example.1", "channel0"):
+            stream = connection.newStream(0)
+            domain.openChannel(name, stream, 0)
+            refused(libvirt.VIR_ERR_OPERATION_FAILED, domain.openChannel, name,
+                    connection.newStream(0), 0)
+            stream.abort()
+        refused(libvirt.VIR_ERR_INTERNAL_ERROR, domain.openChannel, "org.example.2",
+                connection.newStream(0), 0)
+        domain.destroy()
+        assert not os.path.exists(paths[0]) and not os.path.exists(os.path.dirname(paths[0]))
+
+
 # ---- what it does ----
 
 def test_statistics_of_all(running, virtvoled, payloads):
