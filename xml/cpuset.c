@@ -5,6 +5,9 @@
 
 #include "xml/reader.h"
 
+/* More than enough to name each CPU, and to take it out again. */
+#define TEXT_MAX 16384
+
 bool cpuset_has(const struct cpuset *set, unsigned cpu)
 {
     return cpu < CPUSET_MAX && set->words[cpu / 64] >> cpu % 64 & 1;
@@ -56,15 +59,21 @@ static bool parse_part(char *part, struct cpuset *set)
     return true;
 }
 
+static bool parse_list(const char *text, struct cpuset *set)
+{
+    g_auto(GStrv) parts = strlen(text) <= TEXT_MAX ? g_strsplit(text, ",", -1) : NULL;
+
+    for (char **part = parts; part && *part; part++)
+        if (!parse_part(g_strstrip(*part), set))
+            return false;
+    return parts;
+}
+
 bool cpuset_parse(const char *text, struct cpuset *set, GError **error)
 {
-    g_auto(GStrv) parts = g_strsplit(text, ",", -1);
     struct cpuset read = {{0}};
-    bool ok = true;
 
-    for (char **part = parts; ok && *part; part++)
-        ok = parse_part(g_strstrip(*part), &read);
-    if (!ok || cpuset_is_empty(&read)) {
+    if (!parse_list(text, &read) || cpuset_is_empty(&read)) {
         g_autofree char *shown = xml_excerpt(text);
 
         libvirt_error_set(error, VIR_ERR_INVALID_ARG, "Failed to parse bitmap '%s'", shown);

@@ -49,6 +49,17 @@ static void test_sets_refused(void)
     }
 }
 
+static void test_long_list(void)
+{
+    g_autofree char *blanks = g_strnfill(16384, ' ');
+    g_autofree char *longest = g_strconcat("1", blanks + 1, NULL);
+    g_autofree char *too_long = g_strconcat("1", blanks, NULL);
+    struct cpuset set;
+
+    check(cpuset_parse(longest, &set, NULL));
+    check(!cpuset_parse(too_long, &set, NULL));
+}
+
 static void test_set_members(void)
 {
     struct cpuset set = {{0}};
@@ -161,6 +172,7 @@ int main(void)
 {
     int rc = tap_run((struct tap_test[]){TAP(test_sets_read_and_written),
                                          TAP(test_sets_refused),
+                                         TAP(test_long_list),
                                          TAP(test_set_members),
                                          TAP(test_pins),
                                          TAP(test_features),
