@@ -490,14 +490,18 @@ static void on_shutdown(struct domain *domain, json_t *data)
     emit(domain, VIR_DOMAIN_EVENT_SHUTDOWN, detail);
 }
 
-/* With <on_crash>preserve</on_crash> what is left of the guest stays, for somebody to look at. What
- * else may follow ends or resets the machine, and is told as such. */
+/* With <on_crash>preserve</on_crash> what is left of the guest stays, for somebody to look at; with
+ * "restart" it is reset in place, as by itself. An end is told when it comes. */
 static void on_panic(struct domain *domain, json_t *data)
 {
-    if (g_strcmp0(json_string_value(json_object_get(data, "action")), "pause") != 0)
-        return;
-    set_state(domain, VIR_DOMAIN_CRASHED, VIR_DOMAIN_CRASHED_PANICKED);
-    emit(domain, VIR_DOMAIN_EVENT_CRASHED, VIR_DOMAIN_EVENT_CRASHED_PANICKED);
+    const char *action = json_string_value(json_object_get(data, "action"));
+
+    if (g_strcmp0(action, "pause") == 0) {
+        set_state(domain, VIR_DOMAIN_CRASHED, VIR_DOMAIN_CRASHED_PANICKED);
+        emit(domain, VIR_DOMAIN_EVENT_CRASHED, VIR_DOMAIN_EVENT_CRASHED_PANICKED);
+    } else if (g_strcmp0(action, "reset") == 0) {
+        set_state(domain, domain->state, VIR_DOMAIN_RUNNING_CRASHED);
+    }
 }
 
 static void on_balloon(struct domain *domain, json_t *data)

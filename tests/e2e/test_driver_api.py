@@ -131,6 +131,56 @@ def test_what_follows_an_end(rich):
     assert tree(rich).findtext("on_poweroff") == "destroy"
 
 
+def wait_for_state(domain, wanted):
+    deadline = Deadline(SHORT)
+    while (current := domain.state()) != wanted:
+        assert not deadline.passed(), f"{current}, not {wanted}"
+
+
+def panic(virtvoled, payloads, action):
+    """A domain whose guest has just said that it panicked, and the events of that."""
+    virtvoled.define("doomed", kernel=payloads.echo, more=f"<on_crash>{action}</on_crash>",
+                     devices="<panic model='pvpanic'/>")
+    virtvoled.virsh("start", "doomed")
+    child = virtvoled.console("doomed")
+    child.send("P")
+    return child
+
+
+def test_a_crashed_guest_is_preserved(virtvoled, payloads):
+    child = panic(virtvoled, payloads, "preserve")
+    with virtvoled.connect() as connection:
+        domain = connection.lookupByName("doomed")
+        wait_for_state(domain, [libvirt.VIR_DOMAIN_CRASHED, libvirt.VIR_DOMAIN_CRASHED_PANICKED])
+        assert domain.isActive() and len(virtvoled.vmm_pids()) == 1
+        virtvoled.stop(9)
+        virtvoled.start()
+    with virtvoled.connect() as connection:
+        domain = connection.lookupByName("doomed")
+        wait_for_state(domain, [libvirt.VIR_DOMAIN_CRASHED, libvirt.VIR_DOMAIN_CRASHED_PANICKED])
+        domain.destroy()
+        assert domain.state() == [libvirt.VIR_DOMAIN_SHUTOFF,
+                                  libvirt.VIR_DOMAIN_SHUTOFF_DESTROYED]
+    child.close()
+
+
+def test_a_crashed_guest_is_destroyed(virtvoled, payloads):
+    child = panic(virtvoled, payloads, "destroy")
+    with virtvoled.connect() as connection:
+        wait_for_state(connection.lookupByName("doomed"),
+                       [libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_CRASHED])
+    child.close()
+
+
+def test_a_crashed_guest_is_started_again(virtvoled, payloads):
+    child = panic(virtvoled, payloads, "restart")
+    child.expect("ready")
+    with virtvoled.connect() as connection:
+        domain = connection.lookupByName("doomed")
+        wait_for_state(domain, [libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_RUNNING_CRASHED])
+    child.close()
+
+
 # ---- memory and vCPUs ----
 
 def test_memory_of_a_definition(rich):

@@ -2,7 +2,7 @@
 /*
  * A whole guest in a page, entered by PVH, for tests of everything around a guest: it greets on
  * the serial port and echoes what it reads there. "Q" switches the machine off, "R" resets it, "T"
- * gives it a triple fault. It runs on any KVM, also where Linux does not.
+ * gives it a triple fault, "P" says that it panicked. It runs on any KVM, also where Linux does not.
  */
     .section .note.pvh, "a", @note
     .align 4
@@ -12,6 +12,7 @@
 
     .set SERIAL, 0x3f8
     .set LINE_STATUS, 0x3fd
+    .set PANIC, 0x505       /* pvpanic */
     .set POWER, 0x600       /* sleep control, sleep status, reset */
 
     .text
@@ -40,7 +41,15 @@ loop:
     je reset
     cmp $'T', %al
     je fault
+    cmp $'P', %al
+    je panic
     call put
+    jmp loop
+
+panic:
+    mov $PANIC, %dx
+    mov $1, %al
+    out %al, %dx
     jmp loop
 
 put:
