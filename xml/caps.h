@@ -32,8 +32,8 @@ struct host_caps {
     const char *uuid;   /* of the host; may be NULL */
     const char *arch;   /* "x86_64" */
     const char *vendor; /* of its CPUs: "Intel", "AMD"; may be NULL, as may model */
-    const char *model;
-    unsigned sockets; /* topology of a cell; 0 when it is not known */
+    const char *model;  /* libvirt's name of it; without one host-model is not offered */
+    unsigned sockets;   /* topology of a cell; 0 when it is not known */
     unsigned dies;
     unsigned cores;
     unsigned threads;
