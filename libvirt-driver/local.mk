@@ -22,6 +22,7 @@ libvirt-driver/rpc/protocol_xdr.c: libvirt-driver/rpc/protocol.x
 	  $(RPCGEN) -c protocol.x) > $@.tmp && mv $@.tmp $@
 
 driver_cppflags = -D_GNU_SOURCE -DG_LOG_DOMAIN='"virtvoled"' -DG_LOG_USE_STRUCTURED -DVOLE_BINDIR='"$(bindir)"' \
+	-DVOLE_SYSCONFDIR='"$(sysconfdir)"' \
 	$(GLIB_CFLAGS) $(LIBVIRT_CFLAGS) $(LIBXML_CFLAGS) $(JANSSON_CFLAGS) $(TIRPC_CFLAGS)
 driver_libs = libvirt-driver/libdriver.a libvirt-driver/librpc.a xml/libxmldomain.a \
 	$(GLIB_LIBS) $(LIBXML_LIBS) $(JANSSON_LIBS) $(TIRPC_LIBS)

@@ -13,8 +13,13 @@ static void init_system(struct paths *paths, const char *root)
     paths->state = g_build_filename(root, "var", "lib", "libvirt", "vole", NULL);
     paths->log = g_build_filename(root, "var", "log", "libvirt", "vole", NULL);
     paths->daemon_log = g_build_filename(root, "var", "log", "libvirt", "virtvoled.log", NULL);
-    paths->settings = g_build_filename(root, "etc", "libvirt", "virtvoled.conf", NULL);
-    paths->domain_settings = g_build_filename(root, "etc", "libvirt", "vole.conf", NULL);
+}
+
+/* Settings lie where `make install` puts them; all else where libvirt's clients and tools look. */
+static void init_settings(struct paths *paths, const char *dir)
+{
+    paths->settings = g_build_filename(dir, "libvirt", "virtvoled.conf", NULL);
+    paths->domain_settings = g_build_filename(dir, "libvirt", "vole.conf", NULL);
 }
 
 static void init_session(struct paths *paths)
@@ -32,17 +37,20 @@ static void init_session(struct paths *paths)
     paths->log = g_build_filename(g_get_user_cache_dir(), "libvirt", "vole", "log", NULL);
     paths->daemon_log =
         g_build_filename(g_get_user_cache_dir(), "libvirt", "vole", "virtvoled.log", NULL);
-    paths->settings = g_build_filename(config, "libvirt", "virtvoled.conf", NULL);
-    paths->domain_settings = g_build_filename(config, "libvirt", "vole.conf", NULL);
+    init_settings(paths, config);
 }
 
 void paths_init(struct paths *paths, bool session, const char *root)
 {
     paths->session = session;
-    if (session && !root)
+    if (session && !root) {
         init_session(paths);
-    else
+    } else {
+        g_autofree char *etc = g_build_filename(root ? root : "/", "etc", NULL);
+
         init_system(paths, root ? root : "/");
+        init_settings(paths, root ? etc : VOLE_SYSCONFDIR);
+    }
     paths->autostart = g_build_filename(paths->config, "autostart", NULL);
 }
 
