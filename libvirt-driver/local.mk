@@ -130,7 +130,8 @@ TESTS += $(driver_tests)
 dist_check_SCRIPTS = tests/unit/test-virtvoled
 TESTS += tests/unit/test-virtvoled
 EXTRA_DIST += tests/unit/fake-vole
-EXTRA_DIST += tests/e2e/test_driver_api.py tests/e2e/test_driver_stress.py
+EXTRA_DIST += tests/e2e/test_driver_api.py tests/e2e/test_driver_daemon.py \
+	tests/e2e/test_driver_stress.py
 
 EXTRA_DIST += tests/fuzz/corpus/fuzz-rpc
 if FUZZING

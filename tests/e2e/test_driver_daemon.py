@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The daemon as a program: its settings and logs, who may connect, and a session's daemon that is
+started by libvirt's own client."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import libvirt
+import pytest
+
+from support.virtvoled import domain_xml
+from support.vole import program
+from support.wait import SHORT, Deadline, readable
+
+# A client that is run as somebody else: opens a URI and prints what comes of it.
+CLIENT = """
+import libvirt, sys
+libvirt.registerErrorHandler(lambda *_: None, None)
+try:
+    print("opened", libvirt.open(sys.argv[1]).getType())
+except libvirt.libvirtError as error:
+    print("error", error.get_error_code(), error)
+"""
+
+
+def settings(daemon, name, text):
+    path = daemon.root / "etc/libvirt" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def restarted(daemon, name, text):
+    daemon.stop()
+    settings(daemon, name, text)
+    return daemon.start()
+
+
+@pytest.mark.parametrize("name, text, words", [
+    ("virtvoled.conf", "max_clients = many\n", ["virtvoled.conf:1", "'max_clients'"]),
+    ("virtvoled.conf", "\nlog_outputs = \"3:nowhere\"\n", ["log_outputs", "3:nowhere"]),
+    ("virtvoled.conf", "log_filters = \"5:rpc\"\n", ["log_filters", "5:rpc"]),
+    ("virtvoled.conf", "unix_sock_group = \"nobody-knows\"\n", ["nobody-knows"]),
+    ("vole.conf", "max_clients = 5\n", ["vole.conf:1", "unknown setting 'max_clients'"]),
+])
+def test_settings_that_make_no_sense(folder, name, text, words):
+    path = folder / "etc/libvirt" / name
+    path.parent.mkdir(parents=True)
+    path.write_text(text, encoding="utf-8")
+    done = subprocess.run([program("virtvoled"), "--system", "--root", folder], check=False,
+                          capture_output=True, text=True, timeout=SHORT)
+    assert done.returncode == 1 and all(word in done.stderr for word in words), done.stderr
+
+
+def test_messages_go_where_they_are_told(virtvoled, payloads, folder):
+    everything, warnings = folder / "all.log", folder / "warnings.log"
+    restarted(virtvoled, "virtvoled.conf", f"""
+        log_level = 2
+        log_filters = "4:domain.store"
+        log_outputs = "1:file:{everything} 3:file:{warnings}"
+        """)
+    (virtvoled.root / "etc/libvirt/vole/broken.xml").write_text("<domain", encoding="utf-8")
+    virtvoled.process.send_signal(signal.SIGHUP)
+    virtvoled.define("echo", kernel=payloads.echo)
+    virtvoled.virsh("start", "echo")
+    virtvoled.stop(signal.SIGKILL)
+    for pid in virtvoled.vmm_pids():
+        os.kill(pid, signal.SIGKILL)
+    virtvoled.start()
+    deadline = Deadline(SHORT)
+    while "is gone" not in warnings.read_text(encoding="utf-8"):
+        assert not deadline.passed(), warnings.read_text(encoding="utf-8")
+    lines = warnings.read_text(encoding="utf-8").splitlines()
+    assert any(": warning : domain.process : domain 'echo' is gone" in line for line in lines)
+    assert "broken.xml" not in everything.read_text(encoding="utf-8")
+
+
+def test_a_long_log_is_put_aside(virtvoled, payloads):
+    restarted(virtvoled, "vole.conf", "max_log_size = 10\nmax_log_files = 2\n")
+    virtvoled.define("echo", kernel=payloads.echo)
+    logs = virtvoled.root / "var/log/libvirt/vole"
+    for _ in range(5):
+        virtvoled.virsh("start", "echo")
+        virtvoled.virsh("destroy", "echo")
+    assert sorted(path.name for path in logs.iterdir()) == [
+        "echo.log", "echo.log.0", "echo.log.1"]
+
+
+def test_the_emulator_can_be_chosen(virtvoled, payloads):
+    restarted(virtvoled, "vole.conf", "emulator = \"/nowhere/vole\"\n")
+    virtvoled.define("echo", kernel=payloads.echo)
+    status, _, error = virtvoled.virsh_any("start", "echo")
+    assert status == 1 and "/nowhere/vole" in error
+
+
+# ---- who may connect ----
+
+def open_as_nobody(uri):
+    done = subprocess.run([sys.executable, "-c", CLIENT, uri], check=True, text=True, user=65534,
+                          group=65534, extra_groups=[], capture_output=True, timeout=SHORT,
+                          env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"}, cwd="/")
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def reachable(folder):
+    folder.chmod(0o755)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_the_sockets_modes_decide(reachable, virtvoled):
+    virtvoled.root.chmod(0o755)
+    assert "error 38" in open_as_nobody(virtvoled.uri)
+    assert open_as_nobody(virtvoled.uri + "-ro") == "opened VOLE"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_polkit_that_is_not_there_lets_nobody_in_but_root(reachable, virtvoled, monkeypatch):
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
+    restarted(virtvoled, "virtvoled.conf", "auth_unix_rw = \"polkit\"\n"
+              "auth_unix_ro = \"polkit\"\nunix_sock_rw_perms = \"0777\"\n")
+    virtvoled.root.chmod(0o755)
+    for uri in (virtvoled.uri, virtvoled.uri + "-ro"):
+        assert open_as_nobody(uri).startswith(f"error {libvirt.VIR_ERR_AUTH_FAILED} ")
+    assert virtvoled.connect().getType() == "VOLE"
+
+
+# ---- a session's daemon ----
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_a_client_starts_its_sessions_daemon(reachable, folder, payloads):
+    """As libvirt's client does it: from the URI alone, with an argv and environment of its own."""
+    home = folder / "home"
+    for name in ("run", "config", "cache"):
+        (home / name).mkdir(parents=True, mode=0o700)
+    path = home / "mine.xml"
+    path.write_text(domain_xml("mine", kernel=payloads.echo), encoding="utf-8")
+    for each in [home, *home.iterdir()]:
+        os.chown(each, 65534, 65534)
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C",
+                   "XDG_RUNTIME_DIR": str(home / "run"), "XDG_CONFIG_HOME": str(home / "config"),
+                   "XDG_CACHE_HOME": str(home / "cache"), "VIRTD_PATH": os.path.dirname(program("virtvoled")),
+                   "LIBVIRTD_PATH": os.path.dirname(program("virtvoled"))}
+
+    def virsh(*arguments):
+        return subprocess.run(["virsh", "-c", "vole:///session?mode=direct", *arguments],
+                              check=False, text=True, user=65534, group=65534, extra_groups=[],
+                              env=environment, capture_output=True, timeout=SHORT, cwd="/")
+
+    done = virsh("define", str(path))
+    if "does not exist" in done.stderr or "Permission denied" in done.stderr:
+        pytest.skip("the programs under test are where others cannot run them")
+    assert done.returncode == 0, done.stderr
+    (pid,) = session_daemons(home)
+    try:
+        assert Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1:] == [
+            b"--timeout=120", b""]
+        assert virsh("list", "--all", "--name").stdout.split() == ["mine"]
+        assert (home / "config/libvirt/vole/mine.xml").exists()
+        assert (home / "cache/libvirt/vole/virtvoled.log").exists()
+    finally:
+        end = os.pidfd_open(pid)
+        os.kill(pid, signal.SIGTERM)
+        assert readable(end, Deadline(SHORT))
+        os.close(end)
+    # The socket's file stays, so that the next client starts it again.
+    assert (home / "run/libvirt/virtvoled-sock").exists()
+
+
+def session_daemons(home):
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.readlink(entry / "exe") == os.path.realpath(program("virtvoled")) and \
+                    f"HOME={home}".encode() in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+    return found
