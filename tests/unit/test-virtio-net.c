@@ -5,6 +5,43 @@
 
 #include <fcntl.h>
 
+#define WHOLE_SEGMENTS \
+    (MERGEABLE | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4))
+
+static void nothing(void *opaque)
+{
+    (void)opaque;
+}
+
+/* Afterwards the device has seen all that was rung or put on the wire before. Twice: the first
+ * doorbell may be what makes it look at the wire. */
+static void settle(void)
+{
+    virtio_device_call(driver.dev, 0, nothing, NULL);
+    virtio_device_call(driver.dev, 0, nothing, NULL);
+}
+
+static bool tap_is_quiet(void)
+{
+    struct pollfd poll_tap = {.fd = tap.fds[0], .events = POLLIN};
+
+    return poll(&poll_tap, 1, 0) == 0;
+}
+
+/* Whether the frame came in buffers that were given, and given back, from `first` on. */
+static bool came_in(unsigned first, unsigned buffers, size_t payload, uint8_t seed)
+{
+    uint8_t frame[70000];
+    size_t at = 0;
+
+    for (unsigned i = first; i < first + buffers; i++) {
+        memcpy(frame + at, slot(i), used_element(RX, i)->len);
+        at += used_element(RX, i)->len;
+    }
+    return ((struct virtio_net_hdr_v1 *)(void *)slot(first))->num_buffers == buffers &&
+           at == HEADER + payload && is_frame(frame, payload, seed);
+}
+
 /* ---- frames ---- */
 
 static void test_transmits(void)
@@ -53,24 +90,14 @@ static void test_receives_in_single_buffers(void)
 
 static void test_receives_across_buffers(void)
 {
-    uint8_t frame[70000];
-    size_t at = 0;
-
-    set_up(MERGEABLE | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) |
-           VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4));
+    set_up(WHOLE_SEGMENTS);
     give_rx_buffers(0, 64, 2048);
     put_on_wire(60000, 9);
     put_on_wire(60, 1);
     check(driver_wait_used(&driver, RX, 31));
-    check_int(((struct virtio_net_hdr_v1 *)(void *)slot(0))->num_buffers, 30);
-    for (unsigned i = 0; i < 30; i++) {
-        memcpy(frame + at, slot(i), used_element(RX, i)->len);
-        at += used_element(RX, i)->len;
-    }
-    check_int(at, HEADER + 60000);
-    check(is_frame(frame, 60000, 9));
+    check(came_in(0, 30, 60000, 9));
     /* The buffers behind it were lined up already. */
-    check(is_frame(slot(30), 60, 1));
+    check(came_in(30, 1, 60, 1));
     tear_down();
 }
 
@@ -84,6 +111,201 @@ static void test_a_short_line_of_buffers(void)
     check(is_frame(slot(0), 1000, 1));
     tear_down();
 }
+
+static void test_a_short_line_for_segments(void)
+{
+    set_up(WHOLE_SEGMENTS);
+    give_rx_buffers(0, 16, 1600);
+    put_on_wire(1000, 1);
+    check(driver_wait_used(&driver, RX, 1));
+    check(came_in(0, 1, 1000, 1));
+    put_on_wire(15 * 1600 - HEADER, 2); /* to the end of the last one */
+    check(driver_wait_used(&driver, RX, 15));
+    check(came_in(1, 15, 15 * 1600 - HEADER, 2));
+    check_int(stats().rx_drops, 0);
+    tear_down();
+}
+
+/* ---- a frame that is kept ---- */
+
+/* The device has 16 buffers, and a frame that needs 19. */
+static void keep_a_frame(void)
+{
+    set_up(WHOLE_SEGMENTS);
+    give_rx_buffers(0, 16, 1600);
+    put_on_wire(30000, 1);
+    settle();
+    check(tap_is_quiet());
+    check_int(driver_used(&driver, RX), 0);
+    check_int(stats().rx_drops, 0);
+}
+
+static void test_a_kept_frame_comes_when_it_fits(void)
+{
+    keep_a_frame();
+    give_rx_buffers(16, 2, 1600);
+    settle();
+    check_int(driver_used(&driver, RX), 0);
+    give_rx_buffers(18, 2, 1600);
+    put_on_wire(60, 2);
+    check(driver_wait_used(&driver, RX, 20));
+    check(came_in(0, 19, 30000, 1));
+    check(came_in(19, 1, 60, 2));
+    check_int(stats().rx_drops, 0);
+    check_int(stats().rx_packets, 2);
+    check_int(stats().rx_bytes, 30000 + 60);
+    tear_down();
+}
+
+/* A driver that had more buffers here is going to give more: nothing overtakes, nothing is lost. */
+static void test_a_kept_frame_goes_first(void)
+{
+    set_up(WHOLE_SEGMENTS);
+    give_rx_buffers(0, 64, 2048);
+    put_on_wire(60000, 1);
+    put_on_wire(60000, 2);
+    check(driver_wait_used(&driver, RX, 60));
+    put_on_wire(20000, 3);
+    put_on_wire(60, 4);
+    settle();
+    check_int(driver_used(&driver, RX), 60);
+    check(!tap_is_quiet());
+    give_rx_buffers(64, 8, 2048);
+    check(driver_wait_used(&driver, RX, 11));
+    check(came_in(60, 10, 20000, 3));
+    check(came_in(70, 1, 60, 4));
+    check_int(stats().rx_drops, 0);
+    tear_down();
+}
+
+/* One that never gave more may never do, and is to have what fits. */
+static void test_a_kept_frame_gives_way(void)
+{
+    keep_a_frame();
+    put_on_wire(60, 2);
+    check(driver_wait_used(&driver, RX, 1));
+    check(came_in(0, 1, 60, 2));
+    check_int(stats().rx_drops, 1);
+    put_on_wire(30000, 3); /* it is kept as well */
+    settle();
+    give_rx_buffers(16, 4, 1600);
+    check(driver_wait_used(&driver, RX, 19));
+    check(came_in(1, 19, 30000, 3));
+    check_int(stats().rx_drops, 1);
+    tear_down();
+}
+
+/* More buffers than a frame may have do not hold it: it does not wait for ever. */
+static void test_a_kept_frame_never_fits(void)
+{
+    set_up(WHOLE_SEGMENTS);
+    give_rx_buffers(0, 16, 1000);
+    put_on_wire(65000, 1);
+    settle();
+    check_int(stats().rx_drops, 0);
+    give_rx_buffers(16, 60, 1000);
+    settle();
+    check_int(stats().rx_drops, 1);
+    put_on_wire(60, 2);
+    check(driver_wait_used(&driver, RX, 1));
+    check(came_in(0, 1, 60, 2));
+    tear_down();
+}
+
+/* Larger than any tap's frame: the spill has an end as well. */
+static void test_a_kept_frame_is_never_cut(void)
+{
+    set_up(WHOLE_SEGMENTS);
+    give_rx_buffers(0, 16, 1600);
+    put_on_wire(69000, 1);
+    put_on_wire(60, 2);
+    check(driver_wait_used(&driver, RX, 1));
+    check(came_in(0, 1, 60, 2));
+    check_int(stats().rx_drops, 1);
+    tear_down();
+}
+
+/* It is whole although the guest's buffers were the guest's meanwhile. */
+static void test_a_pause_with_a_kept_frame(void)
+{
+    keep_a_frame();
+    virtio_device_pause(driver.dev);
+    for (unsigned i = 0; i < 16; i++)
+        memset(slot(i), 0xee, SLOT);
+    give_rx_buffers(16, 16, 1600);
+    check_int(driver_used(&driver, RX), 0);
+    virtio_device_resume(driver.dev);
+    check(driver_wait_used(&driver, RX, 19));
+    check(came_in(0, 19, 30000, 1));
+    check_int(stats().rx_drops, 0);
+    tear_down();
+}
+
+static void test_a_reset_with_a_kept_frame(void)
+{
+    keep_a_frame();
+    driver_reset(&driver);
+    check_int(stats().rx_drops, 1);
+    driver_start(&driver, WHOLE_SEGMENTS, 3);
+    give_rx_buffers(0, 32, 1600);
+    put_on_wire(60, 2);
+    check(driver_wait_used(&driver, RX, 1));
+    check(came_in(0, 1, 60, 2));
+    check_int(stats().rx_drops, 1);
+    tear_down();
+}
+
+static void link_goes_and_comes(bool paused)
+{
+    keep_a_frame();
+    if (paused)
+        virtio_device_pause(driver.dev);
+    virtio_net_set_link(driver.dev, false);
+    check_int(stats().rx_drops, 1);
+    virtio_net_set_link(driver.dev, true);
+    if (paused)
+        virtio_device_resume(driver.dev);
+    give_rx_buffers(16, 16, 1600);
+    put_on_wire(60, 2);
+    check(driver_wait_used(&driver, RX, 1));
+    check(came_in(0, 1, 60, 2));
+    check_int(stats().rx_drops, 1);
+    tear_down();
+}
+
+static void test_the_link_with_a_kept_frame(void)
+{
+    link_goes_and_comes(false);
+    link_goes_and_comes(true);
+}
+
+/* The interface's MTU is larger than the driver was told, and its line shorter than that. */
+static void test_a_kept_frame_without_segments(void)
+{
+    set_up(MERGEABLE);
+    give_rx_buffers(0, 1, 1000);
+    put_on_wire(4000, 1);
+    settle();
+    give_rx_buffers(1, 4, 1000);
+    check(driver_wait_used(&driver, RX, 5));
+    check(came_in(0, 5, 4000, 1));
+    tear_down();
+}
+
+/* A frame has one buffer; one that is too small for it is no reason to wait. */
+static void test_one_buffer_for_segments(void)
+{
+    set_up(WHOLE_SEGMENTS & ~MERGEABLE);
+    give_rx_buffers(0, 2, 1600);
+    put_on_wire(30000, 1);
+    put_on_wire(1000, 2);
+    check(driver_wait_used(&driver, RX, 1));
+    check(came_in(0, 1, 1000, 2));
+    check_int(stats().rx_drops, 1);
+    tear_down();
+}
+
+/* ---- buffers that are none, or too few ---- */
 
 static void test_frames_wait_for_buffers(void)
 {
@@ -124,13 +346,6 @@ static void test_the_line_grows(void)
     tear_down();
 }
 
-static bool tap_is_quiet(void)
-{
-    struct pollfd poll_tap = {.fd = tap.fds[0], .events = POLLIN};
-
-    return poll(&poll_tap, 1, 0) == 0;
-}
-
 static void test_bad_receive_buffers(void)
 {
     set_up(0);
@@ -158,11 +373,6 @@ static void test_the_wire_goes(void)
     check_int(stats().tx_drops, 1);
     wire = open("/dev/null", O_RDONLY | O_CLOEXEC);
     tear_down();
-}
-
-static void nothing(void *opaque)
-{
-    (void)opaque;
 }
 
 /* As a queue of a tap that was switched off and on again before the device saw that it was off. */
@@ -351,6 +561,17 @@ int main(void)
         TAP(test_receives_in_single_buffers),
         TAP(test_receives_across_buffers),
         TAP(test_a_short_line_of_buffers),
+        TAP(test_a_short_line_for_segments),
+        TAP(test_a_kept_frame_comes_when_it_fits),
+        TAP(test_a_kept_frame_goes_first),
+        TAP(test_a_kept_frame_gives_way),
+        TAP(test_a_kept_frame_never_fits),
+        TAP(test_a_kept_frame_is_never_cut),
+        TAP(test_a_pause_with_a_kept_frame),
+        TAP(test_a_reset_with_a_kept_frame),
+        TAP(test_the_link_with_a_kept_frame),
+        TAP(test_a_kept_frame_without_segments),
+        TAP(test_one_buffer_for_segments),
         TAP(test_frames_wait_for_buffers),
         TAP(test_a_frame_is_never_cut),
         TAP(test_the_line_grows),

@@ -153,6 +153,7 @@ static void net_start(struct virtio_device *dev, unsigned worker)
     struct error err;
 
     if (net->in_kernel) {
+        net_pair_drop_spill(&net->pairs[worker]);
         if (worker == 0 && (net_vhost_watch(net, &err) < 0 || net_vhost_start(net, &err) < 0)) {
             virtio_device_fail(dev, err.msg);
             return;
@@ -202,7 +203,7 @@ static void net_reset(struct virtio_device *dev)
     /* The next driver may take less; what comes until then is for nobody. */
     (void)tap_set_offload(net->tap, 0);
     for (unsigned i = 0; i < net->pair_count; i++)
-        net->pairs[i].rx_wanted = 0;
+        net_pair_reset(&net->pairs[i]);
     net_filter_reset(&net->filter);
     net_set_mac(net, net->mac);
     net->announcing = false;
@@ -338,7 +339,9 @@ static void change_link(void *opaque)
     const struct link_change *change = opaque;
     struct virtio_net *net = change->net;
 
-    /* What came meanwhile is not delivered late. */
+    /* What came before or meanwhile is not delivered late. */
+    for (unsigned i = 0; i < net->pair_count; i++)
+        net_pair_drop_spill(&net->pairs[i]);
     for (unsigned i = 0; change->up && i < net_active_pairs(net); i++)
         tap_drain(net->tap, i);
     net->link_up = change->up;

@@ -66,6 +66,11 @@ struct net_pair {
     size_t rx_wanted; /* the room that a frame may need; 0 until the driver's features say */
     struct net_rx_buffer rx_buffers[NET_MAX_BUFFERS];
     struct iovec rx_iov[NET_RX_SEGMENTS + 1]; /* and one for what does not fit */
+    uint16_t rx_most;                         /* chains that the driver ever had here at once */
+
+    /* A frame that the line was too short for; it is the next to be delivered. */
+    uint8_t *spill;   /* NULL until there is one */
+    size_t spill_len; /* 0: no frame is kept */
 
     struct virtq_chain chain; /* the one at hand */
 };
@@ -150,6 +155,11 @@ void net_pair_init(struct virtio_net *net, unsigned index);
 void net_pair_release(struct net_pair *pair);
 void net_pair_start(struct net_pair *pair);
 void net_pair_stop(struct net_pair *pair);
+/* The driver is gone; no worker runs. */
+void net_pair_reset(struct net_pair *pair);
+/* Nobody is going to take the frame that is kept, if there is one. Also while the workers stand
+ * still. */
+void net_pair_drop_spill(struct net_pair *pair);
 /* Something may be in the queue, or the number of active pairs changed. */
 void net_receive(struct net_pair *pair);
 void net_transmit(struct net_pair *pair);

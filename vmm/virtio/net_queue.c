@@ -11,6 +11,13 @@
  * is nobody's: a frame that reaches into it was larger than the room, and is dropped rather than
  * cut.
  *
+ * A driver may have fewer buffers than that, and no more to come before it gets some back. Then the
+ * last entry is the spill, memory of ours that makes up for what the line lacks. A frame that fits
+ * the line goes to the guest as ever. One that does not is kept in the spill, and goes before all
+ * others, as soon as the guest has given buffers enough. Until then the tap is left alone - unless
+ * the frame is larger than all that this driver ever had here at once: it may wait for what never
+ * comes, so it gives way when there is another.
+ *
  * When the guest has no buffers the tap is left alone until it says that it has: frames wait, and
  * are dropped, in the tap's own queue. The same happens while a rate limit is reached, until its
  * timer ends.
@@ -23,6 +30,7 @@
 
 #define FRAME_EXTRA  (TAP_HEADER_SIZE + 14 + 4u)        /* around an MTU: headers, VLAN tag */
 #define MAX_SEGMENT  (FRAME_EXTRA + (size_t)UINT16_MAX) /* one that is to be cut up */
+#define SPILL_SIZE   (MAX_SEGMENT + 1)                  /* full: the frame was cut */
 #define BATCH        128u /* frames, before other events get their turn */
 #define NOTIFY_EVERY 16u  /* frames, so that the guest begins while we go on */
 
@@ -77,7 +85,10 @@ static void account(struct net_pair *pair, enum net_direction direction, uint64_
 static void append_buffer(struct net_pair *pair)
 {
     const struct virtq_chain *chain = &pair->chain;
+    const struct virtqueue *vq = &pair->net->dev.queues[net_rx_queue(pair)];
+    uint16_t here = (uint16_t)(vq->seen_avail - vq->next_used);
 
+    pair->rx_most = MAX(pair->rx_most, here);
     memcpy(pair->rx_iov + pair->rx_segments, chain->iov, chain->writable * sizeof(struct iovec));
     pair->rx_segments += chain->writable;
     pair->rx_room += chain->writable_len;
@@ -85,24 +96,27 @@ static void append_buffer(struct net_pair *pair)
         (struct net_rx_buffer){chain->head, chain->writable, chain->writable_len};
 }
 
-/*
- * Lines up the guest's buffers. False when there are too few: the guest is about to give more, and
- * is waited for. A driver that has given all it can, and still has too little room for the largest
- * frame, gets those that fit.
- */
-static bool line_up(struct net_pair *pair)
+enum rx_line {
+    LINE_READY, /* as much room as was wanted, or as there can be for one frame */
+    LINE_SHORT, /* the guest has no more at the moment */
+    LINE_EMPTY, /* nor any before */
+};
+
+/* Lines up the guest's buffers until there is room for `wanted` bytes. */
+static enum rx_line line_up(struct net_pair *pair, size_t wanted)
 {
     struct virtio_device *dev = &pair->net->dev;
     struct virtqueue *vq = &dev->queues[net_rx_queue(pair)];
     unsigned max = virtio_has_feature(dev, VIRTIO_NET_F_MRG_RXBUF) ? NET_MAX_BUFFERS : 1;
 
     max = MIN(max, vq->size);
-    while (pair->rx_room < pair->rx_wanted && pair->rx_count < max) {
+    while (pair->rx_room < wanted && pair->rx_count < max) {
+        /* A ring that is broken stops us, and that clears the line. */
         if (!virtio_pop(dev, net_rx_queue(pair), &pair->chain))
-            return false;
+            return pair->rx_count > 0 ? LINE_SHORT : LINE_EMPTY;
         if (pair->chain.readable > 0 || pair->chain.writable_len < TAP_HEADER_SIZE) {
             virtio_device_fail(dev, "a receive buffer that cannot hold a header");
-            return false;
+            return LINE_EMPTY;
         }
         if (pair->chain.writable > NET_RX_SEGMENTS - pair->rx_segments) {
             virtq_unpop(vq, 1);
@@ -110,7 +124,7 @@ static bool line_up(struct net_pair *pair)
         }
         append_buffer(pair);
     }
-    return true;
+    return LINE_READY;
 }
 
 /* Takes the first `used` buffers out of the line. */
@@ -135,6 +149,8 @@ static void push_frame(struct net_pair *pair, size_t len)
     struct virtqueue *vq = &pair->net->dev.queues[net_rx_queue(pair)];
     uint16_t used = 0;
 
+    count(&pair->stats.rx_packets, 1);
+    count(&pair->stats.rx_bytes, (uint64_t)len - TAP_HEADER_SIZE);
     for (size_t left = len; left > 0; used++)
         left -= MIN(left, pair->rx_buffers[used].len);
     iov_write(pair->rx_iov, pair->rx_segments, offsetof(struct virtio_net_hdr_v1, num_buffers),
@@ -148,27 +164,90 @@ static void push_frame(struct net_pair *pair, size_t len)
     move_up(pair, used);
 }
 
+static short tap_events(const struct net_pair *pair)
+{
+    struct pollfd p = {.fd = pair->net->tap->fds[pair->index], .events = POLLIN};
+
+    return poll(&p, 1, 0) > 0 ? p.revents : 0;
+}
+
 enum rx_result {
     RX_FRAME,
     RX_NO_FRAME,
     RX_NO_BUFFER,
+    RX_KEPT, /* too few buffers for the frame that is kept, and no other frame */
     RX_OVER_LIMIT,
 };
+
+/* One frame into the line, and what it does not hold into the spill, or nowhere. */
+static ssize_t read_frame(struct net_pair *pair, bool spill)
+{
+    struct iovec *rest = pair->rx_iov + pair->rx_segments;
+    uint8_t too_much[64];
+    ssize_t len;
+
+    *rest = (struct iovec){too_much, sizeof(too_much)};
+    if (spill) {
+        if (!pair->spill)
+            pair->spill = xcalloc(1, SPILL_SIZE);
+        /* Where it belongs in the whole frame. */
+        *rest = (struct iovec){pair->spill + pair->rx_room, SPILL_SIZE - pair->rx_room};
+    }
+    do
+        len = readv(pair->net->tap->fds[pair->index], pair->rx_iov, (int)pair->rx_segments + 1);
+    while (len < 0 && errno == EINTR);
+    return len;
+}
+
+/* Takes the frame's beginning out of the guest's buffers, which are free again for others, or for
+ * the guest in a pause. */
+static void keep_frame(struct net_pair *pair, size_t len)
+{
+    iov_read(pair->rx_iov, pair->rx_segments, 0, pair->spill, pair->rx_room);
+    pair->spill_len = len;
+}
+
+void net_pair_drop_spill(struct net_pair *pair)
+{
+    if (pair->spill_len > 0)
+        count(&pair->stats.rx_drops, 1);
+    pair->spill_len = 0;
+}
+
+static enum rx_result deliver_spill(struct net_pair *pair)
+{
+    size_t len = pair->spill_len;
+
+    if (line_up(pair, len) != LINE_READY) {
+        if (pair->rx_count < pair->rx_most)
+            return RX_NO_BUFFER;
+        if (!(tap_events(pair) & POLLIN))
+            return RX_KEPT;
+        net_pair_drop_spill(pair);
+    } else if (pair->rx_room < len) {
+        net_pair_drop_spill(pair);
+    } else {
+        iov_write(pair->rx_iov, pair->rx_segments, 0, pair->spill, len);
+        pair->spill_len = 0;
+        push_frame(pair, len);
+    }
+    return RX_FRAME;
+}
 
 static enum rx_result receive_one(struct net_pair *pair)
 {
     struct virtio_net *net = pair->net;
-    uint8_t too_much[64];
+    enum rx_line line;
     ssize_t len;
 
+    if (pair->spill_len > 0)
+        return deliver_spill(pair);
     if (over_limit(pair, NET_RX))
         return RX_OVER_LIMIT;
-    if (!line_up(pair))
+    line = line_up(pair, pair->rx_wanted);
+    if (line == LINE_EMPTY)
         return RX_NO_BUFFER;
-    pair->rx_iov[pair->rx_segments] = (struct iovec){too_much, sizeof(too_much)};
-    do
-        len = readv(net->tap->fds[pair->index], pair->rx_iov, (int)pair->rx_segments + 1);
-    while (len < 0 && errno == EINTR);
+    len = read_frame(pair, line == LINE_SHORT);
     if (len <= (ssize_t)TAP_HEADER_SIZE) {
         /* EBADFD: the interface is down or gone. No frames come, that is all. */
         if (len < 0 && errno != EAGAIN && errno != EBADFD && errno != EIO)
@@ -176,15 +255,15 @@ static enum rx_result receive_one(struct net_pair *pair)
         return RX_NO_FRAME;
     }
     account(pair, NET_RX, (uint64_t)len - TAP_HEADER_SIZE);
-    if ((size_t)len > pair->rx_room) {
+    if ((size_t)len <= pair->rx_room) {
+        push_frame(pair, (size_t)len);
+    } else if (line == LINE_SHORT && (size_t)len < SPILL_SIZE) {
+        keep_frame(pair, (size_t)len);
+    } else {
         count(&pair->stats.rx_drops, 1);
         /* The interface's MTU grew. Soon they fit, where the driver's buffers add up. */
         pair->rx_wanted = MIN(2 * pair->rx_wanted, MAX_SEGMENT);
-        return RX_FRAME;
     }
-    count(&pair->stats.rx_packets, 1);
-    count(&pair->stats.rx_bytes, (uint64_t)len - TAP_HEADER_SIZE);
-    push_frame(pair, (size_t)len);
     return RX_FRAME;
 }
 
@@ -202,21 +281,18 @@ static enum rx_result receive_batch(struct net_pair *pair)
             return RX_NO_FRAME;
         if (i % NOTIFY_EVERY == 0)
             virtio_notify(dev, queue);
-        if (result == RX_NO_BUFFER && virtq_enable_kicks(&dev->queues[queue]))
+        if ((result == RX_NO_BUFFER || result == RX_KEPT) &&
+            virtq_enable_kicks(&dev->queues[queue]))
             result = RX_FRAME;
     }
+    /* The tap brings us back for the frames that it has, but not for this one. */
+    if (result == RX_FRAME && pair->spill_len > 0)
+        virtio_kick_again(dev, queue);
     virtio_notify(dev, queue);
     return result;
 }
 
 static void on_tap_ready(void *opaque, uint32_t events);
-
-static bool tap_is_dead(const struct net_pair *pair)
-{
-    struct pollfd p = {.fd = pair->net->tap->fds[pair->index]};
-
-    return poll(&p, 1, 0) > 0 && (p.revents & (POLLERR | POLLHUP));
-}
 
 /* Has the tap watched, or not, as things are; true when it is. */
 static bool watch_tap(struct net_pair *pair)
@@ -229,10 +305,11 @@ static bool watch_tap(struct net_pair *pair)
 
     /* A queue that was switched off and on while we saw it off was not gone. */
     if (pair->tap_gone && wanted)
-        pair->tap_gone = tap_is_dead(pair);
+        pair->tap_gone = tap_events(pair) & (POLLERR | POLLHUP);
     wanted &= !pair->tap_gone;
     if (!wanted) {
         loop_remove(loop, &pair->tap_watch);
+        net_pair_drop_spill(pair);
         return false;
     }
     if (pair->tap_watch.fd >= 0 || loop_add(loop, &pair->tap_watch, net->tap->fds[pair->index],
@@ -348,7 +425,7 @@ static size_t largest_frame(const struct virtio_net *net)
     if (virtio_has_feature(&net->dev, VIRTIO_NET_F_GUEST_TSO4) ||
         virtio_has_feature(&net->dev, VIRTIO_NET_F_GUEST_TSO6))
         return MAX_SEGMENT;
-    return net->mtu + FRAME_EXTRA;
+    return MIN(net->mtu + FRAME_EXTRA, MAX_SEGMENT);
 }
 
 void net_pair_start(struct net_pair *pair)
@@ -380,6 +457,15 @@ void net_pair_stop(struct net_pair *pair)
         virtq_unpop(&pair->net->dev.queues[net_rx_queue(pair)], pair->rx_count);
     pair->rx_count = pair->rx_segments = 0;
     pair->rx_room = 0;
+}
+
+void net_pair_reset(struct net_pair *pair)
+{
+    net_pair_drop_spill(pair);
+    free(pair->spill);
+    pair->spill = NULL;
+    pair->rx_wanted = 0;
+    pair->rx_most = 0;
 }
 
 int net_make_timers(struct virtio_net *net, struct error *err)
@@ -415,4 +501,5 @@ void net_pair_release(struct net_pair *pair)
         if (pair->timers[i].fd >= 0)
             close(pair->timers[i].fd);
     }
+    free(pair->spill);
 }
