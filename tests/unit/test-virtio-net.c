@@ -382,7 +382,7 @@ static void test_the_wire_comes_back(void)
 
     set_up(0);
     close(wire);
-    virtio_device_call(driver.dev, 0, nothing, NULL); /* and the hang-up before it */
+    settle();
     check_int(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
     check(dup2(pair[1], tap.fds[0]) >= 0);
     close(pair[1]);
