@@ -18,16 +18,16 @@
 #undef PROCEDURE
 
 static const struct rpc_procedure procedures[] = {
-#define PROCEDURE(num, NAME, in, out, fn, access, from, pool) \
-    [(num)] = {                                               \
-        .number = (num),                                      \
-        .name = #NAME,                                        \
-        .args = &rpc_shape_##in,                              \
-        .ret = &rpc_shape_##out,                              \
-        .handler = call_##NAME,                               \
-        .needs_write = (access),                              \
-        .phase = (from),                                      \
-        .quick = (pool),                                      \
+#define PROCEDURE(num, NAME, in, out, fn, access, from, where) \
+    [(num)] = {                                                \
+        .number = (num),                                       \
+        .name = #NAME,                                         \
+        .args = &rpc_shape_##in,                               \
+        .ret = &rpc_shape_##out,                               \
+        .handler = call_##NAME,                                \
+        .needs_write = (access),                               \
+        .phase = (from),                                       \
+        .pool = (where),                                       \
     },
 #include "libvirt-driver/rpc/procedures.def"
 #undef PROCEDURE
@@ -198,7 +198,10 @@ void rpc_dispatch(struct daemon *daemon, struct client *client, const struct rpc
     job = g_new(struct job, 1);
     *job = (struct job){.procedure = procedure, .call = call, .packet = g_bytes_ref(packet)};
     client_ref(client);
-    server_run(daemon->server, run_job, job, procedure->quick);
+    if (procedure->pool == RPC_POOL_NOW)
+        run_job(job, daemon);
+    else
+        server_run(daemon->server, run_job, job, procedure->pool == RPC_POOL_QUICK);
 }
 
 void rpc_send_message(struct client *client, int procedure, const struct rpc_shape *shape,

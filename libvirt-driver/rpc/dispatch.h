@@ -26,12 +26,15 @@ struct call {
 /*
  * Fills `*ret`, which comes zeroed, and returns true; or returns false with `error` set. What
  * `*ret` points to is freed by the dispatcher (free() and g_free() are the same), as are the
- * arguments. Runs in a worker thread.
+ * arguments. Runs in a worker thread, or in the main thread when the table says NOW.
  */
 typedef bool (*rpc_handler)(struct call *call, const void *args, void *ret, GError **error);
 
 /* From when on a procedure may be called. */
 enum rpc_phase { RPC_PHASE_AUTH, RPC_PHASE_ANY, RPC_PHASE_OPEN };
+
+/* Where it runs. */
+enum rpc_pool { RPC_POOL_NOW, RPC_POOL_QUICK, RPC_POOL_WAIT };
 
 struct rpc_procedure {
     int number;
@@ -41,7 +44,7 @@ struct rpc_procedure {
     rpc_handler handler;
     bool needs_write;
     enum rpc_phase phase;
-    bool quick;
+    enum rpc_pool pool;
 };
 
 /* NULL when it is not served. */
@@ -50,7 +53,8 @@ const struct rpc_procedure *rpc_procedure_find(int number);
  */
 const struct rpc_procedure *rpc_procedures(gsize *count);
 
-/* Main thread: checks the call and gives it to a worker, or answers it with an error. Ends in
+/* Main thread: checks the call and runs it, or gives it to a worker, or answers it with an error.
+ * Ends in
  * client_call_done() either way. */
 void rpc_dispatch(struct daemon *daemon, struct client *client, const struct rpc_header *header,
                   GBytes *packet);
