@@ -77,6 +77,7 @@ static int load_segment(const struct image *image, const struct memory *mem, con
                          "memory",
                          image->name, (unsigned long long)(ph->p_memsz / KiB),
                          (unsigned long long)ph->p_paddr);
+    out->start = out->end ? MIN(out->start, ph->p_paddr) : ph->p_paddr;
     out->end = MAX(out->end, ph->p_paddr + ph->p_memsz);
     return memory_load(mem, ph->p_paddr, image->fd, ph->p_offset, ph->p_filesz, image->name, err);
 }

@@ -39,6 +39,7 @@ int initrd_load(const struct image *image, const struct memory *mem, uint64_t fl
 struct elf_kernel {
     uint64_t pvh_entry; /* physical address of 32-bit code; 0 when the file has none */
     uint64_t entry;     /* physical address of 64-bit code; to be used only without the other */
+    uint64_t start;     /* of the lowest segment */
     uint64_t end;       /* first byte behind the highest segment */
 };
 

@@ -90,16 +90,23 @@ static int load_cmdline(const struct machine *m, uint64_t max, struct error *err
     return 0;
 }
 
-static int load_initrd(const struct machine *m, uint64_t floor, uint64_t ceiling,
+/*
+ * Behind the kernel, which has [start, end) while it starts; or, where memory is so little that it
+ * does not fit there, before it. `ceiling` is the kernel's own limit.
+ */
+static int load_initrd(const struct machine *m, uint64_t start, uint64_t end, uint64_t ceiling,
                        struct boot_files *files, struct error *err)
 {
     struct image image;
+    struct error before;
 
     if (m->initrd_fd < 0)
         return 0;
-    if (image_open(&image, m->initrd_fd, m->config->initrd, err) < 0 ||
-        initrd_load(&image, &m->memory, floor, MIN(ceiling, m->memory.regions[0].size),
-                    &files->initrd, err) < 0)
+    if (image_open(&image, m->initrd_fd, m->config->initrd, err) < 0)
+        return -1;
+    if (initrd_load(&image, &m->memory, end, MIN(ceiling, m->memory.regions[0].size),
+                    &files->initrd, err) < 0 &&
+        initrd_load(&image, &m->memory, X86_HIGH_RAM, start, &files->initrd, &before) < 0)
         return -1;
     files->initrd_size = image.size;
     return 0;
@@ -146,7 +153,8 @@ static int start_bzimage(const struct machine *m, const struct image *image,
 
     if (bzimage_load(image, &m->memory, m->memory.regions[0].size, &kernel, err) < 0 ||
         load_cmdline(m, kernel.header.cmdline_size, err) < 0 ||
-        load_initrd(m, kernel.end, (uint64_t)kernel.header.initrd_addr_max + 1, files, err) < 0)
+        load_initrd(m, kernel.load, kernel.end, (uint64_t)kernel.header.initrd_addr_max + 1, files,
+                    err) < 0)
         return -1;
     kernel.header.code32_start = (uint32_t)kernel.load;
     return start_by_boot_params(m, &kernel.header, kernel.entry, files, entry, err);
@@ -237,7 +245,7 @@ static int start_elf(const struct machine *m, const struct image *image, struct 
 
     if (elf_load(image, &m->memory, EM_X86_64, X86_HIGH_RAM, &kernel, err) < 0 ||
         load_cmdline(m, X86_CMDLINE_MAX, err) < 0 ||
-        load_initrd(m, kernel.end, X86_HOLE_END, files, err) < 0)
+        load_initrd(m, kernel.start, kernel.end, X86_HOLE_END, files, err) < 0)
         return -1;
     if (kernel.pvh_entry)
         return start_by_pvh(m, kernel.pvh_entry, files, entry, err);
