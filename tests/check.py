@@ -21,6 +21,10 @@ LAB_SECONDS = 1500
 FUZZ_SECONDS = 15
 JOBS = str(os.cpu_count() or 1)
 
+# Files of tests/e2e that take a lab the longest. They go first, so that the last one does not run
+# alone.
+LONGEST = {"test_guest", "test_guest_devices", "test_guest_net", "test_virsh_guest"}
+
 # The builds: folder -> environment and options of configure.
 BUILDS = {
     "gcc": ({}, ["--enable-werror"]),
@@ -270,7 +274,7 @@ def e2e(options):
     # A lab has one processor, so there is one for each file with guests: together they use what
     # the machine has.
     sessions = [Session(file.stem, [file], select(options, "guest"), lab=True)
-                for file in everything]
+                for file in sorted(everything, key=lambda file: file.stem not in LONGEST)]
     sessions = [session for session in sessions if chosen(session)]
     if sessions:
         for kernel in ("cloud", "generic"):
