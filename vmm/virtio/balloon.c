@@ -184,31 +184,45 @@ static bool report(struct virtio_device *dev, unsigned queue, struct virtq_chain
 
 /* ---- statistics ---- */
 
-static void clear_stats(struct virtio_balloon *balloon)
+static struct virtio_balloon_stats no_stats(void)
+{
+    struct virtio_balloon_stats stats = {.updated = 0};
+
+    for (unsigned i = 0; i < VIRTIO_BALLOON_STATS; i++)
+        stats.values[i] = VIRTIO_BALLOON_STAT_UNKNOWN;
+    return stats;
+}
+
+/* In one step: who asks meanwhile sees the old ones or the new ones, whole. */
+static void set_stats(struct virtio_balloon *balloon, const struct virtio_balloon_stats *stats)
 {
     pthread_mutex_lock(&balloon->lock);
-    for (unsigned i = 0; i < VIRTIO_BALLOON_STATS; i++)
-        balloon->stats.values[i] = VIRTIO_BALLOON_STAT_UNKNOWN;
-    balloon->stats.updated = 0;
+    balloon->stats = *stats;
     pthread_mutex_unlock(&balloon->lock);
+}
+
+static void clear_stats(struct virtio_balloon *balloon)
+{
+    struct virtio_balloon_stats none = no_stats();
+
+    set_stats(balloon, &none);
 }
 
 static void read_stats(struct virtio_balloon *balloon, const struct virtq_chain *chain)
 {
+    struct virtio_balloon_stats stats = no_stats();
     struct virtio_balloon_stat stat;
     size_t offset = 0;
 
-    clear_stats(balloon);
-    pthread_mutex_lock(&balloon->lock);
     for (unsigned i = 0; i < MAX_STATS; i++) {
         if (iov_read(chain->iov, chain->readable, offset, &stat, sizeof(stat)) != sizeof(stat))
             break;
         offset += sizeof(stat);
         if (stat.tag < VIRTIO_BALLOON_STATS)
-            balloon->stats.values[stat.tag] = stat.val;
+            stats.values[stat.tag] = stat.val;
     }
-    balloon->stats.updated = time(NULL);
-    pthread_mutex_unlock(&balloon->lock);
+    stats.updated = time(NULL);
+    set_stats(balloon, &stats);
 }
 
 static bool take_stats(struct virtio_device *dev, unsigned queue, struct virtq_chain *chain)
