@@ -126,6 +126,8 @@ static void test_bzimage_damaged(void)
         {"truncated", FIELD(version), 0x020f, 1024, -1},
         {"too little memory", FIELD(init_size), UINT32_MAX, BZ_SIZE, -1},
         {"damaged", FIELD(init_size), 4, BZ_SIZE, -1},
+        {"no power of two", FIELD(kernel_alignment), 0x300000, BZ_SIZE, -1},
+        {"no power of two", FIELD(kernel_alignment), UINT32_MAX, BZ_SIZE, -1},
         {"", FIELD(header), 0, BZ_SIZE, -2},
         {"", FIELD(boot_flag), 0, BZ_SIZE, -2},
         {"", FIELD(version), 0x020f, 600, -2},

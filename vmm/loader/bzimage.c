@@ -35,6 +35,11 @@ static int check_header(const struct image *image, const struct setup_header *h,
         return error_set(err, "kernel `%s` has no 64-bit entry", image->name);
     if (!(h->loadflags & LOADED_HIGH))
         return error_set(err, "kernel `%s` is a zImage, not a bzImage", image->name);
+    if (h->kernel_alignment & (h->kernel_alignment - 1))
+        return error_set(err,
+                         "kernel `%s` is damaged: it asks for an alignment of %#" PRIx32
+                         ", which is no power of two",
+                         image->name, h->kernel_alignment);
     return 0;
 }
 
