@@ -6,15 +6,18 @@
  * a writer is alone.
  *
  * The kernel does not say who holds such a lock; it is told in
- * /proc/PID/fdinfo, to those who may look there.
+ * /proc/PID/fdinfo, to those who may look there. That touches no file, so that
+ * storage that hangs elsewhere does not hold up a start.
  */
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "vmm/backend/disk_priv.h"
 
@@ -24,7 +27,17 @@
 
 #define WAIT_SECONDS 1
 
-static bool fdinfo_has_lock(const char *pid, const char *fd)
+/* A line of fdinfo: "lock:\t1: OFDLCK  ADVISORY  WRITE -1 08:01:1234 0 EOF". */
+static bool is_lock_of(const char *line, ino_t inode)
+{
+    char kind[16];
+    uint64_t number;
+
+    return sscanf(line, "lock: %*u: %15s %*s %*s %*d %*x:%*x:%" SCNu64, kind, &number) == 2 &&
+           number == inode && (strcmp(kind, "OFDLCK") == 0 || strcmp(kind, "POSIX") == 0);
+}
+
+static bool fdinfo_has_lock(const char *pid, const char *fd, ino_t inode)
 {
     char path[64];
     char line[256];
@@ -36,9 +49,22 @@ static bool fdinfo_has_lock(const char *pid, const char *fd)
     if (!file)
         return false;
     while (!found && fgets(line, sizeof(line), file))
-        found = strncmp(line, "lock:", 5) == 0;
+        found = is_lock_of(line, inode);
     (void)fclose(file);
     return found;
+}
+
+/* The device in a line of fdinfo is not always the one that stat() tells; so the file itself has to
+ * be looked at, but only with what is known of it already. */
+static bool is_same_file(const char *pid, const char *fd, const struct stat *image)
+{
+    char path[64];
+    struct statx stx;
+
+    snprintf(path, sizeof(path), "/proc/%.16s/fd/%.16s", pid, fd);
+    return statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_INO, &stx) == 0 &&
+           stx.stx_ino == image->st_ino &&
+           makedev(stx.stx_dev_major, stx.stx_dev_minor) == image->st_dev;
 }
 
 static bool process_has_lock(const char *pid, const struct stat *image)
@@ -48,17 +74,13 @@ static bool process_has_lock(const char *pid, const struct stat *image)
     struct dirent *entry;
     DIR *dir;
 
-    snprintf(path, sizeof(path), "/proc/%.16s/fd", pid);
+    snprintf(path, sizeof(path), "/proc/%.16s/fdinfo", pid);
     dir = opendir(path);
     if (!dir)
         return false;
-    while (!found && (entry = readdir(dir))) {
-        struct stat st;
-
-        if (fstatat(dirfd(dir), entry->d_name, &st, 0) == 0 && st.st_ino == image->st_ino &&
-            st.st_dev == image->st_dev)
-            found = fdinfo_has_lock(pid, entry->d_name);
-    }
+    while (!found && (entry = readdir(dir)))
+        found = fdinfo_has_lock(pid, entry->d_name, image->st_ino) &&
+                is_same_file(pid, entry->d_name, image);
     closedir(dir);
     return found;
 }
