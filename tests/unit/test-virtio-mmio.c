@@ -6,6 +6,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
+#include <sys/resource.h>
 
 #define RAM          (64 * KiB)
 #define QUEUES       2
@@ -15,7 +16,7 @@
 
 struct fake {
     struct virtio_device dev;
-    int starts, stops, kicks, resets;
+    int starts, stops, kicks, resets, activations;
 };
 
 static struct fake *to_fake(struct virtio_device *dev)
@@ -46,6 +47,12 @@ static void fake_reset(struct virtio_device *dev)
     to_fake(dev)->resets++;
 }
 
+static int fake_activate(struct virtio_device *dev)
+{
+    to_fake(dev)->activations++;
+    return 0;
+}
+
 /* One byte can be written by the driver, the others cannot. */
 static void fake_write_config(struct virtio_device *dev, unsigned offset, const void *data,
                               unsigned len)
@@ -67,6 +74,7 @@ static const struct virtio_type fake_type = {
     .stop = fake_stop,
     .kick = fake_kick,
     .reset = fake_reset,
+    .activate = fake_activate,
     .write_config = fake_write_config,
     .free = fake_free,
 };
@@ -448,6 +456,36 @@ static void test_interrupt_fd(void)
     tear_down(&b);
 }
 
+/* Threads are what an activation needs last: one that gets none is undone. */
+static void test_no_thread_to_be_had(void)
+{
+    struct rlimit limit = {0};
+    struct rlimit none;
+    struct bench b;
+
+    set_up_shape(&b, QUEUES);
+    drive(&b);
+    set_queue(&b, 0, 16, 0);
+    check_int(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = limit;
+    none.rlim_cur = 3; /* no descriptor for a loop */
+    check_int(setrlimit(RLIMIT_NOFILE, &none), 0);
+    wr(&b, VIRTIO_MMIO_STATUS, STATUS_UP_TO_FEATURES | VIRTIO_CONFIG_S_DRIVER_OK);
+    check_int(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    check(rd(&b, VIRTIO_MMIO_STATUS) & VIRTIO_CONFIG_S_NEEDS_RESET);
+    check_int(b.fake.activations, 1);
+    check_int(b.fake.resets, 1);
+    check_int(b.fake.starts, 0);
+    /* And the driver may try again. */
+    wr(&b, VIRTIO_MMIO_STATUS, 0);
+    drive(&b);
+    set_queue(&b, 0, 16, 0);
+    wr(&b, VIRTIO_MMIO_STATUS, STATUS_UP_TO_FEATURES | VIRTIO_CONFIG_S_DRIVER_OK);
+    check(!(rd(&b, VIRTIO_MMIO_STATUS) & VIRTIO_CONFIG_S_NEEDS_RESET));
+    check_int(b.fake.activations, 2);
+    tear_down(&b);
+}
+
 int main(void)
 {
     return tap_run((struct tap_test[]){
@@ -463,6 +501,7 @@ int main(void)
         TAP(test_config_space_has_an_end),
         TAP(test_interrupt_status),
         TAP(test_pause),
+        TAP(test_no_thread_to_be_had),
         {0},
     });
 }

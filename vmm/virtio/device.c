@@ -354,7 +354,14 @@ static void activate(struct virtio_device *dev)
     bool ok;
 
     pthread_mutex_lock(&dev->life);
-    ok = activate_queues(dev) && have_loops(dev);
+    ok = activate_queues(dev);
+    /* Which threads are needed is known only now; the type may have handed queues to the kernel
+     * already, and has to take them back: no pause would, of a device that is not active. */
+    if (ok && !have_loops(dev)) {
+        ok = false;
+        if (dev->type->reset)
+            dev->type->reset(dev);
+    }
     if (ok) {
         dev->active = true;
         start_workers(dev);

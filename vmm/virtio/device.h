@@ -45,7 +45,8 @@ struct virtio_type {
     void (*kick)(struct virtio_device *dev, unsigned queue);   /* something may be in the queue */
     /* Give back or finish all that is under way in the worker's queues. */
     void (*stop)(struct virtio_device *dev, unsigned worker);
-    /* In the vCPU's thread. The driver reset the device; its queues are with nobody. */
+    /* In the vCPU's thread. The driver reset the device, or no worker could be had for what
+     * `activate` began; its queues are with nobody. */
     void (*reset)(struct virtio_device *dev);
     /* In the vCPU's thread, before the workers: all is set up, activate. -1: it cannot be (a line
      * has been logged), the device fails. `dev->watches[i].external` and `worker` may be set
