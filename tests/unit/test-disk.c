@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Disk images: the same random traffic of all operations through each engine, cached and direct,
- * against a copy kept in memory; several queues at once; a host that has no io_uring.
+ * against a copy kept in memory; several queues at once; a host that has no
+ * io_uring, or too little of it.
  */
 #include "tests/unit/disk-image.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <liburing.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
@@ -599,6 +602,38 @@ static void test_zeroes_by_hand(void)
     }
 }
 
+/* ---- a ring that the kernel takes nothing from ---- */
+
+static int submit_error; /* 0: the library's own */
+
+/* In the place of liburing's. */
+int io_uring_submit(struct io_uring *ring)
+{
+    int (*real)(struct io_uring *) =
+        (int (*)(struct io_uring *))(uintptr_t)dlsym(RTLD_NEXT, "io_uring_submit");
+
+    return submit_error ? submit_error : real(ring);
+}
+
+static void test_ring_that_takes_nothing(void)
+{
+    static const int errors[] = {-EAGAIN, -ENOMEM, -EBUSY, 0};
+    struct disk *disk = set_up(&(struct disk_options){.engine = DISK_ENGINE_IO_URING});
+
+    if (!disk)
+        return;
+    fill_image();
+    for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+        submit_error = errors[i];
+        check_int(result_of(DISK_READ, 512, 8192, false), 0);
+        check_int(result_of(DISK_FLUSH, 0, 0, false), 0);
+        submit_error = 0;
+        check_int(result_of(DISK_READ, 512, 8192, false), 0);
+    }
+    read_back();
+    tear_down();
+}
+
 /* ---- a process that is killed ---- */
 
 static void submit_and_die(void *opaque)
@@ -716,6 +751,7 @@ int main(void)
         TAP(test_shrunken_image),
         TAP(test_space),
         TAP(test_zeroes_by_hand),
+        TAP(test_ring_that_takes_nothing),
         TAP(test_lock_ends_with_the_process),
         TAP(test_without_io_uring),
         {0},

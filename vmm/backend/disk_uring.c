@@ -66,8 +66,30 @@ static void check_ring_error(const struct disk_queue *queue, int r)
 }
 
 /*
+ * What was prepared and the kernel does not take goes to the pool instead. We are the only one who
+ * adds to the ring, and the kernel looks at it only in a call, so that what it has not consumed can
+ * be taken out again.
+ */
+static void take_back(struct disk_queue *queue)
+{
+    struct uring *uring = queue->engine_state;
+    struct io_uring_sq *sq = &uring->ring.sq;
+    unsigned head = *sq->khead;
+    unsigned count = io_uring_sq_ready(&uring->ring);
+
+    for (unsigned i = 0; i < count; i++) {
+        const struct io_uring_sqe *sqe = &sq->sqes[(head + i) & sq->ring_mask];
+
+        uring->in_flight--;
+        disk_pool_submit(queue, (struct disk_request *)(uintptr_t)sqe->user_data);
+    }
+    sq->sqe_head = sq->sqe_tail = head;
+    io_uring_smp_store_release(sq->ktail, head);
+}
+
+/*
  * Hands over what was prepared. What the kernel has no room for now goes when something that it has
- * completes; so it has to have something, and until it does we insist.
+ * completes; if it has nothing, nobody would come back to it.
  */
 static void hand_over(struct disk_queue *queue)
 {
@@ -78,8 +100,11 @@ static void hand_over(struct disk_queue *queue)
         bool has_some = uring->in_flight > io_uring_sq_ready(&uring->ring);
 
         check_ring_error(queue, r);
-        if (r <= 0 && r != -EINTR && has_some)
-            return;
+        if (r > 0 || r == -EINTR)
+            continue;
+        if (!has_some)
+            take_back(queue);
+        return;
     }
 }
 
@@ -206,7 +231,7 @@ static void uring_stop(struct disk_queue *queue)
 static void uring_commit(struct disk_queue *queue)
 {
     hand_over(queue);
-    reap(queue);
+    reap(queue); /* the pool's too */
 }
 
 static void uring_drain(struct disk_queue *queue)
@@ -217,6 +242,8 @@ static void uring_drain(struct disk_queue *queue)
         struct io_uring_cqe *cqe;
 
         hand_over(queue);
+        if (uring->in_flight == 0)
+            break; /* the pool has it all */
         check_ring_error(queue, io_uring_wait_cqe(&uring->ring, &cqe));
         reap(queue);
     }
