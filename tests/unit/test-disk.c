@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Disk images: the same random traffic of all operations through each engine, cached and direct,
- * against a copy kept in memory; several queues at once; a host that has no
+ * against a copy kept in memory; several queues at once; cancels; a host that has no
  * io_uring, or too little of it.
  */
 #include "tests/unit/disk-image.h"
@@ -602,6 +602,172 @@ static void test_zeroes_by_hand(void)
     }
 }
 
+/* ---- what is canceled goes on later ---- */
+
+#define SHARE (SIZE / DEPTH)
+
+static void submit_slots(struct bench *b, int with_result)
+{
+    for (unsigned i = 0; i < DEPTH; i++) {
+        struct slot *slot = &b->slots[i];
+
+        if (slot->result != with_result)
+            continue;
+        slot->busy = true;
+        disk_submit(b->queue, &slot->req);
+    }
+}
+
+static unsigned count_slots(const struct bench *b, int with_result)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < DEPTH; i++)
+        count += !b->slots[i].busy && b->slots[i].result == with_result;
+    return count;
+}
+
+static void fill_slots(struct bench *b, uint32_t seed)
+{
+    for (unsigned i = 0; i < DEPTH; i++) {
+        struct slot *slot = &b->slots[i];
+
+        slot->len = SHARE;
+        slot->result = 0;
+        slot->req = (struct disk_request){
+            .op = i % 3 ? DISK_WRITE : DISK_WRITE_ZEROES,
+            .offset = (uint64_t)i * SHARE,
+            .length = SHARE,
+            .done = on_done,
+        };
+        memset(slot->data, (int)(seed + i), sizeof(slot->data));
+        memset(model + i * SHARE, i % 3 ? (int)(seed + i) : 0, SHARE);
+        if (i % 3)
+            cut(b, slot);
+    }
+}
+
+/* Before a commit nothing is begun with threads, and all of it comes back; after it, what was not
+ * begun. */
+static void cancel_and_go_on(void *opaque)
+{
+    struct bench *b = opaque;
+    bool uring = b->disk->engine == DISK_ENGINE_IO_URING;
+
+    disk_queue_cancel(b->queue); /* nothing to cancel */
+    for (unsigned round = 0; round < 100 && !tap_failed_; round++) {
+        fill_slots(b, round);
+        check_int(disk_queue_start(b->queue, b->loop, on_batch, b, &err), 0);
+        submit_slots(b, 0);
+        if (round % 2)
+            disk_commit(b->queue);
+        disk_queue_cancel(b->queue);
+        disk_queue_stop(b->queue);
+        check_int(count_slots(b, 0) + count_slots(b, -ECANCELED), DEPTH);
+        if (round % 2 == 0 && !uring)
+            check_int(count_slots(b, -ECANCELED), DEPTH);
+        check_int(disk_queue_start(b->queue, b->loop, on_batch, b, &err), 0);
+        submit_slots(b, -ECANCELED);
+        disk_commit(b->queue);
+        disk_queue_stop(b->queue);
+        check_int(count_slots(b, 0), DEPTH);
+        read_back();
+    }
+}
+
+static void test_cancel(void)
+{
+    static const enum disk_engine_kind kinds[] = {DISK_ENGINE_THREADS, DISK_ENGINE_IO_URING};
+
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        struct disk *disk = set_up(&(struct disk_options){.engine = kinds[i]});
+        struct disk_stats stats;
+
+        if (!disk)
+            return;
+        disk->is_device = true; /* zeroes are written by hand */
+        loop_call(benches[0].loop, cancel_and_go_on, &benches[0]);
+        disk_get_stats(disk, &stats);
+        check_int(stats.op[DISK_WRITE].operations + stats.op[DISK_WRITE_ZEROES].operations,
+                  100 * DEPTH);
+        check_int(stats.op[DISK_WRITE].bytes + stats.op[DISK_WRITE_ZEROES].bytes,
+                  UINT64_C(100) * DEPTH * SHARE);
+        check_int(stats.in_flight, 0);
+        tear_down();
+    }
+}
+
+/* ---- transfers that no one call carries ---- */
+
+#define HUGE (2 * DISK_PIECE + 4096)
+
+static struct disk_request huge;
+static struct iovec huge_iov[2];
+static int huge_result;
+
+static void on_huge_done(struct disk_request *req, int result)
+{
+    (void)req;
+    huge_result = result;
+}
+
+static void do_huge(void *opaque)
+{
+    struct bench *b = opaque;
+
+    check_int(disk_queue_start(b->queue, b->loop, on_batch, b, &err), 0);
+    disk_submit(b->queue, &huge);
+    disk_commit(b->queue);
+    disk_queue_cancel(b->queue);
+    disk_queue_stop(b->queue);
+    if (huge_result == -ECANCELED) {
+        check_int(disk_queue_start(b->queue, b->loop, on_batch, b, &err), 0);
+        disk_submit(b->queue, &huge);
+        disk_queue_stop(b->queue);
+    }
+    check_int(huge_result, 0);
+}
+
+static void huge_transfer(enum disk_engine_kind engine, uint8_t *data, uint8_t *back)
+{
+    struct disk *disk = set_up(&(struct disk_options){.engine = engine});
+
+    if (!disk)
+        return;
+    check_int(disk_resize(disk, HUGE, &err), 0);
+    for (unsigned buffers = 1; buffers <= 2; buffers++) {
+        for (size_t i = 0; i < HUGE; i++)
+            data[i] = (uint8_t)(i / 4096 * buffers + i);
+        memset(back, 0, HUGE);
+        for (unsigned reads = 0; reads < 2; reads++) {
+            uint8_t *buf = reads ? back : data;
+            size_t first = buffers == 1 ? HUGE : 4096;
+
+            huge_iov[0] = (struct iovec){buf, first};
+            huge_iov[1] = (struct iovec){buf + first, HUGE - first};
+            huge = (struct disk_request){
+                .op = reads ? DISK_READ : DISK_WRITE,
+                .length = HUGE,
+                .iov = huge_iov,
+                .iov_count = buffers,
+                .done = on_huge_done,
+            };
+            loop_call(benches[0].loop, do_huge, &benches[0]);
+        }
+        check(memcmp(data, back, HUGE) == 0);
+    }
+    tear_down();
+}
+
+static void test_huge_transfers(void)
+{
+    uint8_t *data = xcalloc(2, HUGE);
+
+    huge_transfer(DISK_ENGINE_THREADS, data, data + HUGE);
+    huge_transfer(DISK_ENGINE_IO_URING, data, data + HUGE);
+    free(data);
+}
+
 /* ---- a ring that the kernel takes nothing from ---- */
 
 static int submit_error; /* 0: the library's own */
@@ -751,6 +917,8 @@ int main(void)
         TAP(test_shrunken_image),
         TAP(test_space),
         TAP(test_zeroes_by_hand),
+        TAP(test_cancel),
+        TAP(test_huge_transfers),
         TAP(test_ring_that_takes_nothing),
         TAP(test_lock_ends_with_the_process),
         TAP(test_without_io_uring),

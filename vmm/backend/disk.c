@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -288,17 +289,19 @@ static void count_done(const struct disk_request *req, int result)
 {
     struct disk_stats *stats = &req->queue->stats;
     struct disk_op_stats *op = &stats->op[req->op];
-    uint64_t end = req->offset + req->length;
+    uint64_t len = result == -ECANCELED ? req->progress : req->length;
+    uint64_t end = req->offset + len;
 
     count(&stats->in_flight, UINT64_MAX);
-    if (result < 0) {
+    if (result < 0 && result != -ECANCELED) {
         count(&op->failed, 1);
         return;
     }
-    count(&op->operations, 1);
-    count(&op->bytes, req->length);
+    /* One that was canceled comes again, for the rest. */
+    count(&op->operations, result == 0);
+    count(&op->bytes, len);
     count(&op->total_time_ns, now(req->queue) - req->start_ns);
-    if (req->op == DISK_WRITE && end > stats->write_highest_offset)
+    if (len > 0 && req->op == DISK_WRITE && end > stats->write_highest_offset)
         __atomic_store_n(&stats->write_highest_offset, end, __ATOMIC_RELAXED);
 }
 
@@ -393,6 +396,7 @@ int disk_queue_start(struct disk_queue *queue, struct loop *loop, void (*batch_d
     queue->loop = loop;
     queue->batch_done = batch_done;
     queue->opaque = opaque;
+    __atomic_store_n(&queue->canceled, false, __ATOMIC_RELAXED);
     if (disk_pool_start(queue, err) < 0)
         return -1;
     if (start_engine(queue, err) < 0) {
@@ -400,6 +404,14 @@ int disk_queue_start(struct disk_queue *queue, struct loop *loop, void (*batch_d
         return -1;
     }
     return 0;
+}
+
+void disk_queue_cancel(struct disk_queue *queue)
+{
+    if (!queue->engine)
+        return;
+    __atomic_store_n(&queue->canceled, true, __ATOMIC_RELAXED);
+    disk_pool_cancel(queue);
 }
 
 void disk_queue_stop(struct disk_queue *queue)
@@ -451,9 +463,16 @@ static int flush_result(struct disk *disk, int result)
 
 void disk_request_done(struct disk_request *req, int result)
 {
-    if (req->op == DISK_FLUSH)
+    if (result == -ECANCELED && !disk_queue_is_canceled(req->queue))
+        result = -EIO; /* the host's word, not ours */
+    if (req->op == DISK_FLUSH && result != -ECANCELED)
         result = flush_result(req->queue->disk, result);
     count_done(req, result);
+    if (result == -ECANCELED) {
+        req->offset += req->progress;
+        req->length -= req->progress;
+        req->progress = 0;
+    }
     req->done(req, result);
 }
 
@@ -476,4 +495,15 @@ bool disk_request_advance(struct disk_request *req, uint64_t len)
     req->iov->iov_base = (uint8_t *)req->iov->iov_base + len;
     req->iov->iov_len -= len;
     return true;
+}
+
+unsigned disk_request_piece(const struct disk_request *req)
+{
+    uint64_t len = req->iov->iov_len;
+    unsigned count = 1;
+
+    while (count < MIN(req->iov_count, (unsigned)IOV_MAX) &&
+           len + req->iov[count].iov_len <= DISK_PIECE)
+        len += req->iov[count++].iov_len;
+    return count;
 }

@@ -47,14 +47,15 @@ struct disk_request {
                           flush, 0 */
     struct iovec *iov; /* of a transfer; changed by the disk */
     unsigned iov_count;
-    /* 0, or a negative errno. A transfer is whole or an error. In the loop's
-     * thread, never from inside disk_submit(). */
+    /* 0, or a negative errno. A transfer is whole or an error; after a cancel
+     * it may be -ECANCELED, and the request says what is left of it to do. In
+     * the loop's thread, never from inside disk_submit(). */
     void (*done)(struct disk_request *req, int result);
 
     /* The disk's own. */
     struct disk_queue *queue;
     struct disk_request *next;
-    uint64_t progress; /* bytes of a transfer that are done */
+    uint64_t progress; /* bytes of a transfer, or of zeroes, that are done */
     uint64_t start_ns;
     int result;
 };
@@ -129,6 +130,10 @@ void disk_queue_free(struct disk_queue *queue);
  */
 int disk_queue_start(struct disk_queue *queue, struct loop *loop, void (*batch_done)(void *opaque),
                      void *opaque, struct error *err);
+/* What is not done ends as soon as it can, with -ECANCELED; submitted again, after the next start,
+ * it goes on where it was. So a stop need not wait for more than a few calls to the host. In the
+ * loop's thread. Harmless on a queue that is stopped. */
+void disk_queue_cancel(struct disk_queue *queue);
 /* Returns when everything that was submitted to this queue is done. Not from
  * inside a `done`. Harmless on a queue that is stopped. */
 void disk_queue_stop(struct disk_queue *queue);

@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
@@ -26,6 +25,12 @@ static uint64_t left_of(const struct disk_request *req)
     return req->length - req->progress;
 }
 
+/* Between two calls that may take their time. The pieces that we make ourselves have no queue. */
+static bool is_canceled(const struct disk_request *req)
+{
+    return req->queue && disk_queue_is_canceled(req->queue);
+}
+
 bool disk_transfer_is_straight(const struct disk *disk, const struct disk_request *req)
 {
     if (!disk->direct)
@@ -41,13 +46,15 @@ bool disk_transfer_is_straight(const struct disk *disk, const struct disk_reques
 
 static int transfer_straight(const struct disk *disk, struct disk_request *req)
 {
-    int count = (int)MIN(req->iov_count, (unsigned)IOV_MAX);
+    int count = (int)disk_request_piece(req);
     off_t offset = (off_t)(req->offset + req->progress);
+    struct iovec part = {req->iov->iov_base, MIN(req->iov->iov_len, DISK_PIECE)};
+    const struct iovec *iov = count == 1 ? &part : req->iov;
     ssize_t n;
 
     do
-        n = req->op == DISK_READ ? preadv(disk->fd, req->iov, count, offset)
-                                 : pwritev(disk->fd, req->iov, count, offset);
+        n = req->op == DISK_READ ? preadv(disk->fd, iov, count, offset)
+                                 : pwritev(disk->fd, iov, count, offset);
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return -errno;
@@ -154,7 +161,7 @@ static int transfer_bounced(struct disk *disk, struct disk_request *req)
 
     if (posix_memalign(&buf, alignment, size) != 0)
         return -ENOMEM;
-    while (r == 0 && left_of(req) > 0) {
+    while (r == 0 && left_of(req) > 0 && !is_canceled(req)) {
         struct window w = next_window(disk, req, buf);
 
         if (req->op == DISK_WRITE) {
@@ -176,6 +183,8 @@ static int transfer(struct disk *disk, struct disk_request *req)
     while (r == 0 && left_of(req) > 0) {
         if (req->iov_count == 0)
             return -EINVAL; /* the buffers have less than the length says */
+        if (is_canceled(req))
+            return -ECANCELED;
         r = disk_transfer_is_straight(disk, req) ? transfer_straight(disk, req)
                                                  : transfer_bounced(disk, req);
     }
@@ -236,29 +245,33 @@ static int discard(struct disk *disk, const struct disk_request *req)
 }
 
 /* In pieces, so that a large range takes no memory. */
-static int write_zeroes_by_hand(struct disk *disk, const struct disk_request *req)
+static int write_zeroes_by_hand(struct disk *disk, struct disk_request *req)
 {
     static uint8_t zeroes[ZERO_PIECE] __attribute__((aligned(4096))); /* never written */
-    uint64_t done = 0;
-    int r = 0;
 
-    while (r == 0 && done < req->length) {
+    while (left_of(req) > 0) {
         struct iovec iov[ZERO_PIECES];
-        struct disk_request piece = {.op = DISK_WRITE, .offset = req->offset + done, .iov = iov};
+        struct disk_request piece = {
+            .op = DISK_WRITE, .offset = req->offset + req->progress, .iov = iov};
+        int r;
 
-        for (; piece.iov_count < ZERO_PIECES && done < req->length; piece.iov_count++) {
-            size_t n = MIN(req->length - done, ZERO_PIECE);
+        if (is_canceled(req))
+            return -ECANCELED;
+        while (piece.iov_count < ZERO_PIECES && piece.length < left_of(req)) {
+            size_t n = MIN(left_of(req) - piece.length, ZERO_PIECE);
 
-            iov[piece.iov_count] = (struct iovec){zeroes, n};
+            iov[piece.iov_count++] = (struct iovec){zeroes, n};
             piece.length += n;
-            done += n;
         }
         r = transfer(disk, &piece);
+        if (r < 0)
+            return r;
+        req->progress += piece.progress;
     }
-    return r;
+    return 0;
 }
 
-static int write_zeroes(struct disk *disk, const struct disk_request *req)
+static int write_zeroes(struct disk *disk, struct disk_request *req)
 {
     int r = -EOPNOTSUPP;
 
@@ -275,6 +288,8 @@ static int write_zeroes(struct disk *disk, const struct disk_request *req)
 
 int disk_do_blocking(struct disk *disk, struct disk_request *req)
 {
+    if (is_canceled(req))
+        return -ECANCELED;
     switch (req->op) {
     case DISK_READ:
     case DISK_WRITE:

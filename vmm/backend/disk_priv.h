@@ -8,6 +8,9 @@
 #include "vmm/backend/disk.h"
 
 #define DISK_POOL_THREADS 8
+/* What one call carries at most, so that to wait for it is bearable; more than any driver asks for
+ * that we know. */
+#define DISK_PIECE (4 * MiB)
 
 /*
  * The threads of a disk that do what may wait. Jobs are done in the order in
@@ -75,6 +78,7 @@ struct disk_queue {
     void *opaque;
     uint64_t now_ns;         /* of this batch; 0: not looked at the clock yet */
     struct disk_stats stats; /* written by the queue's thread alone, atomic for readers */
+    bool canceled;           /* until the next start; atomic */
 
     /* What is with the pool. */
     struct loop_watch pool_watch;
@@ -95,6 +99,14 @@ void disk_batch_end(struct disk_queue *queue);
 /* Takes `len` transferred bytes off a request. Returns whether something is
  * left to do. */
 bool disk_request_advance(struct disk_request *req, uint64_t len);
+/* How many buffers of a transfer the next call carries; of a single one at most DISK_PIECE. There
+ * is one. */
+unsigned disk_request_piece(const struct disk_request *req);
+/* From any thread: what is not begun any more comes back with -ECANCELED. */
+static inline bool disk_queue_is_canceled(const struct disk_queue *queue)
+{
+    return __atomic_load_n(&queue->canceled, __ATOMIC_RELAXED);
+}
 
 /* ---- disk_lock.c ---- */
 
@@ -123,6 +135,8 @@ int disk_pool_start(struct disk_queue *queue, struct error *err);
 void disk_pool_stop(struct disk_queue *queue);
 void disk_pool_submit(struct disk_queue *queue, struct disk_request *req);
 void disk_pool_commit(struct disk_queue *queue);
+/* Gives back what no thread has begun. */
+void disk_pool_cancel(struct disk_queue *queue);
 void disk_pool_drain(struct disk_queue *queue);
 
 #endif

@@ -199,6 +199,27 @@ void disk_pool_commit(struct disk_queue *queue)
     queue->gathered_count = 0;
 }
 
+void disk_pool_cancel(struct disk_queue *queue)
+{
+    struct disk_pool *pool = &queue->disk->pool;
+    struct disk_request **p = &pool->jobs;
+    struct disk_request *req;
+
+    pthread_mutex_lock(&pool->lock);
+    while ((req = *p)) {
+        if (req->queue != queue) {
+            p = &req->next;
+            continue;
+        }
+        *p = req->next;
+        pool->job_count--;
+        req->result = -ECANCELED;
+        give_back_locked(pool, req);
+    }
+    pool->jobs_tail = p;
+    pthread_mutex_unlock(&pool->lock);
+}
+
 void disk_pool_drain(struct disk_queue *queue)
 {
     struct disk_pool *pool = &queue->disk->pool;

@@ -8,7 +8,8 @@
  *
  * Plain transfers and flushes go through the ring. Discards and zeroes,
  * transfers that direct I/O does not take as they are, and what the ring
- * refuses to do without waiting go to the pool.
+ * refuses to do without waiting go to the pool; and so does what comes after
+ * all was canceled, which the pool gives back.
  *
  * A ring lives from start to stop, because the kernel ties it to the thread
  * that made it. No file is registered with it: the kernel lets go of a
@@ -17,7 +18,6 @@
  */
 #include <errno.h>
 #include <liburing.h>
-#include <limits.h>
 
 #include "vmm/backend/disk_priv.h"
 
@@ -131,13 +131,28 @@ static bool fits_the_ring(const struct disk *disk, const struct disk_request *re
     return req->iov_count > 0 && req->iov->iov_len > 0 && disk_transfer_is_straight(disk, req);
 }
 
+static void prep_transfer(struct io_uring_sqe *sqe, int fd, const struct disk_request *req)
+{
+    uint64_t offset = req->offset + req->progress;
+    unsigned count = disk_request_piece(req);
+    unsigned len = (unsigned)MIN(req->iov->iov_len, DISK_PIECE);
+
+    if (count == 1 && req->op == DISK_READ)
+        io_uring_prep_read(sqe, fd, req->iov->iov_base, len, offset);
+    else if (count == 1)
+        io_uring_prep_write(sqe, fd, req->iov->iov_base, len, offset);
+    else if (req->op == DISK_READ)
+        io_uring_prep_readv(sqe, fd, req->iov, count, offset);
+    else
+        io_uring_prep_writev(sqe, fd, req->iov, count, offset);
+}
+
 static void uring_submit(struct disk_queue *queue, struct disk_request *req)
 {
     struct uring *uring = queue->engine_state;
     int fd = queue->disk->fd;
-    struct io_uring_sqe *sqe = fits_the_ring(queue->disk, req) ? next_sqe(queue) : NULL;
-    uint64_t offset = req->offset + req->progress;
-    unsigned n = MIN(req->iov_count, (unsigned)IOV_MAX);
+    bool fits = !disk_queue_is_canceled(queue) && fits_the_ring(queue->disk, req);
+    struct io_uring_sqe *sqe = fits ? next_sqe(queue) : NULL;
 
     if (!sqe) {
         disk_pool_submit(queue, req);
@@ -145,10 +160,8 @@ static void uring_submit(struct disk_queue *queue, struct disk_request *req)
     }
     if (req->op == DISK_FLUSH)
         io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
-    else if (req->op == DISK_READ)
-        io_uring_prep_readv(sqe, fd, req->iov, n, offset);
     else
-        io_uring_prep_writev(sqe, fd, req->iov, n, offset);
+        prep_transfer(sqe, fd, req);
     io_uring_sqe_set_data(sqe, req);
     uring->in_flight++;
 }

@@ -11,6 +11,9 @@
  * A rate limit is the whole disk's. A request that may not begin yet is put back into the ring,
  * where it waits, and all behind it, for the worker's timer: so that there is nothing of ours to
  * keep in a pause, or to drop in a reset.
+ *
+ * A pause does not wait for what the disk has not begun, nor for the rest of a long request: that
+ * is parked, and goes on where it was; a reset drops it.
  */
 #include <errno.h>
 #include <linux/virtio_blk.h>
@@ -39,7 +42,7 @@ struct blk_queue;
 struct blk_request {
     struct disk_request disk;
     struct blk_queue *queue;
-    struct blk_request *next; /* in the pool */
+    struct blk_request *next; /* in the pool, or parked */
     uint16_t head;
     uint32_t data_written; /* bytes of the chain's writable part, the status byte apart */
     uint8_t *status;       /* in guest memory */
@@ -59,9 +62,10 @@ struct blk_queue {
     struct blk_request *requests; /* QUEUE_SIZE of them, made when a driver first comes */
     unsigned used_requests;       /* of them have ever been used: the rest costs no memory */
     struct blk_request *pool;
-    bool starved;             /* the pool was empty when there was more to do */
-    struct loop_watch timer;  /* for what a rate limit holds back; fd is -1 until it is needed */
-    struct virtq_chain chain; /* the one that is looked at */
+    struct blk_request *parked; /* to be submitted at the next start */
+    bool starved;               /* the pool was empty when there was more to do */
+    struct loop_watch timer;    /* for what a rate limit holds back; fd is -1 until it is needed */
+    struct virtq_chain chain;   /* the one that is looked at */
 };
 
 struct virtio_blk {
@@ -161,7 +165,10 @@ static void on_disk_done(struct disk_request *disk_req, int result)
     struct blk_request *req = container_of(disk_req, struct blk_request, disk);
     struct virtio_blk *blk = req->queue->blk;
 
-    if (result < 0) {
+    if (result == -ECANCELED) {
+        req->next = req->queue->parked;
+        req->queue->parked = req;
+    } else if (result < 0) {
         virtio_log(&blk->dev, "%s: %s", op_names[disk_req->op], strerror(-result));
         virtio_notice(&blk->dev, VIRTIO_NOTICE_IO_ERROR);
         finish(req, VIRTIO_BLK_S_IOERR);
@@ -459,9 +466,19 @@ static void on_batch_done(void *opaque)
 
 /* ---- life ---- */
 
+static struct blk_request *take_parked(struct blk_queue *q)
+{
+    struct blk_request *req = q->parked;
+
+    if (req)
+        q->parked = req->next;
+    return req;
+}
+
 static void blk_start(struct virtio_device *dev, unsigned worker)
 {
     struct blk_queue *q = &to_blk(dev)->queues[worker];
+    struct blk_request *req;
     struct error err;
 
     if (!dev->queues[worker].ready)
@@ -472,6 +489,8 @@ static void blk_start(struct virtio_device *dev, unsigned worker)
         virtio_device_fail(dev, err.msg);
         return;
     }
+    while ((req = take_parked(q)))
+        disk_submit(q->disk, &req->disk);
     /* What was put there before the doorbell was wired, or while the machine was paused. */
     blk_kick(dev, worker);
 }
@@ -481,6 +500,7 @@ static void blk_stop(struct virtio_device *dev, unsigned worker)
     struct blk_queue *q = &to_blk(dev)->queues[worker];
 
     stop_timer(q);
+    disk_queue_cancel(q->disk);
     disk_queue_stop(q->disk);
     q->starved = false;
 }
@@ -502,10 +522,16 @@ static void blk_write_config(struct virtio_device *dev, unsigned offset, const v
 
 static void blk_reset(struct virtio_device *dev)
 {
+    struct virtio_blk *blk = to_blk(dev);
+    struct blk_request *req;
+
+    for (unsigned i = 0; i < blk->queue_count; i++)
+        while ((req = take_parked(&blk->queues[i])))
+            put_request(req);
     pthread_mutex_lock(&dev->config_lock);
     dev->config[offsetof(struct virtio_blk_config, wce)] = 1;
     pthread_mutex_unlock(&dev->config_lock);
-    __atomic_store_n(&to_blk(dev)->writethrough, false, __ATOMIC_RELAXED);
+    __atomic_store_n(&blk->writethrough, false, __ATOMIC_RELAXED);
 }
 
 static void blk_free(struct virtio_device *dev)
