@@ -168,10 +168,12 @@ void machine_quit(struct machine *m, enum machine_cause cause)
 {
     if (m->state == MACHINE_SHUTDOWN)
         return;
-    halt(m);
+    vcpu_set_close_gate(&m->vcpus);
     m->state = MACHINE_SHUTDOWN;
     m->exit_cause = cause;
+    /* Told before anything is waited for: storage that hangs can hold up the rest. */
     tell(m, MACHINE_EVENT_SHUTDOWN, cause);
+    halt(m);
     loop_quit(m->loop);
 }
 

@@ -106,7 +106,8 @@ int machine_stop(struct machine *m, struct error *err);
 int machine_reset(struct machine *m, enum machine_cause cause, struct error *err);
 /* Presses the power button: the guest is asked, and may ignore it. */
 int machine_powerdown(struct machine *m, struct error *err);
-/* Ends the main loop; the state becomes MACHINE_SHUTDOWN. Always works. */
+/* Ends the main loop; the state becomes MACHINE_SHUTDOWN, and the listener is told so first, for it
+ * then waits for what the host still has to do for the devices. Always works. */
 void machine_quit(struct machine *m, enum machine_cause cause);
 
 /* What the process should exit with; valid once the state is MACHINE_SHUTDOWN. */

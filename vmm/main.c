@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/signalfd.h>
+#include <sys/eventfd.h>
 
 #include "vmm/backend/chardev.h"
 #include "vmm/check_host.h"
@@ -13,6 +13,15 @@
 #include "vmm/qmp/qmp.h"
 #include <config.h> /* the build's, not vmm/config.h */
 
+/* How long an end may take. What waits longer waits for storage that does not answer. */
+#define END_SECONDS 5
+
+/* For the handlers of signals, which are given nothing else. */
+static struct {
+    int fd;     /* eventfd: a signal asks us to end */
+    int status; /* enum vole_exit; what to exit with when the time is up; atomic */
+} ending = {.fd = -1, .status = EXIT_OK};
+
 /* Everything of one run, for the one way out. */
 struct run {
     struct config config;
@@ -20,40 +29,70 @@ struct run {
     struct machine *machine;
     struct qmp *qmp;
     struct loop_watch signal_watch;
-    int signal_fd;
 };
 
-static void on_signal(void *opaque, uint32_t events)
+/* ---- asked to end ---- */
+
+static void on_end_asked(void *opaque, uint32_t events)
 {
     struct run *run = opaque;
-    struct signalfd_siginfo info;
+    eventfd_t count;
 
     (void)events;
-    if (read(run->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+    if (eventfd_read(ending.fd, &count) == 0)
         machine_quit(run->machine, CAUSE_HOST_SIGNAL);
 }
 
+/* The clock runs from here, not from when the main loop hears of it: that may be waiting for the
+ * very storage that hangs. */
+static void on_end_signal(int sig)
+{
+    int saved = errno;
+
+    (void)sig;
+    (void)eventfd_write(ending.fd, 1);
+    (void)alarm(END_SECONDS);
+    errno = saved;
+}
+
+static void on_time_up(int sig)
+{
+    static const char line[] = "vole: ended without waiting any longer for the host's storage\n";
+
+    (void)sig;
+    chardev_restore_terminals();
+    (void)!write(STDERR_FILENO, line, sizeof(line) - 1);
+    _exit(__atomic_load_n(&ending.status, __ATOMIC_RELAXED));
+}
+
 /*
- * Signals that ask us to end become events of the main loop. They are blocked before any thread is
- * made, so that no other thread takes them. One that we were started to ignore (nohup) is left
- * alone: blocked, it would come through after all.
+ * Signals that ask us to end become events of the main loop, which has END_SECONDS from then on.
+ * One that we were started to ignore (nohup) is left alone.
  */
 static int watch_signals(struct run *run, struct error *err)
 {
     static const int ends[] = {SIGTERM, SIGINT, SIGHUP};
+    struct sigaction action = {.sa_handler = on_end_signal, .sa_flags = (int)SA_RESTART};
     struct sigaction inherited;
     sigset_t set;
 
     signal(SIGPIPE, SIG_IGN);
+    ending.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (ending.fd < 0)
+        return error_set_errno(err, errno, "make an eventfd");
+    sigfillset(&action.sa_mask);
     sigemptyset(&set);
-    for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
-        if (sigaction(ends[i], NULL, &inherited) == 0 && inherited.sa_handler != SIG_IGN)
-            sigaddset(&set, ends[i]);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-    run->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (run->signal_fd < 0)
-        return error_set_errno(err, errno, "watch signals");
-    return loop_add(run->loop, &run->signal_watch, run->signal_fd, EPOLLIN, on_signal, run, err);
+    for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+        if (sigaction(ends[i], NULL, &inherited) < 0 || inherited.sa_handler == SIG_IGN)
+            continue;
+        sigaction(ends[i], &action, NULL);
+        sigaddset(&set, ends[i]);
+    }
+    action.sa_handler = on_time_up;
+    sigaction(SIGALRM, &action, NULL);
+    sigaddset(&set, SIGALRM);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    return loop_add(run->loop, &run->signal_watch, ending.fd, EPOLLIN, on_end_asked, run, err);
 }
 
 static void on_fatal_signal(int sig)
@@ -78,6 +117,10 @@ static void on_machine_event(void *opaque, const struct machine_event *ev)
 {
     struct run *run = opaque;
 
+    if (ev->kind == MACHINE_EVENT_SHUTDOWN) {
+        __atomic_store_n(&ending.status, (int)machine_exit_status(run->machine), __ATOMIC_RELAXED);
+        (void)alarm(END_SECONDS);
+    }
     if (run->qmp)
         qmp_machine_event(run->qmp, ev);
 }
@@ -110,14 +153,12 @@ static void finish(struct run *run)
         loop_remove(run->loop, &run->signal_watch);
         loop_free(run->loop);
     }
-    if (run->signal_fd >= 0)
-        close(run->signal_fd);
     config_clear(&run->config);
 }
 
 static int run_command(int argc, char **argv)
 {
-    struct run run = {.signal_fd = -1, .signal_watch.fd = -1};
+    struct run run = {.signal_watch.fd = -1};
     struct error err;
     int status = EXIT_ERROR;
     int parsed;

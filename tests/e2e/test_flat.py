@@ -2,6 +2,9 @@
 """The smallest guests: real-mode programs."""
 
 import signal
+import subprocess
+
+import pytest
 
 from support.vole import run_vole
 
@@ -44,6 +47,52 @@ def test_quit_and_signal_end_it_with_status_0(payloads, vole):
     machine.process.send_signal(signal.SIGTERM)
     assert machine.wait() == 0
     assert machine.stderr() == ""
+
+
+# What a host is like whose storage hangs: the thread that asked does not come back.
+HANGING_HOST = r"""
+#include <linux/kvm.h>
+#include <stdarg.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int ioctl(int fd, unsigned long request, ...)
+{
+    va_list ap;
+    long argument;
+
+    va_start(ap, request);
+    argument = va_arg(ap, long);
+    va_end(ap);
+    while (request == KVM_RUN)
+        pause();
+    return (int)syscall(SYS_ioctl, fd, request, argument);
+}
+"""
+
+
+@pytest.fixture
+def hanging_host(tmp_path, monkeypatch):
+    library = tmp_path / "hanging-host.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-o", library, "-"], check=True, text=True,
+                   input=HANGING_HOST)
+    monkeypatch.setenv("LD_PRELOAD", str(library))
+    monkeypatch.setenv("ASAN_OPTIONS", "verify_asan_link_order=0")
+
+
+def test_a_host_that_hangs_cannot_keep_it(payloads, vole, hanging_host):
+    asked = vole("--flat", payloads.spin)
+    asked.qmp.send_raw(b'{"execute": "quit"}')
+    assert asked.qmp.event("SHUTDOWN")["data"]["reason"] == "host-qmp-quit"
+
+    stopping = vole("--flat", payloads.spin)
+    stopping.qmp.send_raw(b'{"execute": "stop"}')  # and the main loop waits for it, for good
+    stopping.process.send_signal(signal.SIGTERM)
+
+    for machine in (asked, stopping):
+        assert machine.wait() == 0
+        assert machine.stderr() == (
+            "vole: ended without waiting any longer for the host's storage\n")
 
 
 def test_ignored_signals_stay_ignored(payloads, vole):
