@@ -15,6 +15,8 @@
 #define NAME_CHARS 64
 
 #define PREFIX "vole-"
+/* Microseconds; the kernel's own. */
+#define DEFAULT_PERIOD 100000
 /* How long those who were killed may take to end. */
 #define CLEAR_TIMEOUT_MS 10000
 
@@ -264,8 +266,8 @@ bool cgroup_apply(const char *path, const domain_def *def, GError **error)
 
     if (tune->shares && !cgroup_set_shares(path, tune->shares, error))
         return false;
-    if (tune->global.quota &&
-        !cgroup_set_quota(path, tune->global.period ? tune->global.period : 100000,
+    if (tune->global.quota > 0 &&
+        !cgroup_set_quota(path, tune->global.period ? tune->global.period : DEFAULT_PERIOD,
                           tune->global.quota, error))
         return false;
     if (memory->hard_limit_kib || memory->soft_limit_kib || memory->swap_hard_limit_kib)
