@@ -43,23 +43,21 @@ static int check_header(const struct image *image, const struct setup_header *h,
     return 0;
 }
 
-/* Where the kernel asks to be, or lower if it can be moved and there is too little memory. */
+/* Where the kernel asks to be. A lower place would not help where memory is short: Linux unpacks
+ * itself to the address that it prefers from wherever it was loaded below. */
 static int choose_place(const struct image *image, const struct setup_header *h, uint64_t ceiling,
                         uint64_t *load, struct error *err)
 {
     uint64_t align = MAX(h->kernel_alignment, (uint32_t)GUEST_PAGE_SIZE);
-    uint64_t lowest = ALIGN_UP(LOWEST_LOAD, align);
 
-    *load = h->pref_address;
-    if (*load >= LOWEST_LOAD && *load < ceiling && h->init_size <= ceiling - *load)
-        return 0;
-    *load = lowest;
-    if (h->relocatable_kernel && *load < ceiling && h->init_size <= ceiling - *load)
+    *load = MAX(h->pref_address, ALIGN_UP(LOWEST_LOAD, align));
+    if (*load < ceiling && h->init_size <= ceiling - *load)
         return 0;
     return error_set(err,
-                     "too little memory for kernel `%s`: it needs %" PRIu64
-                     " MiB to unpack itself, the machine has %" PRIu64 " MiB",
-                     image->name, (h->init_size + lowest + MiB - 1) / MiB, ceiling / MiB);
+                     "too little memory for kernel `%s`: it needs %llu MiB to unpack itself, the "
+                     "machine has %llu MiB",
+                     image->name, (unsigned long long)(*load / MiB + h->init_size / MiB + 1),
+                     (unsigned long long)(ceiling / MiB));
 }
 
 int bzimage_load(const struct image *image, const struct memory *mem, uint64_t ceiling,
