@@ -39,6 +39,7 @@ EXTRA_DIST += \
 	tests/e2e/test_flat.py \
 	tests/e2e/test_guest.py \
 	tests/e2e/test_guest_devices.py \
+	tests/e2e/test_guest_block.py \
 	tests/e2e/test_guest_platform.py \
 	tests/e2e/test_guest_net.py \
 	tests/e2e/test_qmp.py \
@@ -54,5 +55,6 @@ EXTRA_DIST += \
 	tests/lab/kernel.py \
 	tests/lab/lab \
 	tests/lab/need-lab \
+	tests/lab/small.py \
 	tests/lab/vmlinux.py \
 	tests/lab/wire.py
