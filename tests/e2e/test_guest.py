@@ -11,13 +11,10 @@ import subprocess
 
 import pytest
 
-from support.console import Console
 from support.guest import Shell, copy_disk
 from support.wait import BOOT
 
 pytestmark = pytest.mark.guest
-
-MIB = 1 << 20
 
 
 # ---- Debian ----
@@ -219,23 +216,6 @@ def test_much_text_to_the_serial_port(small):
     guest.console.send(data)
     assert guest.console.expect("([0-9a-f]{64})", BOOT)[1] == digest(data)
     guest.run("true")
-
-
-def test_a_megabyte_each_way_on_a_virtio_console(small, folder):
-    path = folder / "console"
-    _, guest = small("--console", f"unix:{path}")
-    console = Console.unix(path)
-    data = text(MIB)
-    try:
-        guest.run("stty -F /dev/hvc0 raw -echo")
-        guest.send(f"head -c {MIB} /dev/hvc0 >/tmp/heard; echo heard")
-        console.send(data)
-        guest.console.expect("heard", BOOT)
-        assert guest.run("sha256sum </tmp/heard").split()[0] == digest(data)
-        guest.send("cat /tmp/heard >/dev/hvc0")
-        assert digest(console.take(MIB, BOOT)) == digest(data)
-    finally:
-        console.close()
 
 
 # ---- other devices ----
