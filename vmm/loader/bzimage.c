@@ -54,10 +54,9 @@ static int choose_place(const struct image *image, const struct setup_header *h,
     if (*load < ceiling && h->init_size <= ceiling - *load)
         return 0;
     return error_set(err,
-                     "too little memory for kernel `%s`: it needs %llu MiB to unpack itself, the "
-                     "machine has %llu MiB",
-                     image->name, (unsigned long long)(*load / MiB + h->init_size / MiB + 1),
-                     (unsigned long long)(ceiling / MiB));
+                     "too little memory for kernel `%s`: it needs %" PRIu64
+                     " MiB to unpack itself, the machine has %" PRIu64 " MiB",
+                     image->name, *load / MiB + h->init_size / MiB + 1, ceiling / MiB);
 }
 
 int bzimage_load(const struct image *image, const struct memory *mem, uint64_t ceiling,
