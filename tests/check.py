@@ -18,7 +18,7 @@ from pathlib import Path
 TREE = Path(__file__).resolve().parents[1]
 BUILD = TREE / "build"
 LAB_SECONDS = 1500
-FUZZ_SECONDS = 15
+FUZZ_SECONDS = 6
 JOBS = str(os.cpu_count() or 1)
 
 # Files of tests/e2e that take a lab the longest. They go first, so that the last one does not run
