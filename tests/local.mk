@@ -40,6 +40,7 @@ EXTRA_DIST += \
 	tests/e2e/test_guest.py \
 	tests/e2e/test_guest_devices.py \
 	tests/e2e/test_guest_block.py \
+	tests/e2e/test_guest_machine.py \
 	tests/e2e/test_guest_platform.py \
 	tests/e2e/test_guest_net.py \
 	tests/e2e/test_qmp.py \
