@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 
 #define BATCH 32
 
@@ -204,6 +205,62 @@ void loop_remove(struct loop *loop, struct loop_watch *watch)
         if (loop->batch[i].data.ptr == watch)
             loop->batch[i].data.ptr = NULL;
 }
+
+/* ---- timers ---- */
+
+int loop_timer_open(struct loop_timer *timer, struct error *err)
+{
+    if (timer->fd < 0)
+        timer->fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    return timer->fd < 0 ? error_set_errno(err, errno, "make a timer") : 0;
+}
+
+void loop_timer_close(struct loop_timer *timer)
+{
+    if (timer->fd >= 0)
+        close(timer->fd);
+    timer->fd = -1;
+}
+
+static void timer_ready(void *opaque, uint32_t events)
+{
+    struct loop_timer *timer = opaque;
+    uint64_t count;
+
+    (void)events;
+    /* One that was set anew meanwhile has nothing to read. */
+    if (read(timer->fd, &count, sizeof(count)) == sizeof(count))
+        timer->expired(timer->opaque);
+}
+
+int loop_timer_add(struct loop *loop, struct loop_timer *timer, void (*expired)(void *opaque),
+                   void *opaque, struct error *err)
+{
+    timer->expired = expired;
+    timer->opaque = opaque;
+    return loop_add(loop, &timer->watch, timer->fd, EPOLLIN, timer_ready, timer, err);
+}
+
+void loop_timer_remove(struct loop *loop, struct loop_timer *timer)
+{
+    loop_remove(loop, &timer->watch);
+}
+
+static struct timespec timespec_of(uint64_t ns)
+{
+    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000),
+                             .tv_nsec = (long)(ns % 1000000000)};
+}
+
+int loop_timer_set(struct loop_timer *timer, uint64_t ns, uint64_t interval_ns)
+{
+    const struct itimerspec when = {.it_value = timespec_of(ns),
+                                    .it_interval = timespec_of(interval_ns)};
+
+    return timerfd_settime(timer->fd, 0, &when, NULL) < 0 ? -errno : 0;
+}
+
+/* ---- calls from other threads ---- */
 
 bool loop_is_here(struct loop *loop)
 {

@@ -51,6 +51,31 @@ void loop_modify(struct loop *loop, struct loop_watch *watch, uint32_t events);
 void loop_remove(struct loop *loop, struct loop_watch *watch);
 
 /*
+ * A timer (timerfd). Its descriptor is opened once, and may go into a loop and out of it as often
+ * as needed; `expired(opaque)` is called in the loop's thread. The rules of watches hold for adding
+ * and removing; setting is allowed from anywhere.
+ */
+struct loop_timer {
+    int fd; /* -1: not open */
+    struct loop_watch watch;
+    void (*expired)(void *opaque);
+    void *opaque;
+};
+#define LOOP_TIMER_CLOSED ((struct loop_timer){.fd = -1, .watch.fd = -1})
+
+/* 0, also on one that is open already; or -1 with `err`. */
+int loop_timer_open(struct loop_timer *timer, struct error *err);
+/* Of one that is in no loop. Harmless on one that is not open. */
+void loop_timer_close(struct loop_timer *timer);
+/* As loop_add() and loop_remove(). */
+int loop_timer_add(struct loop *loop, struct loop_timer *timer, void (*expired)(void *opaque),
+                   void *opaque, struct error *err);
+void loop_timer_remove(struct loop *loop, struct loop_timer *timer);
+/* Expires in `ns`, and then every `interval_ns` unless that is 0; an `ns` of 0 takes it back. 0, or
+ * a negative errno. */
+int loop_timer_set(struct loop_timer *timer, uint64_t ns, uint64_t interval_ns);
+
+/*
  * Runs `fn(opaque)` in the loop's thread and returns when it is done. Called in that thread, or
  * while no thread runs the loop, it is a plain call. Never call it with a lock held that a callback
  * of that loop takes.

@@ -338,7 +338,7 @@ struct machine *machine_new(struct config *config, struct loop *main_loop, struc
     m->kvm = (struct kvm){.fd = -1, .vm = -1};
     m->vm_stats = KVM_STATS_CLOSED;
     m->kernel_fd = m->initrd_fd = m->request_fd = m->request_watch.fd = -1;
-    m->notice_fd = m->notice_watch.fd = -1;
+    m->notice_timer = LOOP_TIMER_CLOSED;
     m->state = MACHINE_CREATED;
     if (build(m, err) < 0) {
         machine_free(m);
@@ -367,9 +367,9 @@ void machine_free(struct machine *m)
     kvm_close(&m->kvm);
     memory_release(&m->memory);
     loop_remove(m->loop, &m->request_watch);
-    loop_remove(m->loop, &m->notice_watch);
+    loop_timer_remove(m->loop, &m->notice_timer);
     close_if_open(m->request_fd);
-    close_if_open(m->notice_fd);
+    loop_timer_close(&m->notice_timer);
     close_if_open(m->kernel_fd);
     close_if_open(m->initrd_fd);
     free(m);

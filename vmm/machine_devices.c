@@ -5,11 +5,9 @@
  * guest broke a rule, the balloon moved); the main loop picks them up here and makes events of
  * them.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_ids.h>
 #include <sys/eventfd.h>
-#include <sys/timerfd.h>
 
 #include "vmm/backend/disk.h"
 #include "vmm/backend/tap.h"
@@ -221,34 +219,28 @@ static bool tell_notices_of(struct machine *m, struct virtio_device *dev)
 
 void machine_tell_notices(struct machine *m)
 {
-    const struct itimerspec pause = {.it_value.tv_nsec = NOTICE_PAUSE_NS};
     bool any = false;
 
     if (m->notices_wait || m->state == MACHINE_SHUTDOWN)
         return;
     for (unsigned i = 0; i < m->virtio_count; i++)
         any |= tell_notices_of(m, virtio_mmio_device(m->virtio[i]));
-    m->notices_wait = any && timerfd_settime(m->notice_fd, 0, &pause, NULL) == 0;
+    m->notices_wait = any && loop_timer_set(&m->notice_timer, NOTICE_PAUSE_NS, 0) == 0;
 }
 
-static void on_pause_over(void *opaque, uint32_t events)
+static void on_pause_over(void *opaque)
 {
     struct machine *m = opaque;
-    uint64_t count;
 
-    (void)events;
-    if (read(m->notice_fd, &count, sizeof(count)) != sizeof(count))
-        return;
     m->notices_wait = false;
     machine_tell_notices(m);
 }
 
 int machine_watch_notices(struct machine *m, struct error *err)
 {
-    m->notice_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (m->notice_fd < 0)
-        return error_set_errno(err, errno, "make a timer");
-    return loop_add(m->loop, &m->notice_watch, m->notice_fd, EPOLLIN, on_pause_over, m, err);
+    if (loop_timer_open(&m->notice_timer, err) < 0)
+        return -1;
+    return loop_timer_add(m->loop, &m->notice_timer, on_pause_over, m, err);
 }
 
 /* ---- changes to a running machine ---- */

@@ -60,9 +60,8 @@ struct machine {
 
     /* machine_request(): set from any thread, carried out by the main loop. */
     struct loop_watch request_watch;
-    int request_fd; /* eventfd */
-    struct loop_watch notice_watch;
-    int notice_fd; /* timerfd: the end of a pause in which no notice is told */
+    int request_fd;                 /* eventfd */
+    struct loop_timer notice_timer; /* the end of a pause in which no notice is told */
     bool notices_wait;
     int requested_reset;    /* enum machine_cause; atomic */
     int requested_shutdown; /* enum machine_cause; atomic, first one wins */

@@ -113,6 +113,9 @@ int inherit_fd(const char *spec, struct error *err);
  */
 int reopen_nonblocking(int fd, int mode);
 
+/* Time since some fixed moment; no change of the host's clock touches it. */
+uint64_t monotonic_ns(void);
+
 /* Decimal digits only, at most `max`. 0 or -1. */
 int parse_number(const char *text, uint64_t max, uint64_t *out);
 /* "512M" and the like: digits and an optional K, M, G or T (powers of 1024). 0 or -1. */

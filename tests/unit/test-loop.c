@@ -249,9 +249,70 @@ static void test_thread_leaves_signals_to_main(void)
     loop_thread_stop(loop);
 }
 
+struct ticks {
+    struct loop *loop;
+    unsigned count;
+    unsigned last; /* the loop ends with this one */
+};
+
+static void tick(void *opaque)
+{
+    struct ticks *t = opaque;
+
+    if (++t->count == t->last)
+        loop_quit(t->loop);
+}
+
+#define MS UINT64_C(1000000)
+
+/* Once, then again and again; out of the loop nothing comes, and it may go in again. */
+static void test_timer(void)
+{
+    struct error err;
+    struct ticks t = {.loop = loop_new(&err), .last = 1};
+    struct ticks other = {.loop = t.loop, .last = 1};
+    struct loop_timer timer = LOOP_TIMER_CLOSED;
+    struct loop_timer end = LOOP_TIMER_CLOSED;
+
+    check_int(loop_timer_open(&timer, &err), 0);
+    check_int(loop_timer_open(&timer, &err), 0);
+    check_int(loop_timer_open(&end, &err), 0);
+    check_int(loop_timer_add(t.loop, &timer, tick, &t, &err), 0);
+    check_int(loop_timer_set(&timer, MS, 0), 0);
+    loop_run(t.loop);
+    check_int(t.count, 1);
+
+    t.last = 4;
+    check_int(loop_timer_set(&timer, MS, MS), 0);
+    loop_run(t.loop);
+    check_int(t.count, 4);
+
+    loop_timer_remove(t.loop, &timer);
+    check_int(loop_timer_add(t.loop, &end, tick, &other, &err), 0);
+    check_int(loop_timer_set(&end, 5 * MS, 0), 0);
+    loop_run(t.loop);
+    check_int(t.count, 4);
+
+    /* Taken back, though it had expired long ago. */
+    check_int(loop_timer_set(&timer, 0, 0), 0);
+    check_int(loop_timer_add(t.loop, &timer, tick, &t, &err), 0);
+    other = (struct ticks){.loop = t.loop, .last = 1};
+    check_int(loop_timer_set(&end, 5 * MS, 0), 0);
+    loop_run(t.loop);
+    check_int(t.count, 4);
+
+    loop_timer_remove(t.loop, &timer);
+    loop_timer_remove(t.loop, &end);
+    loop_timer_close(&timer);
+    loop_timer_close(&timer);
+    loop_timer_close(&end);
+    loop_free(t.loop);
+}
+
 int main(void)
 {
     return tap_run((struct tap_test[]){
+        TAP(test_timer),
         TAP(test_dispatch_and_quit),
         TAP(test_quit_before_run),
         TAP(test_remove_in_the_same_round),

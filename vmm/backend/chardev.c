@@ -20,7 +20,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
-#include <time.h>
 
 #include "vmm/backend/chardev_priv.h"
 
@@ -525,10 +524,7 @@ struct chardev *chardev_open(const char *spec, const char *label, struct loop *l
 
 static int64_t now_ms(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)(monotonic_ns() / 1000000);
 }
 
 /* A guest's last words are worth a wait for a reader that is merely slow, but one that has stopped

@@ -15,11 +15,9 @@
  * Giving pages back takes time, and a list may have any length. So each round has a budget, and the
  * rest of a chain waits for the next one.
  */
-#include <errno.h>
 #include <linux/virtio_balloon.h>
 #include <linux/virtio_ids.h>
 #include <stddef.h>
-#include <sys/timerfd.h>
 #include <time.h>
 
 #include "vmm/virtio/device.h"
@@ -56,8 +54,7 @@ struct virtio_balloon {
     bool has_buffer;
     bool known; /* the next one was with us already, before a pause */
     uint16_t buffer;
-    int timer_fd;
-    struct loop_watch timer;
+    struct loop_timer timer;
 
     pthread_mutex_t lock; /* over the statistics */
     struct virtio_balloon_stats stats;
@@ -252,14 +249,9 @@ static void request_stats(struct virtio_balloon *balloon)
     virtio_notify(dev, balloon->stats_queue);
 }
 
-static void on_timer(void *opaque, uint32_t events)
+static void on_timer(void *opaque)
 {
-    struct virtio_balloon *balloon = opaque;
-    uint64_t count;
-
-    (void)events;
-    if (read(balloon->timer_fd, &count, sizeof(count)) == sizeof(count))
-        request_stats(balloon);
+    request_stats(opaque);
 }
 
 /* ---- life ---- */
@@ -354,13 +346,12 @@ static void remove_timer(void *opaque)
 {
     struct virtio_balloon *balloon = opaque;
 
-    loop_remove(virtio_loop(&balloon->dev, 0), &balloon->timer);
+    loop_timer_remove(virtio_loop(&balloon->dev, 0), &balloon->timer);
 }
 
 static void destroy(struct virtio_balloon *balloon)
 {
-    if (balloon->timer_fd >= 0)
-        close(balloon->timer_fd);
+    loop_timer_close(&balloon->timer);
     pthread_mutex_destroy(&balloon->lock);
     free(balloon);
 }
@@ -387,14 +378,6 @@ static const struct virtio_type balloon_type = {
     .free = balloon_free,
 };
 
-static int make_timer(struct virtio_balloon *balloon, struct loop *loop, struct error *err)
-{
-    balloon->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (balloon->timer_fd < 0)
-        return error_set_errno(err, errno, "make a timer");
-    return loop_add(loop, &balloon->timer, balloon->timer_fd, EPOLLIN, on_timer, balloon, err);
-}
-
 struct virtio_device *virtio_balloon_new(const char *id, const struct memory *mem,
                                          struct loop *loop, bool deflate_on_oom,
                                          bool free_page_reporting, struct error *err)
@@ -415,14 +398,15 @@ struct virtio_device *virtio_balloon_new(const char *id, const struct memory *me
                           VIRTIO_FEATURE(VIRTIO_BALLOON_F_PAGE_POISON);
     }
     pthread_mutex_init(&balloon->lock, NULL);
-    balloon->timer_fd = -1;
+    balloon->timer = LOOP_TIMER_CLOSED;
     if (virtio_device_init(dev, &balloon_type, id, mem, &shape, err) < 0) {
         destroy(balloon);
         return NULL;
     }
     dev->config_size = sizeof(struct virtio_balloon_config);
     clear_stats(balloon);
-    if (make_timer(balloon, loop, err) < 0) {
+    if (loop_timer_open(&balloon->timer, err) < 0 ||
+        loop_timer_add(loop, &balloon->timer, on_timer, balloon, err) < 0) {
         virtio_device_release(dev);
         destroy(balloon);
         return NULL;
@@ -476,11 +460,11 @@ void virtio_balloon_request_stats(struct virtio_device *dev)
 void virtio_balloon_set_stats_interval(struct virtio_device *dev, unsigned seconds)
 {
     struct virtio_balloon *balloon = to_balloon(dev);
-    struct itimerspec when = {.it_value.tv_sec = seconds, .it_interval.tv_sec = seconds};
+    uint64_t ns = seconds * UINT64_C(1000000000);
 
     balloon->interval = seconds;
     /* Fails for a descriptor that is no timer, or a time that is none. */
-    (void)timerfd_settime(balloon->timer_fd, 0, &when, NULL);
+    (void)loop_timer_set(&balloon->timer, ns, ns);
     if (seconds > 0)
         virtio_balloon_request_stats(dev);
 }

@@ -18,8 +18,6 @@
 #include <errno.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ids.h>
-#include <sys/timerfd.h>
-#include <time.h>
 
 #include "vmm/backend/disk.h"
 #include "vmm/virtio/device.h"
@@ -64,7 +62,7 @@ struct blk_queue {
     struct blk_request *pool;
     struct blk_request *parked; /* to be submitted at the next start */
     bool starved;               /* the pool was empty when there was more to do */
-    struct loop_watch timer;    /* for what a rate limit holds back; fd is -1 until it is needed */
+    struct loop_timer timer;    /* for what a rate limit holds back; fd is -1 until it is needed */
     struct virtq_chain chain;   /* the one that is looked at */
 };
 
@@ -301,14 +299,6 @@ static void submit(struct blk_request *req)
 
 /* ---- rate limits ---- */
 
-static uint64_t now_ns(void)
-{
-    struct timespec ts;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
 /* How long the request has to wait; 0: it begins now, and has been accounted for. */
 static uint64_t time_to_wait(struct virtio_blk *blk, const struct disk_request *req)
 {
@@ -319,7 +309,7 @@ static uint64_t time_to_wait(struct virtio_blk *blk, const struct disk_request *
 
     if (!__atomic_load_n(&blk->limited, __ATOMIC_RELAXED) || req->op == DISK_FLUSH)
         return 0;
-    now = now_ns();
+    now = monotonic_ns();
     pthread_mutex_lock(&blk->throttle_lock);
     wait = throttle_wait(&blk->throttle, is_write, now);
     if (wait == 0)
@@ -328,56 +318,47 @@ static uint64_t time_to_wait(struct virtio_blk *blk, const struct disk_request *
     return wait;
 }
 
-static void on_timer(void *opaque, uint32_t events)
+static void on_timer(void *opaque)
 {
     struct blk_queue *q = opaque;
-    uint64_t count;
 
-    (void)events;
-    if (read(q->timer.fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
-        virtio_log(&q->blk->dev, "read a timer: %s", strerror(errno));
     virtio_kick_again(&q->blk->dev, q->index);
 }
 
-static int have_timer(struct blk_queue *q)
+static int have_timer(struct blk_queue *q, struct error *err)
 {
-    struct virtio_device *dev = &q->blk->dev;
-    struct error err;
-    int fd;
-
     if (q->timer.fd >= 0)
         return 0;
-    fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (fd < 0)
+    if (loop_timer_open(&q->timer, err) < 0)
         return -1;
-    if (loop_add(virtio_loop(dev, q->index), &q->timer, fd, EPOLLIN, on_timer, q, &err) < 0) {
-        close(fd);
-        return -1;
-    }
-    return 0;
+    if (loop_timer_add(virtio_loop(&q->blk->dev, q->index), &q->timer, on_timer, q, err) == 0)
+        return 0;
+    loop_timer_close(&q->timer);
+    return -1;
 }
 
 /* Comes back to the queue by then. False: nobody would, so that the limit has to give. */
 static bool wait_for(struct blk_queue *q, uint64_t ns)
 {
-    struct itimerspec when = {
-        .it_value = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)},
-    };
+    struct error err;
+    int r = have_timer(q, &err);
 
-    if (have_timer(q) == 0 && timerfd_settime(q->timer.fd, 0, &when, NULL) == 0)
-        return true;
-    virtio_log(&q->blk->dev, "set a timer for the rate limit: %s", strerror(errno));
+    if (r == 0) {
+        r = loop_timer_set(&q->timer, ns, 0);
+        if (r == 0)
+            return true;
+        error_set_errno(&err, -r, "set a timer");
+    }
+    virtio_log(&q->blk->dev, "rate limit: %s", err.msg);
     return false;
 }
 
 static void stop_timer(struct blk_queue *q)
 {
-    int fd = q->timer.fd;
-
-    if (fd < 0)
+    if (q->timer.fd < 0)
         return;
-    loop_remove(virtio_loop(&q->blk->dev, q->index), &q->timer);
-    close(fd);
+    loop_timer_remove(virtio_loop(&q->blk->dev, q->index), &q->timer);
+    loop_timer_close(&q->timer);
 }
 
 /* ---- the queue ---- */
@@ -630,14 +611,14 @@ struct virtio_device *virtio_blk_new(const char *id, const struct memory *mem, s
     memcpy(blk->dev.config, &config, CONFIG_SIZE);
     blk->dev.config_size = CONFIG_SIZE;
     pthread_mutex_init(&blk->throttle_lock, NULL);
-    throttle_init(&blk->throttle, &options->limits, now_ns());
+    throttle_init(&blk->throttle, &options->limits, monotonic_ns());
     blk->limited = blk->throttle.active;
 
     blk->queue_count = queues;
     blk->queues = xcalloc(queues, sizeof(*blk->queues));
     for (unsigned i = 0; i < queues; i++) {
         blk->queues[i] = (struct blk_queue){
-            .blk = blk, .index = i, .disk = disk_queue_new(disk), .timer.fd = -1};
+            .blk = blk, .index = i, .disk = disk_queue_new(disk), .timer = LOOP_TIMER_CLOSED};
         blk->dev.watches[i].worker = i;
     }
     return &blk->dev;
@@ -658,7 +639,7 @@ void virtio_blk_set_limits(struct virtio_device *dev, const struct throttle_limi
     struct virtio_blk *blk = to_blk(dev);
 
     pthread_mutex_lock(&blk->throttle_lock);
-    throttle_init(&blk->throttle, limits, now_ns());
+    throttle_init(&blk->throttle, limits, monotonic_ns());
     __atomic_store_n(&blk->limited, blk->throttle.active, __ATOMIC_RELAXED);
     pthread_mutex_unlock(&blk->throttle_lock);
     /* What waits by the old limits looks at the new ones. */

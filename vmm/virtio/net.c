@@ -274,7 +274,7 @@ static void set_throttles(struct virtio_net *net, const struct throttle_limits *
     const struct throttle_limits *limits[] = {[NET_RX] = rx, [NET_TX] = tx};
 
     for (unsigned i = 0; i < NET_DIRECTIONS; i++) {
-        throttle_init(&net->throttles[i], limits[i], net_clock_ns());
+        throttle_init(&net->throttles[i], limits[i], monotonic_ns());
         net->limited[i] = net->throttles[i].active;
     }
 }

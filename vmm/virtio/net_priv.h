@@ -20,7 +20,6 @@
 
 #include <linux/virtio_net.h>
 #include <pthread.h>
-#include <time.h>
 
 #include "vmm/backend/tap.h"
 #include "vmm/backend/vhost.h"
@@ -37,12 +36,6 @@ enum net_direction {
     NET_DIRECTIONS,
 };
 
-/* Wakes a pair that has used up its share. */
-struct net_timer {
-    int fd; /* -1: there was never a limit */
-    struct loop_watch watch;
-};
-
 struct net_rx_buffer {
     uint16_t head;
     unsigned segments;
@@ -56,7 +49,7 @@ struct net_pair {
     bool tap_gone;
     struct vhost vhost;
     unsigned vhost_rings; /* that it serves right now */
-    struct net_timer timers[NET_DIRECTIONS];
+    struct loop_timer timers[NET_DIRECTIONS];
     struct virtio_net_stats stats; /* written by the worker alone; atomic */
 
     /* The driver's next buffers, lined up for the next frame. */
@@ -123,14 +116,6 @@ static inline unsigned net_rx_queue(const struct net_pair *pair)
 static inline unsigned net_tx_queue(const struct net_pair *pair)
 {
     return 2 * pair->index + 1;
-}
-
-static inline uint64_t net_clock_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
 static inline unsigned net_active_pairs(const struct virtio_net *net)

@@ -24,7 +24,6 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <sys/timerfd.h>
 
 #include "vmm/virtio/net_priv.h"
 
@@ -51,21 +50,20 @@ static void count(uint64_t *counter, uint64_t more)
 static bool over_limit(struct net_pair *pair, enum net_direction direction)
 {
     struct virtio_net *net = pair->net;
-    struct itimerspec when = {0};
     uint64_t wait;
+    int r;
 
     if (!net->limited[direction])
         return false;
     pthread_mutex_lock(&net->limit_lock);
-    wait = throttle_wait(&net->throttles[direction], direction == NET_TX, net_clock_ns());
+    wait = throttle_wait(&net->throttles[direction], direction == NET_TX, monotonic_ns());
     pthread_mutex_unlock(&net->limit_lock);
     if (wait == 0)
         return false;
-    when.it_value.tv_sec = (time_t)(wait / UINT64_C(1000000000));
-    when.it_value.tv_nsec = (long)(wait % UINT64_C(1000000000));
-    if (timerfd_settime(pair->timers[direction].fd, 0, &when, NULL) == 0)
+    r = loop_timer_set(&pair->timers[direction], wait, 0);
+    if (r == 0)
         return true;
-    virtio_log(&net->dev, "set a timer: %s", strerror(errno));
+    virtio_log(&net->dev, "set a timer: %s", strerror(-r));
     return false;
 }
 
@@ -76,7 +74,7 @@ static void account(struct net_pair *pair, enum net_direction direction, uint64_
     if (!net->limited[direction])
         return;
     pthread_mutex_lock(&net->limit_lock);
-    throttle_account(&net->throttles[direction], direction == NET_TX, bytes, net_clock_ns());
+    throttle_account(&net->throttles[direction], direction == NET_TX, bytes, monotonic_ns());
     pthread_mutex_unlock(&net->limit_lock);
 }
 
@@ -383,37 +381,26 @@ void net_transmit(struct net_pair *pair)
 
 /* ---- life ---- */
 
-static void on_rx_timer(void *opaque, uint32_t events)
+static void on_rx_timer(void *opaque)
 {
-    struct net_pair *pair = opaque;
-    uint64_t expirations;
-
-    if (read(pair->timers[NET_RX].fd, &expirations, sizeof(expirations)) > 0)
-        net_receive(pair);
+    net_receive(opaque);
 }
 
-static void on_tx_timer(void *opaque, uint32_t events)
+static void on_tx_timer(void *opaque)
 {
-    struct net_pair *pair = opaque;
-    uint64_t expirations;
-
-    if (read(pair->timers[NET_TX].fd, &expirations, sizeof(expirations)) > 0)
-        net_transmit(pair);
+    net_transmit(opaque);
 }
 
 static int watch_timers(struct net_pair *pair, struct error *err)
 {
-    static void (*const handlers[])(void *, uint32_t) = {
+    static void (*const handlers[])(void *) = {
         [NET_RX] = on_rx_timer,
         [NET_TX] = on_tx_timer,
     };
 
     for (unsigned i = 0; i < NET_DIRECTIONS; i++) {
-        struct net_timer *timer = &pair->timers[i];
-
-        if (pair->net->limited[i] &&
-            loop_add(pair->net->dev.workers[pair->index].loop, &timer->watch, timer->fd, EPOLLIN,
-                     handlers[i], pair, err) < 0)
+        if (pair->net->limited[i] && loop_timer_add(pair->net->dev.workers[pair->index].loop,
+                                                    &pair->timers[i], handlers[i], pair, err) < 0)
             return -1;
     }
     return 0;
@@ -452,7 +439,7 @@ void net_pair_stop(struct net_pair *pair)
 
     loop_remove(loop, &pair->tap_watch);
     for (unsigned i = 0; i < NET_DIRECTIONS; i++)
-        loop_remove(loop, &pair->timers[i].watch);
+        loop_timer_remove(loop, &pair->timers[i]);
     if (pair->rx_count > 0)
         virtq_unpop(&pair->net->dev.queues[net_rx_queue(pair)], pair->rx_count);
     pair->rx_count = pair->rx_segments = 0;
@@ -472,12 +459,8 @@ int net_make_timers(struct virtio_net *net, struct error *err)
 {
     for (unsigned i = 0; i < net->pair_count; i++) {
         for (unsigned k = 0; k < NET_DIRECTIONS; k++) {
-            int *fd = &net->pairs[i].timers[k].fd;
-
-            if (*fd < 0)
-                *fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-            if (*fd < 0)
-                return error_set_errno(err, errno, "make a timer");
+            if (loop_timer_open(&net->pairs[i].timers[k], err) < 0)
+                return -1;
         }
     }
     return 0;
@@ -492,14 +475,12 @@ void net_pair_init(struct virtio_net *net, unsigned index)
     pair->vhost = VHOST_CLOSED;
     pair->tap_watch.fd = -1;
     for (unsigned i = 0; i < NET_DIRECTIONS; i++)
-        pair->timers[i].fd = pair->timers[i].watch.fd = -1;
+        pair->timers[i] = LOOP_TIMER_CLOSED;
 }
 
 void net_pair_release(struct net_pair *pair)
 {
-    for (unsigned i = 0; i < NET_DIRECTIONS; i++) {
-        if (pair->timers[i].fd >= 0)
-            close(pair->timers[i].fd);
-    }
+    for (unsigned i = 0; i < NET_DIRECTIONS; i++)
+        loop_timer_close(&pair->timers[i]);
     free(pair->spill);
 }
