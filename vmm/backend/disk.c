@@ -8,7 +8,6 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "vmm/backend/disk_priv.h"
 
@@ -52,8 +51,7 @@ static void find_geometry(struct disk *disk)
     unsigned optimal = 0;
     int logical = 0;
 
-    /* A file has no sectors. It is kept in pages, by the host's cache and mostly
-     * on its disk. */
+    /* A file has no sectors. It is kept in pages, by the host's cache and mostly on its disk. */
     *g = (struct disk_geometry){.logical_block = DISK_SECTOR, .physical_block = PAGE_SIZE};
     if (!disk->is_device)
         return;
@@ -66,8 +64,7 @@ static void find_geometry(struct disk *disk)
         g->optimal_io = (uint32_t)ALIGN_DOWN((uint64_t)optimal, g->logical_block);
 }
 
-/* On a kernel that does not tell: the smallest block that can be read directly.
- */
+/* On a kernel that does not tell: the smallest block that can be read directly. */
 static uint32_t try_alignment(const struct disk *disk)
 {
     void *buf = NULL;
@@ -257,8 +254,7 @@ int disk_resize(struct disk *disk, uint64_t size, struct error *err)
             return error_set(err, "disk `%s` is a device of %" PRIu64 " bytes", disk->name, actual);
         size = actual;
     } else if (size < disk_size(disk) || size > actual) {
-        /* Somebody who made the file larger already needs nothing but that we see
-         * it. */
+        /* Somebody who made the file larger already needs nothing but that we see it. */
         if (grow_file(disk, size, err) < 0)
             return -1;
     }
@@ -266,8 +262,7 @@ int disk_resize(struct disk *disk, uint64_t size, struct error *err)
     return 0;
 }
 
-/* ---- counting: a queue's counters have one writer, so that no lock is taken
- * ---- */
+/* ---- counting: a queue's counters have one writer, so that no lock is taken ---- */
 
 static void count(uint64_t *counter, uint64_t n)
 {
@@ -276,12 +271,8 @@ static void count(uint64_t *counter, uint64_t n)
 
 static uint64_t now(struct disk_queue *queue)
 {
-    struct timespec ts;
-
-    if (!queue->now_ns) {
-        (void)clock_gettime(CLOCK_MONOTONIC, &ts);
-        queue->now_ns = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-    }
+    if (!queue->now_ns)
+        queue->now_ns = monotonic_ns();
     return queue->now_ns;
 }
 
@@ -362,8 +353,7 @@ void disk_queue_free(struct disk_queue *queue)
     free(queue);
 }
 
-/* The engines in the order in which they are tried; the last one works
- * everywhere. */
+/* The engines in the order in which they are tried; the last one works everywhere. */
 static const struct {
     enum disk_engine_kind kind;
     const struct disk_engine *engine;

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A disk image: a raw file or a block device. It has never heard of virtio:
- * requests carry host buffers and a callback.
+ * A disk image: a raw file or a block device. It has never heard of virtio: requests carry host
+ * buffers and a callback.
  *
- * A disk is shared by its queues. Each queue belongs to the thread of the loop
- * that it is started with: submitting, completing and stopping happen there,
- * and one queue knows nothing of another. A queue gets its requests done
- * through io_uring, and what io_uring cannot do without waiting is left to the
- * disk's pool of threads; where the host has no io_uring, the pool does all of
- * it.
+ * A disk is shared by its queues. Each queue belongs to the thread of the loop that it is started
+ * with: submitting, completing and stopping happen there, and one queue knows nothing of another. A
+ * queue gets its requests done through io_uring, and what io_uring cannot do without waiting is
+ * left to the disk's pool of threads; where the host has no io_uring, the pool does all of it.
  */
 #ifndef VOLE_BACKEND_DISK_H
 #define VOLE_BACKEND_DISK_H
@@ -47,9 +45,9 @@ struct disk_request {
                           flush, 0 */
     struct iovec *iov; /* of a transfer; changed by the disk */
     unsigned iov_count;
-    /* 0, or a negative errno. A transfer is whole or an error; after a cancel
-     * it may be -ECANCELED, and the request says what is left of it to do. In
-     * the loop's thread, never from inside disk_submit(). */
+    /* 0, or a negative errno. A transfer is whole or an error; after a cancel it may be -ECANCELED,
+     * and the request says what is left of it to do. In the loop's thread, never from inside
+     * disk_submit(). */
     void (*done)(struct disk_request *req, int result);
 
     /* The disk's own. */
@@ -68,14 +66,13 @@ struct disk_options {
     enum disk_engine_kind engine;
 };
 
-/* A writable image is locked against a second writer, and a reader's against
- * any writer, for as long as it is open. NULL with `err` set. */
+/* A writable image is locked against a second writer, and a reader's against any writer, for as
+ * long as it is open. NULL with `err` set. */
 struct disk *disk_open(const struct disk_options *options, struct error *err);
 /* All queues are stopped and freed. NULL is harmless. */
 void disk_close(struct disk *disk);
 
-/* What a driver should know to use the disk well. Bytes, powers of two unless
- * 0. */
+/* What a driver should know to use the disk well. Bytes, powers of two unless 0. */
 struct disk_geometry {
     uint32_t logical_block;  /* of a block device; a file has DISK_SECTOR */
     uint32_t physical_block; /* smaller or unaligned writes are slow */
@@ -86,15 +83,13 @@ uint64_t disk_size(const struct disk *disk); /* bytes, whole blocks; from any th
 bool disk_readonly(const struct disk *disk);
 bool disk_discards(const struct disk *disk);
 const struct disk_geometry *disk_geometry(const struct disk *disk);
-/* How requests are carried out, in words: "io_uring", "threads", or "" before a
- * first start. */
+/* How requests are carried out, in words: "io_uring", "threads", or "" before a first start. */
 const char *disk_engine_name(struct disk *disk);
 
 /*
- * Makes a file larger: `size` is whole blocks. Of a block device that somebody
- * else made larger or smaller, the size is only looked up, and `size` must not
- * be more than that. One thread at a time, queues may be at work. 0, or -1 with
- * `err` set and nothing changed.
+ * Makes a file larger: `size` is whole blocks. Of a block device that somebody else made larger or
+ * smaller, the size is only looked up, and `size` must not be more than that. One thread at a time,
+ * queues may be at work. 0, or -1 with `err` set and nothing changed.
  */
 int disk_resize(struct disk *disk, uint64_t size, struct error *err);
 
@@ -119,14 +114,12 @@ void disk_get_stats(struct disk *disk, struct disk_stats *stats);
 /* ---- queues ---- */
 
 struct disk_queue *disk_queue_new(struct disk *disk);
-/* The queue is stopped. What it counted stays with the disk. NULL is harmless.
- */
+/* The queue is stopped. What it counted stays with the disk. NULL is harmless. */
 void disk_queue_free(struct disk_queue *queue);
 
 /*
- * Begins to serve in the loop's thread, which makes the call.
- * `batch_done(opaque)` is called after one or more `done`, when no more of them
- * follow at once. 0, or -1 with `err` set.
+ * Begins to serve in the loop's thread, which makes the call. `batch_done(opaque)` is called after
+ * one or more `done`, when no more of them follow at once. 0, or -1 with `err` set.
  */
 int disk_queue_start(struct disk_queue *queue, struct loop *loop, void (*batch_done)(void *opaque),
                      void *opaque, struct error *err);
@@ -134,13 +127,12 @@ int disk_queue_start(struct disk_queue *queue, struct loop *loop, void (*batch_d
  * it goes on where it was. So a stop need not wait for more than a few calls to the host. In the
  * loop's thread. Harmless on a queue that is stopped. */
 void disk_queue_cancel(struct disk_queue *queue);
-/* Returns when everything that was submitted to this queue is done. Not from
- * inside a `done`. Harmless on a queue that is stopped. */
+/* Returns when everything that was submitted to this queue is done. Not from inside a `done`.
+ * Harmless on a queue that is stopped. */
 void disk_queue_stop(struct disk_queue *queue);
 /* At most DISK_MAX_IN_FLIGHT at a time. */
 void disk_submit(struct disk_queue *queue, struct disk_request *req);
-/* After a batch of disk_submit(), unless that was inside of a `done`: hands it
- * to the host. */
+/* After a batch of disk_submit(), unless that was inside of a `done`: hands it to the host. */
 void disk_commit(struct disk_queue *queue);
 
 #endif

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Requests done by calls that wait; the threads of the pool come here. All that
- * is not a plain transfer ends here with every engine: transfers that direct
- * I/O does not take as they are, which go through an aligned buffer; and ranges
- * to discard or to zero, of which a file system or device may do less than we
- * ask, so that in the end zeroes are written.
+ * Requests done by calls that wait; the threads of the pool come here. All that is not a plain
+ * transfer ends here with every engine: transfers that direct I/O does not take as they are, which
+ * go through an aligned buffer; and ranges to discard or to zero, of which a file system or device
+ * may do less than we ask, so that in the end zeroes are written.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -130,9 +129,9 @@ static int read_window(const struct disk *disk, const struct window *w)
 }
 
 /*
- * A window that is not wholly wanted keeps the rest of its blocks. Only another
- * one like it can change that rest meanwhile: what is written as it is has
- * whole blocks, and would be at odds with this very request.
+ * A window that is not wholly wanted keeps the rest of its blocks. Only another one like it can
+ * change that rest meanwhile: what is written as it is has whole blocks, and would be at odds with
+ * this very request.
  */
 static int write_window(struct disk *disk, struct disk_request *req, const struct window *w)
 {
@@ -193,8 +192,7 @@ static int transfer(struct disk *disk, struct disk_request *req)
 
 /* ---- discard and zeroes ---- */
 
-/* What a file system or a device answers that cannot do it here, or not in this
- * way. */
+/* What a file system or a device answers that cannot do it here, or not in this way. */
 static bool is_refusal(int r)
 {
     return r == -EOPNOTSUPP || r == -ENOSYS || r == -ENOTTY || r == -EINVAL || r == -ENODEV;

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * An image is locked with an open file description lock over the whole of it:
- * such a lock belongs to the open file, so it works between processes, follows
- * an inherited descriptor, and meets the locks that QEMU takes. Readers share,
- * a writer is alone.
+ * An image is locked with an open file description lock over the whole of it: such a lock belongs
+ * to the open file, so it works between processes, follows an inherited descriptor, and meets the
+ * locks that QEMU takes. Readers share, a writer is alone.
  *
- * The kernel does not say who holds such a lock; it is told in
- * /proc/PID/fdinfo, to those who may look there. That touches no file, so that
- * storage that hangs elsewhere does not hold up a start.
+ * The kernel does not say who holds such a lock; it is told in /proc/PID/fdinfo, to those who may
+ * look there. That touches no file, so that storage that hangs elsewhere does not hold up a start.
  */
 #include <ctype.h>
 #include <dirent.h>

@@ -13,9 +13,8 @@
 #define DISK_PIECE (4 * MiB)
 
 /*
- * The threads of a disk that do what may wait. Jobs are done in the order in
- * which they come, by as many threads as there are jobs, up to the limit;
- * threads are made when they are first needed.
+ * The threads of a disk that do what may wait. Jobs are done in the order in which they come, by as
+ * many threads as there are jobs, up to the limit; threads are made when they are first needed.
  */
 struct disk_pool {
     pthread_mutex_t lock; /* over all below, and each queue's `pool_done` */
@@ -54,8 +53,7 @@ struct disk {
     const char *engine_name;
 };
 
-/* A way to get a queue's requests done. All calls come from the thread of the
- * queue's loop. */
+/* A way to get a queue's requests done. All calls come from the thread of the queue's loop. */
 struct disk_engine {
     const char *name;
     int (*start)(struct disk_queue *queue, struct error *err); /* -1: the host does not have it */
@@ -96,8 +94,7 @@ struct disk_queue {
 void disk_request_done(struct disk_request *req, int result);
 /* After one or more of them. */
 void disk_batch_end(struct disk_queue *queue);
-/* Takes `len` transferred bytes off a request. Returns whether something is
- * left to do. */
+/* Takes `len` transferred bytes off a request. Returns whether something is left to do. */
 bool disk_request_advance(struct disk_request *req, uint64_t len);
 /* How many buffers of a transfer the next call carries; of a single one at most DISK_PIECE. There
  * is one. */
@@ -120,8 +117,8 @@ int disk_uring_probe(struct error *err);
 
 /* ---- disk_blocking.c: in any thread ---- */
 
-/* Whether the kernel takes the transfer as it is: always, but for direct I/O
- * that is not aligned. */
+/* Whether the kernel takes the transfer as it is: always, but for direct I/O that is not aligned.
+ * */
 bool disk_transfer_is_straight(const struct disk *disk, const struct disk_request *req);
 /* Does the request, or what is left of it. 0, or a negative errno. */
 int disk_do_blocking(struct disk *disk, struct disk_request *req);

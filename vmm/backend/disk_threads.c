@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The pool of threads, and the engine that leaves everything to it, for hosts
- * without io_uring.
+ * The pool of threads, and the engine that leaves everything to it, for hosts without io_uring.
  *
- * A queue gathers its jobs, and at the commit puts them behind the jobs that
- * the pool has, under one lock. What is done is put on its queue's list; an
- * eventfd in the queue's loop tells of the first one on it, so that what is
- * done meanwhile is given back in one batch.
+ * A queue gathers its jobs, and at the commit puts them behind the jobs that the pool has, under
+ * one lock. What is done is put on its queue's list; an eventfd in the queue's loop tells of the
+ * first one on it, so that what is done meanwhile is given back in one batch.
  */
 #include <errno.h>
 #include <signal.h>
@@ -50,8 +48,7 @@ static struct disk_request *take_job_locked(struct disk_pool *pool)
     return req;
 }
 
-/* All of it under the lock: without it the queue may take its request, stop and
- * be gone. */
+/* All of it under the lock: without it the queue may take its request, stop and be gone. */
 static void give_back_locked(struct disk_pool *pool, struct disk_request *req)
 {
     struct disk_queue *queue = req->queue;

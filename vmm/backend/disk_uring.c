@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The io_uring engine. A request is one entry of the submission ring at a time;
- * a transfer that came back short goes around again with what is left. The
- * ring's own descriptor is readable while there are completions, so it stands
- * in the loop as it is. What the page cache can answer at once is complete when
- * the submission returns, and is given back right there.
+ * The io_uring engine. A request is one entry of the submission ring at a time; a transfer that
+ * came back short goes around again with what is left. The ring's own descriptor is readable while
+ * there are completions, so it stands in the loop as it is. What the page cache can answer at once
+ * is complete when the submission returns, and is given back right there.
  *
- * Plain transfers and flushes go through the ring. Discards and zeroes,
- * transfers that direct I/O does not take as they are, and what the ring
- * refuses to do without waiting go to the pool; and so does what comes after
- * all was canceled, which the pool gives back.
+ * Plain transfers and flushes go through the ring. Discards and zeroes, transfers that direct I/O
+ * does not take as they are, and what the ring refuses to do without waiting go to the pool; and so
+ * does what comes after all was canceled, which the pool gives back.
  *
- * A ring lives from start to stop, because the kernel ties it to the thread
- * that made it. No file is registered with it: the kernel lets go of a
- * registered file, and of the image's lock, some time after the process has
- * ended.
+ * A ring lives from start to stop, because the kernel ties it to the thread that made it. No file
+ * is registered with it: the kernel lets go of a registered file, and of the image's lock, some
+ * time after the process has ended.
  */
 #include <errno.h>
 #include <liburing.h>
@@ -115,8 +112,8 @@ static struct io_uring_sqe *next_sqe(struct disk_queue *queue)
 
     if (sqe)
         return sqe;
-    /* The ring is as large as what may be in flight, so this is only ever a
-     * matter of handing over what was prepared. */
+    /* The ring is as large as what may be in flight, so this is only ever a matter of handing over
+     * what was prepared. */
     hand_over(queue);
     return io_uring_get_sqe(&uring->ring);
 }
@@ -224,8 +221,7 @@ static int uring_start(struct disk_queue *queue, struct error *err)
         free(uring);
         return -1;
     }
-    /* Saves a look at the descriptor with each call; where the kernel knows that.
-     */
+    /* Saves a look at the descriptor with each call; where the kernel knows that. */
     (void)io_uring_register_ring_fd(&uring->ring);
     queue->engine_state = uring;
     return 0;
