@@ -19,6 +19,7 @@ EXTRA_DIST += \
 	tests/bench/trace.py \
 	tests/bench/vmm.py \
 	tests/check.py \
+	tests/clean_files.py \
 	tests/e2e/conftest.py \
 	tests/e2e/payloads/echo.S \
 	tests/e2e/payloads/flood.S \
