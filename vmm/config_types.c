@@ -114,12 +114,9 @@ static int parse_mac(void *base, const struct field *f, const char *text, struct
 
 static json_t *write_mac(const void *base, const struct field *f)
 {
-    const uint8_t *mac = ((const struct config_net *)base)->mac;
-    char text[18];
+    char text[MAC_TEXT_SIZE];
 
-    snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
-             mac[4], mac[5]);
-    return json_string(text);
+    return json_string(format_mac(((const struct config_net *)base)->mac, text));
 }
 
 const struct field_type config_type_mac = {read_as_text, write_mac, parse_mac};

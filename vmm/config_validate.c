@@ -117,42 +117,9 @@ static int validate_rtc(const struct config *config, struct error *err)
     return 0;
 }
 
-/* ---- descriptors ---- */
-
-#define MAX_FDS CONFIG_MAX_QUEUES
-
-/*
- * The numbers in "fd:N:M...", each in its one spelling. Returns how many there are, or -1 with
- * `err`. A text that does not begin with "fd:" has none.
- */
-static int list_fds(const char *spec, int fds[MAX_FDS], struct error *err)
-{
-    const char *p = spec + 2;
-    int count = 0;
-
-    if (!spec_is_fd(spec))
-        return 0;
-    for (; *p == ':'; count++) {
-        char digits[12];
-        size_t len = strcspn(++p, ":");
-        uint64_t number;
-
-        snprintf(digits, sizeof(digits), "%.*s", (int)MIN(len, sizeof(digits)), p);
-        if (parse_number(digits, INT32_MAX, &number) < 0 || (digits[0] == '0' && len > 1)) {
-            error_set(err, "\"%s\" is not fd:N, the number of a descriptor", spec);
-            return -1;
-        }
-        if (count == MAX_FDS) {
-            error_set(err, "\"%s\" has more than %d descriptors", spec, MAX_FDS);
-            return -1;
-        }
-        fds[count] = (int)number;
-        p += len;
-    }
-    return count;
-}
-
 /* ---- devices ---- */
+
+#define MAX_FDS CONFIG_MAX_QUEUES /* of one thing */
 
 static int validate_limits(const struct throttle_limits *limits, struct error *err)
 {
@@ -185,7 +152,7 @@ static int validate_tap(const struct config_net *net, struct error *err)
 {
     const char *tap = net->tap;
     int fds[MAX_FDS];
-    int count = list_fds(tap, fds, err);
+    int count = spec_list_fds(tap, fds, MAX_FDS, err);
 
     if (count < 0)
         return -1;
@@ -209,7 +176,7 @@ static int validate_vhost(const struct config_net *net, struct error *err)
         return 0;
     if (net->vhost == VHOST_OFF)
         return error_set(err, "vhost is off, but vhost_fds are given");
-    count = list_fds(net->vhost_fds, fds, err);
+    count = spec_list_fds(net->vhost_fds, fds, MAX_FDS, err);
     if (count < 0)
         return -1;
     if (count == 0)
@@ -393,7 +360,7 @@ static int validate_fds_exclusive(const char *const *specs, unsigned count, stru
 
     for (unsigned i = 0; i < count; i++) {
         int fds[MAX_FDS];
-        int n = specs[i] ? list_fds(specs[i], fds, err) : 0;
+        int n = specs[i] ? spec_list_fds(specs[i], fds, MAX_FDS, err) : 0;
 
         if (n < 0)
             return -1;

@@ -111,8 +111,8 @@ static int add_console(struct machine *m, struct error *err)
             return -1;
         ports[count++] = (struct virtio_console_port){id, is_console ? NULL : port->name, chr};
     }
-    m->console = virtio_console_new(ports[0].id, &m->memory, m->io_loop, ports, count, err);
-    return add_virtio(m, m->console, err);
+    return add_virtio(m, virtio_console_new(ports[0].id, &m->memory, m->io_loop, ports, count, err),
+                      err);
 }
 
 static int add_rng(struct machine *m, struct error *err)
@@ -131,9 +131,10 @@ static int add_balloon(struct machine *m, struct error *err)
     /* Pages that were asked for in advance are not given back unasked; huge ones cannot be. */
     bool reporting = c->free_page_reporting && !backing->prealloc && !backing->hugepages;
 
-    m->balloon = virtio_balloon_new(CONFIG_BALLOON_ID, &m->memory, m->io_loop, c->deflate_on_oom,
-                                    reporting, err);
-    return add_virtio(m, m->balloon, err);
+    return add_virtio(m,
+                      virtio_balloon_new(CONFIG_BALLOON_ID, &m->memory, m->io_loop,
+                                         c->deflate_on_oom, reporting, err),
+                      err);
 }
 
 static int add_vsock(struct machine *m, struct error *err)

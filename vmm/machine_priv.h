@@ -39,9 +39,6 @@ struct machine {
 
     struct virtio_mmio *virtio[MACHINE_MAX_VIRTIO];
     unsigned virtio_count;
-    struct virtio_device
-        *console; /* of the above: all consoles and ports; NULL when there are none */
-    struct virtio_device *balloon;        /* or NULL */
     struct disk *disks[CONFIG_MAX_DISKS]; /* in the order of config->disks */
     struct tap taps[CONFIG_MAX_NETS];     /* and of config->nets */
     unsigned tap_count;

@@ -146,26 +146,58 @@ uint64_t monotonic_ns(void)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+const char *format_mac(const uint8_t mac[6], char text[MAC_TEXT_SIZE])
+{
+    snprintf(text, MAC_TEXT_SIZE, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
+             mac[4], mac[5]);
+    return text;
+}
+
 bool spec_is_fd(const char *spec)
 {
     return strncmp(spec, "fd:", 3) == 0;
 }
 
+int spec_list_fds(const char *spec, int *fds, int max, struct error *err)
+{
+    const char *p = spec + 2;
+    int count = 0;
+
+    if (!spec_is_fd(spec))
+        return 0;
+    for (; *p == ':'; count++) {
+        char digits[12];
+        size_t len = strcspn(++p, ":");
+        uint64_t number;
+
+        /* One spelling for each descriptor, so that equal ones are seen to be equal. */
+        snprintf(digits, sizeof(digits), "%.*s", (int)MIN(len, sizeof(digits)), p);
+        if (parse_number(digits, INT32_MAX, &number) < 0 || (digits[0] == '0' && len > 1))
+            return error_set(err, "\"%s\" is not fd:N, the number of a descriptor", spec);
+        if (count == max)
+            return error_set(err, "\"%s\" has more than %d descriptor%s", spec, max,
+                             max == 1 ? "" : "s");
+        fds[count] = (int)number;
+        p += len;
+    }
+    return count;
+}
+
 int inherit_fd(const char *spec, struct error *err)
 {
-    uint64_t number;
-    int flags;
+    int fd, flags;
+    int count = spec_list_fds(spec, &fd, 1, err);
 
-    /* One spelling for each descriptor, so that equal ones are seen to be equal. */
-    if (!spec_is_fd(spec) || parse_number(spec + 3, INT32_MAX, &number) < 0 ||
-        (spec[3] == '0' && spec[4]))
+    if (count < 0)
+        return -1;
+    if (count == 0)
         return error_set(err, "\"%s\" is not fd:N, the number of a descriptor", spec);
-    flags = fcntl((int)number, F_GETFD);
+    flags = fcntl(fd, F_GETFD);
     if (flags < 0)
         return error_set(err, "%s: vole was started without such an open descriptor", spec);
-    if (fcntl((int)number, F_SETFD, flags | FD_CLOEXEC) < 0)
+    if (fcntl(fd, F_SETFD, flags | FD_CLOEXEC) < 0)
         return error_set_errno(err, errno, "%s", spec);
-    return (int)number;
+    return fd;
 }
 
 /* A descriptor that cannot do what `flags` asks for would fail later, far from the mistake. */

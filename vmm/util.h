@@ -106,6 +106,13 @@ bool spec_is_fd(const char *spec);
 int inherit_fd(const char *spec, struct error *err);
 
 /*
+ * Where a thing takes several descriptors: the numbers in "fd:N:M...", each in its one spelling.
+ * Returns how many there are, at most `max`, or -1 with `err`. A text that does not begin with
+ * "fd:" has none.
+ */
+int spec_list_fds(const char *spec, int *fds, int max, struct error *err);
+
+/*
  * A second, non-blocking open file for the terminal, device or pipe that `fd` is open on: unlike
  * with a duplicate, O_NONBLOCK does not reach everybody who shares `fd`. `mode` is O_RDONLY or
  * O_WRONLY. Returns -1 where that is refused (another user's terminal) or cannot be done (a socket,
@@ -118,6 +125,10 @@ uint64_t monotonic_ns(void);
 
 /* Decimal digits only, at most `max`. 0 or -1. */
 int parse_number(const char *text, uint64_t max, uint64_t *out);
+
+/* "52:54:00:12:34:56"; returns `text`. */
+#define MAC_TEXT_SIZE 18
+const char *format_mac(const uint8_t mac[6], char text[MAC_TEXT_SIZE]);
 /* "512M" and the like: digits and an optional K, M, G or T (powers of 1024). 0 or -1. */
 int parse_size(const char *text, uint64_t *out);
 

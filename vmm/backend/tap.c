@@ -96,17 +96,18 @@ static int open_queues(struct tap *tap, const char *source, unsigned queues, str
 /* "fd:N:M..." */
 static int adopt_queues(struct tap *tap, const char *source, unsigned queues, struct error *err)
 {
-    cleanup_free char *numbers = xstrdup(source + strlen("fd:"));
-    char *rest = numbers;
-    char *number;
+    int fds[TAP_MAX_QUEUES];
+    int count = spec_list_fds(source, fds, TAP_MAX_QUEUES, err);
 
-    while ((number = strsep(&rest, ":")) != NULL) {
-        char spec[32];
+    if (count < 0)
+        return -1;
+    if ((unsigned)count > queues)
+        return error_set(err, "`%s` has more than %u descriptors", source, queues);
+    for (int i = 0; i < count; i++) {
+        char spec[16];
         int fd;
 
-        if (tap->queue_count == queues)
-            return error_set(err, "`%s` has more than %u descriptors", source, queues);
-        snprintf(spec, sizeof(spec), "fd:%s", number);
+        snprintf(spec, sizeof(spec), "fd:%d", fds[i]);
         fd = inherit_fd(spec, err);
         if (fd < 0)
             return -1;

@@ -44,11 +44,9 @@ QMP_HANDLER(announce_self)
 
 static json_t *mac_text(const uint8_t mac[VIRTIO_NET_MAC_SIZE])
 {
-    char text[18];
+    char text[MAC_TEXT_SIZE];
 
-    snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
-             mac[4], mac[5]);
-    return json_string(text);
+    return json_string(format_mac(mac, text));
 }
 
 static json_t *mac_table(const uint8_t (*macs)[VIRTIO_NET_MAC_SIZE], unsigned count)

@@ -19,27 +19,13 @@
 
 /* ---- opening ---- */
 
-/* The part of "fd:N:M..." for the pair, as "fd:N"; false where there is none. */
-static bool pair_source(const char *list, unsigned index, char *source, size_t size)
+/* `fd` is an inherited one, or -1. */
+static int open_pair(struct net_pair *pair, int fd, struct error *err)
 {
-    const char *number = list + strlen("fd:");
+    char source[16] = VHOST_NET;
 
-    for (unsigned i = 0; i < index; i++) {
-        number = strchr(number, ':');
-        if (!number++)
-            return false;
-    }
-    snprintf(source, size, "fd:%.*s", (int)strcspn(number, ":"), number);
-    return true;
-}
-
-static int open_pair(struct net_pair *pair, const char *list, struct error *err)
-{
-    char source[32] = VHOST_NET;
-
-    if (list && (!spec_is_fd(list) || !pair_source(list, pair->index, source, sizeof(source))))
-        return error_set(err, "vhost_fds: `%s` is not fd:N for each of %u queues", list,
-                         pair->net->pair_count);
+    if (fd >= 0)
+        snprintf(source, sizeof(source), "fd:%d", fd);
     if (vhost_open(&pair->vhost, source, pair->net->dev.mem, err) < 0)
         return -1;
     if (!(pair->vhost.features & VIRTIO_FEATURE(VIRTIO_F_VERSION_1)))
@@ -49,11 +35,19 @@ static int open_pair(struct net_pair *pair, const char *list, struct error *err)
 
 static int open_pairs(struct virtio_net *net, const char *list, struct error *err)
 {
+    int fds[TAP_MAX_QUEUES];
+    int count = list ? spec_list_fds(list, fds, TAP_MAX_QUEUES, err) : 0;
+
+    if (count < 0)
+        return -1;
+    if (list && (unsigned)count != net->pair_count)
+        return error_set(err, "vhost_fds: `%s` is not fd:N for each of %u queues", list,
+                         net->pair_count);
     net->vhost_err_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (net->vhost_err_fd < 0)
         return error_set_errno(err, errno, "make an eventfd");
     for (unsigned i = 0; i < net->pair_count; i++) {
-        if (open_pair(&net->pairs[i], list, err) < 0)
+        if (open_pair(&net->pairs[i], list ? fds[i] : -1, err) < 0)
             return -1;
     }
     return 0;
