@@ -69,6 +69,7 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/rpc/procedures.def \
 	libvirt-driver/rpc/shapes.c libvirt-driver/rpc/shapes.h \
 	libvirt-driver/rpc/stream.c libvirt-driver/rpc/stream.h \
+	libvirt-driver/rpc/unserved.def \
 	libvirt-driver/server.c libvirt-driver/server.h \
 	libvirt-driver/settings.c libvirt-driver/settings.h \
 	libvirt-driver/sockets.c libvirt-driver/sockets.h \
@@ -131,7 +132,7 @@ dist_check_SCRIPTS = tests/unit/test-virtvoled
 TESTS += tests/unit/test-virtvoled
 EXTRA_DIST += tests/unit/fake-vole
 EXTRA_DIST += tests/e2e/test_driver_api.py tests/e2e/test_driver_daemon.py \
-	tests/e2e/test_driver_stress.py
+	tests/e2e/test_driver_stress.py tests/e2e/test_newer_clients.py
 
 EXTRA_DIST += tests/fuzz/corpus/fuzz-rpc
 if FUZZING

@@ -30,6 +30,7 @@ EXTRA_DIST += \
 	tests/e2e/support/__init__.py \
 	tests/e2e/support/console.py \
 	tests/e2e/support/guest.py \
+	tests/e2e/support/newer_client.py \
 	tests/e2e/support/payloads.py \
 	tests/e2e/support/qmp.py \
 	tests/e2e/support/virtvoled.py \
@@ -50,6 +51,7 @@ EXTRA_DIST += \
 	tests/lab/agent.py \
 	tests/lab/cache.py \
 	tests/lab/client.py \
+	tests/lab/clients.py \
 	tests/lab/guest-image \
 	tests/lab/guest.py \
 	tests/lab/host.py \
@@ -57,6 +59,7 @@ EXTRA_DIST += \
 	tests/lab/kernel.py \
 	tests/lab/lab \
 	tests/lab/need-lab \
+	tests/lab/newer-clients \
 	tests/lab/small.py \
 	tests/lab/vmlinux.py \
 	tests/lab/wire.py

@@ -46,6 +46,21 @@ const struct rpc_procedure *rpc_procedure_find(int number)
     return &procedures[number];
 }
 
+static const char *const unserved[] = {
+#define UNSERVED(number, function) [(number)] = #function,
+#include "libvirt-driver/rpc/unserved.def"
+#undef UNSERVED
+};
+
+/* The error for a procedure that is not in the table. */
+static void refuse_procedure(int number, GError **error)
+{
+    if (number >= 0 && (gsize)number < G_N_ELEMENTS(unserved) && unserved[number])
+        libvirt_error_set(error, VIR_ERR_NO_SUPPORT, "%s", unserved[number]);
+    else /* clients look for these very words and tell "not supported" then */
+        libvirt_error_set(error, VIR_ERR_RPC, "unknown procedure: %d", number);
+}
+
 /* Words that libvirt's functions spell in a way of their own. */
 static const char *spelled(const char *word)
 {
@@ -175,10 +190,8 @@ static const struct rpc_procedure *check_header(const struct rpc_header *header,
         return NULL;
     }
     procedure = rpc_procedure_find(header->procedure);
-    if (!procedure) {
-        /* Clients look for these very words and tell "not supported" then. */
-        libvirt_error_set(error, VIR_ERR_RPC, "unknown procedure: %d", header->procedure);
-    }
+    if (!procedure)
+        refuse_procedure(header->procedure, error);
     return procedure;
 }
 

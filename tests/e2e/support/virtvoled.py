@@ -23,6 +23,7 @@ class Virtvoled:
 
     def __init__(self, folder, whole_system=False):
         self.process = None
+        self.virsh_program = "virsh"
         self.options = ["--system"]
         self.root = Path("/") if whole_system else Path(folder) / "root"
         self.uri = "vole:///system"
@@ -70,7 +71,7 @@ class Virtvoled:
         return libvirt.open(self.uri)
 
     def virsh_argv(self, *arguments):
-        return ["virsh", "-c", self.uri, *map(str, arguments)]
+        return [str(self.virsh_program), "-c", self.uri, *map(str, arguments)]
 
     def virsh(self, *arguments):
         """What virsh prints; it must succeed."""
