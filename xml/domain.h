@@ -445,6 +445,7 @@ struct domain_def {
     bool virtio_serial;
     struct domain_device_info virtio_serial_info;
     bool usb_none;      /* <controller type='usb'> was given, of whatever model: there is none */
+    bool video_none;    /* <video> was given, of whatever model: there is none */
     bool seclabel_none; /* <seclabel type='none'/> was given */
 };
 

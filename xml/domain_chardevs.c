@@ -353,6 +353,10 @@ bool domain_read_channel(xmlNode *node, void *target, GError **error)
 {
     struct domain_parser *parser = target;
     domain_def *def = parser->def;
+    g_autofree char *type = xml_attribute(node, "type");
+
+    if (g_strcmp0(type, "spicevmc") == 0)
+        return domain_read_display_agent(node, error);
     g_autoptr(parsed_chardev) chardev = read_chardev(node, channel_elements, parser, error);
 
     if (!chardev)

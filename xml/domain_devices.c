@@ -49,65 +49,6 @@ bool domain_read_boot_order(xmlNode *node, void *target, GError **error)
     return true;
 }
 
-static bool read_nothing(xmlNode *node, void *target, GError **error)
-{
-    return true;
-}
-
-static const struct xml_element usb_elements[] = {
-    {"master", "startport", XML_ONCE | XML_EMPTY, read_nothing},
-    {"alias", "name", XML_ONCE | XML_EMPTY, read_nothing},
-    {"address", DOMAIN_ADDRESS_ATTRIBUTES, XML_ONCE | XML_EMPTY, read_nothing},
-    {"driver", .refused = "a microVM has no USB"},
-    {},
-};
-
-static const struct xml_element virtio_serial_elements[] = {
-    {"alias", "name", XML_ONCE | XML_EMPTY, domain_read_alias},
-    {"address", DOMAIN_ADDRESS_ATTRIBUTES, XML_ONCE | XML_EMPTY, domain_read_address},
-    {"driver", .refused = "the device cannot be tuned"},
-    {},
-};
-
-/* Consoles and channels sit on one that is there whenever there are any. */
-static bool read_virtio_serial(xmlNode *node, struct domain_parser *parser, GError **error)
-{
-    domain_def *def = parser->def;
-    struct device_parser device = {.live = parser->live, .info = &def->virtio_serial_info};
-
-    if (def->virtio_serial)
-        return xml_refuse(error, node, "a microVM has at most one such controller");
-    def->virtio_serial = true;
-    return xml_check_attributes(node, "type index", error) &&
-           xml_read_children(node, virtio_serial_elements, &device, error);
-}
-
-/* Tools send these with every domain. Nothing can be on them, as every USB device is refused: any
- * number of them is the same as model='none', which is what is kept. */
-static bool read_usb(xmlNode *node, struct domain_parser *parser, GError **error)
-{
-    parser->def->usb_none = true;
-    return xml_check_attributes(node, "type index model ports", error) &&
-           xml_read_children(node, usb_elements, NULL, error);
-}
-
-static bool read_controller(xmlNode *node, void *target, GError **error)
-{
-    g_autofree char *type = xml_attribute(node, "type");
-    unsigned index = 0;
-
-    if (!xml_unsigned_attribute(node, "index", &index, error))
-        return false;
-    if (g_strcmp0(type, "usb") == 0)
-        return read_usb(node, target, error);
-    if (g_strcmp0(type, "virtio-serial") != 0)
-        return xml_refuse_attribute(error, node, "type",
-                                    "a microVM has no buses, and so no controllers");
-    if (index != 0)
-        return xml_refuse_attribute(error, node, "index", "the index must be 0");
-    return read_virtio_serial(node, target, error);
-}
-
 static bool read_emulator(xmlNode *node, void *target, GError **error)
 {
     struct domain_parser *parser = target;
@@ -115,9 +56,7 @@ static bool read_emulator(xmlNode *node, void *target, GError **error)
     return domain_read_path(node, &parser->def->emulator, error);
 }
 
-#define NO_DISPLAY "a microVM has no display"
-#define NO_SOUND   "a microVM has no sound"
-#define NO_USB     "a microVM has no USB"
+#define NO_USB "a microVM has no USB"
 
 static const struct xml_element device_elements[] = {
     {"emulator", NULL, XML_ONCE | XML_TEXT, read_emulator},
@@ -131,14 +70,18 @@ static const struct xml_element device_elements[] = {
     {"vsock", "model", 0, domain_read_vsock},
     {"panic", "model", 0, domain_read_panic},
     {"controller", "type index model ports vectors maxEventChannels maxGrantFrames", 0,
-     read_controller},
-    {"graphics", .refused = NO_DISPLAY},
-    {"video", .refused = NO_DISPLAY},
-    {"input", .refused = "a microVM has no keyboard, mouse or tablet"},
-    {"sound", .refused = NO_SOUND},
-    {"audio", .refused = NO_SOUND},
+     domain_read_controller},
+    {"graphics",
+     "type port tlsPort autoport listen passwd passwdValidTo connected keymap sharePolicy "
+     "websocket websocketGenerated powerControl socket defaultMode display xauth fullscreen "
+     "multiUser replaceUser username",
+     0, domain_read_graphics},
+    {"video", NULL, 0, domain_read_video},
+    {"input", "type bus model", 0, domain_read_input},
+    {"sound", "model multichannel streams", 0, domain_read_sound},
+    {"redirdev", "bus type", 0, domain_read_redirdev},
+    {"audio", .refused = DOMAIN_NO_SOUND},
     {"hub", .refused = NO_USB},
-    {"redirdev", .refused = NO_USB},
     {"redirfilter", .refused = NO_USB},
     {"smartcard", .refused = "a microVM has no smartcard reader"},
     {"parallel", .refused = "a microVM has no parallel port"},
@@ -158,7 +101,7 @@ static const struct xml_element device_elements[] = {
 bool domain_read_devices(xmlNode *node, void *target, GError **error)
 {
     return xml_read_children(node, device_elements, target, error) &&
-           domain_pair_consoles(target, error);
+           domain_place_disks(target, error) && domain_pair_consoles(target, error);
 }
 
 /* The one of every device, wherever it is in the definition. */

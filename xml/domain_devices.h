@@ -45,6 +45,8 @@ struct device_parser {
     "devno "                                                                                  \
     "iobase irq base"
 
+#define DOMAIN_NO_SOUND "a microVM has no sound"
+
 #define DOMAIN_WORD_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 
 /* Handlers of children that several devices have. */
@@ -64,6 +66,17 @@ bool domain_read_rng(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_memballoon(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_vsock(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_panic(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_controller(xmlNode *node, void *domain_parser, GError **error);
+/* Handlers of devices that are accepted and left out (domain_dropped.c). */
+bool domain_read_graphics(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_video(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_input(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_sound(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_redirdev(xmlNode *node, void *domain_parser, GError **error);
+/* <channel type='spicevmc'>, by which a guest's agent reaches a display. */
+bool domain_read_display_agent(xmlNode *node, GError **error);
+/* When all are read: disks that were named for another bus get a virtio disk's name. */
+bool domain_place_disks(struct domain_parser *parser, GError **error);
 /* When all are read: which console is which port's. */
 bool domain_pair_consoles(struct domain_parser *parser, GError **error);
 

@@ -20,7 +20,8 @@ static bool read_disk_driver(xmlNode *node, void *target, GError **error)
     if (name && strcmp(name, "qemu") != 0)
         return xml_refuse_attribute(error, node, "name", "the driver's name is 'qemu' or absent");
     if (type && strcmp(type, "raw") != 0)
-        return xml_refuse_attribute(error, node, "type", "disk images are raw");
+        return xml_refuse_attribute(error, node, "type",
+                                    "disk images are raw (qemu-img convert -O raw makes them so)");
     if (!xml_enum_attribute(node, "cache", domain_cache_values, &cache, error) ||
         !xml_enum_attribute(node, "io", domain_disk_io_values, &io, error) ||
         !xml_enum_attribute(node, "discard", domain_discard_values, &discard, error) ||
@@ -48,18 +49,48 @@ static bool read_disk_source(xmlNode *node, void *target, GError **error)
     return !disk->source || domain_check_path(node, disk->source, error);
 }
 
+/* What a disk of another bus would be called as virtio disk: sdb is vdb. NULL for what is no name
+ * of a disk. */
+static char *virtio_name(const char *dev)
+{
+    static const char *const prefixes[] = {"vd", "hd", "sd", "xvd"};
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(prefixes); i++) {
+        g_autofree char *name = NULL;
+
+        if (!g_str_has_prefix(dev, prefixes[i]))
+            continue;
+        name = g_strconcat("vd", dev + strlen(prefixes[i]), NULL);
+        return domain_disk_index(name) < 0 ? NULL : g_steal_pointer(&name);
+    }
+    return NULL;
+}
+
 static bool read_disk_target(xmlNode *node, void *target, GError **error)
 {
+    /* Buses that a microVM does not have; the disk is what counts. */
+    static const char *const mapped[] = {"virtio", "ide", "sata", "scsi", "usb", "sd", NULL};
     struct device_parser *parser = target;
     g_autofree char *bus = xml_attribute(node, "bus");
     g_autofree char *dev = xml_attribute(node, "dev");
+    g_autofree char *name = dev ? virtio_name(dev) : NULL;
 
-    if (bus && strcmp(bus, "virtio") != 0)
+    if (bus && !g_strv_contains(mapped, bus))
         return xml_refuse_attribute(error, node, "bus", "a microVM's disks are virtio");
-    if (dev && domain_disk_index(dev) < 0)
+    if (dev && !name)
         return xml_refuse_attribute(error, node, "dev", "a virtio disk is named vda, vdb ...");
     parser->disk->target = g_steal_pointer(&dev);
     return true;
+}
+
+/* A place on a bus is nothing that a mapped disk could have. */
+static bool read_disk_address(xmlNode *node, void *target, GError **error)
+{
+    g_autofree char *type = xml_attribute(node, "type");
+
+    if (g_strcmp0(type, "drive") == 0)
+        return xml_check_attributes(node, "type controller bus target unit", error);
+    return domain_read_address(node, target, error);
 }
 
 static bool read_disk_readonly(xmlNode *node, void *target, GError **error)
@@ -111,7 +142,7 @@ static const struct xml_element disk_elements[] = {
     {"iotune", NULL, XML_ONCE, domain_read_iotune},
     {"boot", "order", XML_ONCE | XML_EMPTY, domain_read_boot_order},
     {"alias", "name", XML_ONCE | XML_EMPTY, domain_read_alias},
-    {"address", DOMAIN_ADDRESS_ATTRIBUTES, XML_ONCE | XML_EMPTY, domain_read_address},
+    {"address", DOMAIN_ADDRESS_ATTRIBUTES, XML_ONCE | XML_EMPTY, read_disk_address},
     {"backingStore", NULL, XML_ONCE | XML_EMPTY, read_nothing},
     {"mirror", .refused = ONLY_RAW},
     {"encryption", .refused = ONLY_RAW},
@@ -156,11 +187,84 @@ static bool insert_disk(domain_def *def, struct domain_disk *disk, GError **erro
     return true;
 }
 
+static bool is_taken(const domain_def *def, const char *target)
+{
+    for (guint i = 0; i < def->disks->len; i++)
+        if (strcmp(domain_disk_at(def, i)->target, target) == 0)
+            return true;
+    return false;
+}
+
+/* The first that nobody has; there are more names of one letter than disks. */
+static char *free_name(const domain_def *def)
+{
+    char *name = g_strdup("vda");
+
+    while (is_taken(def, name))
+        name[2]++;
+    return name;
+}
+
+G_STATIC_ASSERT(DOMAIN_MAX_DISKS <= 26);
+
+static bool check_renamed(const GPtrArray *disks, guint index, GError **error)
+{
+    const struct domain_disk *disk = g_ptr_array_index(disks, index);
+
+    for (guint i = 0; i < index; i++) {
+        const struct domain_disk *other = g_ptr_array_index(disks, i);
+
+        if (strcmp(other->target, disk->target) != 0)
+            continue;
+        libvirt_error_set(error, VIR_ERR_XML_ERROR,
+                          "target '%s' duplicated for disk sources '%s' and '%s'", disk->target,
+                          other->source, disk->source);
+        return false;
+    }
+    return true;
+}
+
+static bool place_disk(struct domain_parser *parser, guint index, char *name, GError **error)
+{
+    struct domain_disk *disk = g_ptr_array_steal_index(parser->renamed_disks, index);
+
+    g_free(disk->target);
+    disk->target = name;
+    if (insert_disk(parser->def, disk, error))
+        return true;
+    domain_disk_free(disk);
+    return false;
+}
+
+/* Whoever can keeps the letter; only then are the others given new ones. */
+bool domain_place_disks(struct domain_parser *parser, GError **error)
+{
+    GPtrArray *disks = parser->renamed_disks;
+    guint i = 0;
+
+    for (i = 0; i < disks->len; i++)
+        if (!check_renamed(disks, i, error))
+            return false;
+    for (i = 0; i < disks->len;) {
+        const struct domain_disk *disk = g_ptr_array_index(disks, i);
+        g_autofree char *name = virtio_name(disk->target);
+
+        if (is_taken(parser->def, name))
+            i++;
+        else if (!place_disk(parser, i, g_steal_pointer(&name), error))
+            return false;
+    }
+    while (disks->len > 0)
+        if (!place_disk(parser, 0, free_name(parser->def), error))
+            return false;
+    return true;
+}
+
 bool domain_read_disk(xmlNode *node, void *target, GError **error)
 {
     static const struct xml_value devices[] = {
         {"disk", 0},
-        {"cdrom", 0, "a microVM has no CD-ROM drive"},
+        {"cdrom", 0, "a microVM has no CD-ROM drive; an image can be a disk with <readonly/>"},
         {"floppy", 0, "a microVM has no floppy drive"},
         {"lun", 0, "SCSI commands are not passed through"},
         {},
@@ -169,7 +273,7 @@ bool domain_read_disk(xmlNode *node, void *target, GError **error)
     int type = DOMAIN_DISK_FILE;
     int kind;
 
-    if (parser->def->disks->len == DOMAIN_MAX_DISKS)
+    if (parser->def->disks->len + parser->renamed_disks->len == DOMAIN_MAX_DISKS)
         return xml_refuse(error, node, "a microVM has at most %d disks", DOMAIN_MAX_DISKS);
     if (!xml_enum_attribute(node, "type", domain_disk_type_values, &type, error) ||
         !xml_enum_attribute(node, "device", devices, &kind, error))
@@ -178,8 +282,11 @@ bool domain_read_disk(xmlNode *node, void *target, GError **error)
     struct device_parser device = {.live = parser->live, .info = &disk->info, .disk = disk};
 
     disk->type = (enum domain_disk_type)type;
-    if (!xml_read_children(node, disk_elements, &device, error) || !complete_disk(disk, error) ||
-        !insert_disk(parser->def, disk, error))
+    if (!xml_read_children(node, disk_elements, &device, error) || !complete_disk(disk, error))
+        return false;
+    if (domain_disk_index(disk->target) < 0)
+        g_ptr_array_add(parser->renamed_disks, disk);
+    else if (!insert_disk(parser->def, disk, error))
         return false;
     g_steal_pointer(&disk);
     return true;

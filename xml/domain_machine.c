@@ -91,6 +91,8 @@ bool domain_read_os(xmlNode *node, void *target, GError **error)
 {
     domain_def *def = ((struct domain_parser *)target)->def;
 
+    if (xmlHasProp(node, BAD_CAST "firmware"))
+        return xml_refuse_attribute(error, node, "firmware", DOMAIN_NO_FIRMWARE);
     if (!xml_read_children(node, os_elements, def, error))
         return false;
     if (!def->os.arch) {
@@ -98,7 +100,10 @@ bool domain_read_os(xmlNode *node, void *target, GError **error)
         return false;
     }
     if (!def->os.kernel)
-        return xml_refuse(error, node, "there is no <kernel>: " DOMAIN_NO_FIRMWARE);
+        return xml_refuse(error, node,
+                          "there is no <kernel>, and no firmware that could find one on a disk: "
+                          "give <kernel>, <initrd> and <cmdline> (virt-install: --boot "
+                          "kernel=FILE,initrd=FILE,kernel_args='root=/dev/vda1 console=ttyS0')");
     return true;
 }
 

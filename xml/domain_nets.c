@@ -116,9 +116,11 @@ static bool read_net_target(xmlNode *node, void *target, GError **error)
 
 static bool read_net_model(xmlNode *node, void *target, GError **error)
 {
+    /* Cards of real PCs, which tools choose when they do not know the hypervisor. */
+    static const char *const mapped[] = {"e1000", "e1000e", "rtl8139", "ne2k_pci", "pcnet", NULL};
     g_autofree char *type = xml_attribute(node, "type");
 
-    if (type && strcmp(type, "virtio") != 0)
+    if (type && strcmp(type, "virtio") != 0 && !g_strv_contains(mapped, type))
         return xml_refuse_attribute(error, node, "type", "a microVM's interfaces are virtio");
     return true;
 }

@@ -238,7 +238,7 @@ static const struct xml_element domain_elements[] = {
     {"iothreads", NULL, XML_ONCE | XML_TEXT, domain_read_iothreads},
     {"iothreadids", NULL, XML_ONCE, domain_read_iothreadids},
     {"cputune", NULL, XML_ONCE, domain_read_cputune},
-    {"os", NULL, XML_ONCE, domain_read_os},
+    {"os", "firmware", XML_ONCE, domain_read_os},
     {"features", NULL, XML_ONCE, domain_read_features},
     {"cpu", "mode check migratable", XML_ONCE, domain_read_cpu},
     {"clock", "offset adjustment basis timezone start", XML_ONCE, domain_read_clock},
@@ -335,7 +335,9 @@ domain_def *domain_def_parse(const char *xml, gsize len, unsigned flags, GError 
         return NULL;
 
     g_autoptr(domain_def) def = domain_def_new();
-    struct domain_parser parser = {.def = def, .live = flags & DOMAIN_PARSE_LIVE};
+    g_autoptr(GPtrArray) renamed = g_ptr_array_new_with_free_func((GDestroyNotify)domain_disk_free);
+    struct domain_parser parser = {
+        .def = def, .live = flags & DOMAIN_PARSE_LIVE, .renamed_disks = renamed};
     bool ok = read_root(&parser, xmlDocGetRootElement(doc), error);
 
     g_clear_pointer(&parser.serial_console, parsed_chardev_free);

@@ -13,6 +13,7 @@ struct domain_parser {
     bool has_uuid;
     unsigned iothread_count;
     struct parsed_chardev *serial_console; /* the <console> that stands for the serial port */
+    GPtrArray *renamed_disks; /* of struct domain_disk: named for another bus; no place yet */
 };
 
 domain_def *domain_def_new(void);

@@ -279,6 +279,13 @@ static void format_vsock(struct format *f, const struct domain_vsock *vsock)
     xml_close(&f->w, "vsock");
 }
 
+static void format_video(struct format *f)
+{
+    xml_open(&f->w, "video", NULL);
+    xml_empty(&f->w, "model", "type", "none", NULL);
+    xml_close(&f->w, "video");
+}
+
 void format_devices(struct format *f, const domain_def *def)
 {
     xml_open(&f->w, "devices", NULL);
@@ -294,6 +301,8 @@ void format_devices(struct format *f, const domain_def *def)
     format_consoles(f, def);
     for (guint i = 0; i < def->channels->len; i++)
         format_channel(f, domain_channel_at(def, i), def->consoles->len + i);
+    if (def->video_none)
+        format_video(f);
     format_memballoon(f, &def->memballoon);
     for (guint i = 0; i < def->rngs->len; i++)
         format_rng(f, domain_rng_at(def, i));

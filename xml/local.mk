@@ -16,6 +16,7 @@ xml_libxmldomain_a_SOURCES = \
 	xml/domain_names.c \
 	xml/domain_devices.c xml/domain_devices.h \
 	xml/domain_disks.c \
+	xml/domain_dropped.c \
 	xml/format.c \
 	xml/domain_iotune.c \
 	xml/domain_machine.c \

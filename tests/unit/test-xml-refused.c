@@ -41,6 +41,9 @@ static const struct {
     {"`memballoon`", DOMAIN "<devices><memballoon model='virtio'>"},
     {"`vsock`", DOMAIN "<devices><vsock>"},
     {"`controller`", DOMAIN "<devices><controller type='virtio-serial'>"},
+    {"a bus's `controller`", DOMAIN "<devices><controller type='pci'>"},
+    {"`graphics`", DOMAIN "<devices><graphics type='vnc'>"},
+    {"`video`", DOMAIN "<devices><video>"},
 };
 
 /* Ends of all elements that are open in `before`. */
