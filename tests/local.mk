@@ -29,6 +29,7 @@ EXTRA_DIST += \
 	tests/e2e/pytest.ini \
 	tests/e2e/support/__init__.py \
 	tests/e2e/support/console.py \
+	tests/e2e/support/events.py \
 	tests/e2e/support/guest.py \
 	tests/e2e/support/newer_client.py \
 	tests/e2e/support/payloads.py \

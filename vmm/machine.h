@@ -74,6 +74,7 @@ enum machine_event_kind {
     MACHINE_EVENT_BALLOON,       /* the balloon's size changed */
     MACHINE_EVENT_PORT,          /* a guest opened or closed a console port */
     MACHINE_EVENT_RX_FILTER,     /* a network device's receive filter changed */
+    MACHINE_EVENT_IO_ERROR,      /* the host failed a disk's request, and so did the disk */
     MACHINE_EVENTS,
 };
 
@@ -83,6 +84,8 @@ struct machine_event {
     const char *device;       /* of those about a device: its id */
     uint64_t value;           /* BALLOON: bytes of RAM that the guest has left */
     bool open;                /* PORT */
+    int error;                /* IO_ERROR: the errno */
+    bool reading;             /* IO_ERROR */
     const char *action;       /* PANICKED: what follows, "shutdown", "pause", "reset" or "run" */
 };
 

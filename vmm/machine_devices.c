@@ -211,6 +211,12 @@ static bool tell_notices_of(struct machine *m, struct virtio_device *dev)
                                                 .value = virtio_balloon_actual(dev)});
     if (notices & VIRTIO_NOTICE_PORT)
         tell_ports(m, dev);
+    if (notices & VIRTIO_NOTICE_IO_ERROR) {
+        struct machine_event ev = {.kind = MACHINE_EVENT_IO_ERROR, .device = dev->id};
+
+        ev.error = virtio_blk_last_error(dev, &ev.reading);
+        machine_tell(m, &ev);
+    }
     return notices != 0;
 }
 

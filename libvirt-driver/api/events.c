@@ -27,6 +27,10 @@ static const struct kind {
      &rpc_shape_lifecycle_event, G_STRUCT_OFFSET(wire_callback_lifecycle_event, msg)},
     {VIR_DOMAIN_EVENT_ID_REBOOT, 319, &rpc_shape_callback_dom, 169, &rpc_shape_dom,
      G_STRUCT_OFFSET(wire_callback_dom, dom)},
+    {VIR_DOMAIN_EVENT_ID_IO_ERROR, 322, &rpc_shape_callback_io_error_event, 172,
+     &rpc_shape_io_error_event, G_STRUCT_OFFSET(wire_callback_io_error_event, msg)},
+    {VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON, 324, &rpc_shape_callback_io_reason_event, 195,
+     &rpc_shape_io_reason_event, G_STRUCT_OFFSET(wire_callback_io_reason_event, msg)},
     {VIR_DOMAIN_EVENT_ID_CONTROL_ERROR, 325, &rpc_shape_callback_dom, 224, &rpc_shape_dom,
      G_STRUCT_OFFSET(wire_callback_dom, dom)},
     {VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE, 331, &rpc_shape_callback_balloon_event, 276,
@@ -153,6 +157,26 @@ void events_balloon(struct events *events, struct domain *domain, guint64 actual
     api_fill_domain(&message.msg.dom, domain);
     send_event(events, domain, VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE, &message);
     rpc_value_clear(&rpc_shape_callback_balloon_event, &message);
+}
+
+void events_io_error(struct events *events, struct domain *domain, const char *source,
+                     const char *alias, const char *reason)
+{
+    wire_callback_io_error_event plain = {.msg.action = VIR_DOMAIN_EVENT_IO_ERROR_REPORT};
+    wire_callback_io_reason_event full = {.msg.action = VIR_DOMAIN_EVENT_IO_ERROR_REPORT};
+
+    api_fill_domain(&plain.msg.dom, domain);
+    plain.msg.source = g_strdup(source);
+    plain.msg.alias = g_strdup(alias);
+    send_event(events, domain, VIR_DOMAIN_EVENT_ID_IO_ERROR, &plain);
+    rpc_value_clear(&rpc_shape_callback_io_error_event, &plain);
+
+    api_fill_domain(&full.msg.dom, domain);
+    full.msg.source = g_strdup(source);
+    full.msg.alias = g_strdup(alias);
+    full.msg.reason = g_strdup(reason);
+    send_event(events, domain, VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON, &full);
+    rpc_value_clear(&rpc_shape_callback_io_reason_event, &full);
 }
 
 void events_metadata(struct events *events, struct domain *domain, int type, const char *uri)

@@ -21,6 +21,9 @@ void events_lifecycle(struct events *events, struct domain *domain, int type, in
 void events_reboot(struct events *events, struct domain *domain);
 /* What the guest has left of its memory. */
 void events_balloon(struct events *events, struct domain *domain, guint64 actual_kib);
+/* A disk told its guest of an error; its source and alias. `reason` is "enospc", or empty. */
+void events_io_error(struct events *events, struct domain *domain, const char *source,
+                     const char *alias, const char *reason);
 /* The domain's VMM cannot be talked to any more. */
 void events_control_error(struct events *events, struct domain *domain);
 /* virDomainMetadataType, and the namespace of an element. */

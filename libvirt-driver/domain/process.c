@@ -541,6 +541,25 @@ static void on_device_broke(struct domain *domain, json_t *data)
               domain->name, device ? device : "?");
 }
 
+static void on_io_error(struct domain *domain, json_t *data)
+{
+    const char *alias = json_string_value(json_object_get(data, "device"));
+    const char *operation = json_string_value(json_object_get(data, "operation"));
+    const char *reason = json_string_value(json_object_get(data, "reason"));
+    bool no_space = json_is_true(json_object_get(data, "nospace"));
+
+    for (guint i = 0; i < domain->live->disks->len; i++) {
+        const struct domain_disk *disk = domain_disk_at(domain->live, i);
+
+        if (g_strcmp0(disk->info.alias, alias) != 0)
+            continue;
+        g_warning("domain '%s': disk '%s': %s: %s", domain->name, disk->target,
+                  operation ? operation : "?", reason ? reason : "?");
+        events_io_error(domain->daemon->events, domain, disk->source ? disk->source : "", alias,
+                        no_space ? "enospc" : "");
+    }
+}
+
 static void on_monitor_broke(struct domain *domain, json_t *data)
 {
     events_control_error(domain->daemon->events, domain);
@@ -558,6 +577,7 @@ static const struct {
     {"BALLOON_CHANGE", on_balloon},
     {"VSERPORT_CHANGE", on_port},
     {"DEVICE_NEEDS_RESET", on_device_broke},
+    {"BLOCK_IO_ERROR", on_io_error},
     {MONITOR_BROKE, on_monitor_broke},
 };
 

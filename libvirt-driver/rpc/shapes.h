@@ -30,6 +30,8 @@ typedef void wire_none;
     SHAPE(callback_agent_event)     \
     SHAPE(callback_balloon_event)   \
     SHAPE(callback_dom)             \
+    SHAPE(callback_io_error_event)  \
+    SHAPE(callback_io_reason_event) \
     SHAPE(callback_lifecycle_event) \
     SHAPE(callback_metadata_event)  \
     SHAPE(callback_tunable_event)   \
@@ -68,6 +70,8 @@ typedef void wire_none;
     SHAPE(int)                      \
     SHAPE(interface_stats)          \
     SHAPE(ints)                     \
+    SHAPE(io_error_event)           \
+    SHAPE(io_reason_event)          \
     SHAPE(iothreads)                \
     SHAPE(job_info)                 \
     SHAPE(job_stats)                \

@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ElementTree
 import libvirt
 import pytest
 
+from support.events import Events
 from support.virtvoled import domain_xml
 from support.wait import SHORT, Deadline
 
@@ -515,33 +516,9 @@ def test_flags_that_nobody_knows(rich, name):
 
 # ---- events ----
 
-class Events:
-    """The kinds beside lifecycle and reboot, by libvirt's default event loop."""
-
-    def __init__(self, uri):
-        libvirt.virEventRegisterDefaultImpl()
-        self.seen = []
-        self.connection = libvirt.open(uri)
-        for kind in (libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE,
-                     libvirt.VIR_DOMAIN_EVENT_ID_TUNABLE):
-            self.connection.domainEventRegisterAny(None, kind, self._seen, kind)
-
-    def _seen(self, _connection, domain, *rest):
-        self.seen.append((domain.name(), *rest))
-
-    def wait(self, wanted):
-        deadline = Deadline(SHORT)
-        timer = libvirt.virEventAddTimeout(SHORT * 1000, lambda *_: None, None)
-        try:
-            while wanted not in self.seen and not deadline.passed():
-                libvirt.virEventRunDefaultImpl()
-        finally:
-            libvirt.virEventRemoveTimeout(timer)
-        assert wanted in self.seen, self.seen
-
-
 def test_events_of_changes(running, virtvoled):
-    events = Events(virtvoled.uri)
+    events = Events(virtvoled.uri, libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE,
+                    libvirt.VIR_DOMAIN_EVENT_ID_TUNABLE)
     running.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, "<x/>", "k", "urn:x", LIVE)
     events.wait(("rich", libvirt.VIR_DOMAIN_METADATA_ELEMENT, "urn:x",
                  libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE))

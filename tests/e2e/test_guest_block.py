@@ -173,6 +173,19 @@ def test_grows_while_it_is_used(small, folder):
     assert contents(image, 32 * MIB - 512, 5) == b"last\n"
 
 
+def test_an_image_that_got_shorter(small, folder):
+    image = blank(folder / "data.img", MIB)
+    machine, guest = small("--disk", f"{image},id=data")
+    os.truncate(image, 4096)
+    guest.run("! dd if=/dev/vda of=/dev/null bs=4k skip=2 count=1")
+    event = machine.qmp.event("BLOCK_IO_ERROR")
+    assert event["data"] == {"device": "data", "node-name": "data", "operation": "read",
+                             "action": "report", "nospace": False,
+                             "reason": "Input/output error"}
+    # and what there is can be read as before
+    guest.run("dd if=/dev/vda of=/dev/null bs=4k count=1")
+
+
 def test_a_limit_slows_down_and_harms_nothing(small, folder):
     image = blank(folder / "data.img", 16 * MIB)
     machine, guest = small("--disk", f"{image},id=data,bps=4M,iops=200")

@@ -2,11 +2,14 @@
 """The whole way: an unmodified Debian, in a microVM that an unmodified virsh defined, started and
 opened the console of, on vole:///system without any option."""
 
+import os
 import signal
 import subprocess
 
+import libvirt
 import pytest
 
+from support.events import Events
 from support.guest import PASSWORD
 from support.virtvoled import ended
 from support.wait import BOOT, SHORT, Deadline
@@ -32,13 +35,24 @@ def bridge():
 
 
 @pytest.fixture
-def debian_domain(daemon, image, disk, bridge):
+def data(disk):
+    """The image of a second disk."""
+    path = disk.parent / "data.img"
+    with open(path, "wb") as image:
+        image.truncate(1 << 20)
+    return path
+
+
+@pytest.fixture
+def debian_domain(daemon, image, disk, data, bridge):
     daemon.define(
         "debian", kernel=image.kernel, initrd=image.initrd, memory_mib=512, vcpus=2,
         cmdline="console=ttyS0 root=/dev/vda quiet",
         devices=f"""
             <disk type='file' device='disk'><driver type='raw'/>
               <source file='{disk}'/><target dev='vda' bus='virtio'/></disk>
+            <disk type='file' device='disk'><driver type='raw'/>
+              <source file='{data}'/><target dev='vdb' bus='virtio'/></disk>
             <interface type='bridge'><mac address='{MAC}'/><source bridge='{bridge}'/>
               <model type='virtio'/></interface>
             <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>""")
@@ -126,11 +140,23 @@ def test_debian_from_define_to_undefine(debian_domain):
     assert daemon.virsh("list", "--all", "--name") == ""
 
 
-def test_shutdown_asks_the_guest(debian_domain):
+def test_shutdown_asks_the_guest(debian_domain, data):
     daemon = debian_domain
     daemon.virsh("start", "debian")
     console = daemon.console("debian")
     login(console)
+
+    # what a disk cannot read is the guest's to deal with, and who watches is told
+    events = Events(daemon.uri, libvirt.VIR_DOMAIN_EVENT_ID_IO_ERROR,
+                    libvirt.VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON)
+    os.truncate(data, 4096)
+    assert "error" in run(console, "dd if=/dev/vdb of=/dev/null bs=4k skip=2 count=1 2>&1").lower()
+    report = ("debian", str(data), "virtio-disk1", libvirt.VIR_DOMAIN_EVENT_IO_ERROR_REPORT)
+    events.wait((*report, libvirt.VIR_DOMAIN_EVENT_ID_IO_ERROR))
+    events.wait((*report, "", libvirt.VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON))
+    events.connection.close()
+    assert daemon.virsh("domstate", "debian") == "running"
+
     daemon.virsh("shutdown", "debian")
     wait_for_state(daemon, "shut off")
     ended(console)

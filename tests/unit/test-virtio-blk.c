@@ -9,6 +9,7 @@
 #include "vmm/backend/disk.h"
 #include "vmm/virtio/devices.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_blk.h>
 #include <sys/stat.h>
@@ -546,12 +547,17 @@ static void test_resize(void)
 /* The file is shorter than the disk: an error for the driver, and a notice for the machine. */
 static void test_host_error(void)
 {
+    bool reading = false;
+
     set_up();
     driver_start(&driver, FEATURES, 1);
+    check_int(virtio_blk_last_error(driver.dev, &reading), 0);
     check_int(truncate(path, SIZE / 2), 0);
     check_int(do_request(VIRTIO_BLK_T_IN, SECTORS - 1, 512, true), VIRTIO_BLK_S_IOERR);
     check_int(used_len(0), 1);
     check_int(virtio_device_take_notices(driver.dev), VIRTIO_NOTICE_IO_ERROR);
+    check_int(virtio_blk_last_error(driver.dev, &reading), EIO);
+    check(reading);
     check_int(do_request(VIRTIO_BLK_T_IN, 0, 512, true), VIRTIO_BLK_S_OK);
     tear_down();
 }

@@ -2,6 +2,8 @@
 #include "vmm/qmp/events.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <string.h>
 #include <sys/time.h>
 
 #define CAUSE_HELP "`guest` (the guest wanted it) and `reason`"
@@ -38,6 +40,14 @@ static json_t *rx_filter_data(const struct machine_event *ev)
     return json_pack("{s:s, s:s}", "name", ev->device, "path", ev->device);
 }
 
+/* As QEMU has it with rerror=report and werror=report. */
+static json_t *io_error_data(const struct machine_event *ev)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:b, s:s}", "device", ev->device, "node-name",
+                     ev->device, "operation", ev->reading ? "read" : "write", "action", "report",
+                     "nospace", ev->error == ENOSPC, "reason", strerror(ev->error));
+}
+
 static const struct event {
     const char *name;
     json_t *(*data)(const struct machine_event *ev); /* NULL: it has none */
@@ -65,6 +75,11 @@ static const struct event {
     [MACHINE_EVENT_RX_FILTER] = {"NIC_RX_FILTER_CHANGED", rx_filter_data, "`name` and `path`",
                                  "The guest changed a network device's receive filter; sent once "
                                  "until query-rx-filter is asked."},
+    [MACHINE_EVENT_IO_ERROR] = {"BLOCK_IO_ERROR", io_error_data,
+                                "`device` and `node-name` (the disk's id), `operation` (`read` or "
+                                "`write`), `action` (`report`), `nospace` and `reason`",
+                                "The host failed a request of a disk, and so the guest was told. "
+                                "Of several at a time, the last."},
 };
 static_assert(ARRAY_SIZE(events) == MACHINE_EVENTS, "each kind of event has a name");
 

@@ -71,6 +71,7 @@ struct virtio_blk {
     struct disk *disk;
     char serial[VIRTIO_BLK_ID_BYTES];
     bool writethrough; /* the driver wants each write to be flushed; atomic */
+    uint32_t error;    /* the last of the host's: the operation, and its errno above it; atomic */
 
     bool limited; /* atomic */
     pthread_mutex_t throttle_lock;
@@ -168,6 +169,8 @@ static void on_disk_done(struct disk_request *disk_req, int result)
         req->queue->parked = req;
     } else if (result < 0) {
         virtio_log(&blk->dev, "%s: %s", op_names[disk_req->op], strerror(-result));
+        __atomic_store_n(&blk->error, (uint32_t)disk_req->op | (uint32_t)-result << 8,
+                         __ATOMIC_RELEASE);
         virtio_notice(&blk->dev, VIRTIO_NOTICE_IO_ERROR);
         finish(req, VIRTIO_BLK_S_IOERR);
     } else if (req->next_range < req->range_count) {
@@ -632,6 +635,14 @@ void virtio_blk_resized(struct virtio_device *dev)
 
     virtio_set_config(dev, offsetof(struct virtio_blk_config, capacity), &capacity,
                       sizeof(capacity));
+}
+
+int virtio_blk_last_error(struct virtio_device *dev, bool *reading)
+{
+    uint32_t error = __atomic_load_n(&to_blk(dev)->error, __ATOMIC_ACQUIRE);
+
+    *reading = (error & 0xff) == DISK_READ;
+    return (int)(error >> 8);
 }
 
 void virtio_blk_set_limits(struct virtio_device *dev, const struct throttle_limits *limits)

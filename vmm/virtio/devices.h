@@ -28,6 +28,9 @@ struct virtio_device *virtio_blk_new(const char *id, const struct memory *mem, s
                                      const struct virtio_blk_options *options, struct error *err);
 /* The disk has a new size: tells the driver. From any thread but the device's. */
 void virtio_blk_resized(struct virtio_device *dev);
+/* The errno of the request that the host failed last (VIRTIO_NOTICE_IO_ERROR tells of it), 0 if
+ * there was none, and whether it was to read. Any thread. */
+int virtio_blk_last_error(struct virtio_device *dev, bool *reading);
 /* Holds from now on; what had been used up is forgotten. From any thread. */
 void virtio_blk_set_limits(struct virtio_device *dev, const struct throttle_limits *limits);
 
