@@ -33,6 +33,8 @@ void config_clear(struct config *config)
 
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
         free(*texts[i]);
+    for (unsigned i = 0; i < config->cpu.feature_count; i++)
+        free(config->cpu.features[i].name);
     for (unsigned i = 0; i < CONFIG_MAX_DISKS; i++) {
         free(config->disks[i].id);
         free(config->disks[i].source);

@@ -24,6 +24,8 @@
 #define CONFIG_MAX_PORTS    16
 #define CONFIG_MAX_QMP      4
 #define CONFIG_MAX_QUEUES   16 /* of a disk, and pairs of a network device */
+
+#define CONFIG_MAX_CPU_FEATURES 256
 /* When a source of randomness is wanted, but not named. */
 #define CONFIG_RNG_SOURCE "/dev/urandom"
 
@@ -49,6 +51,18 @@ struct config_topology { /* of the cpus; their product is the number of cpus */
     unsigned sockets;
     unsigned cores;
     unsigned threads;
+};
+
+/* A feature of the processors that is asked for, or taken away. */
+struct config_cpu_feature {
+    char *name;
+    bool wanted;
+};
+
+/* What guests get of the host's processor: all that KVM gives, but for these. */
+struct config_cpu {
+    struct config_cpu_feature features[CONFIG_MAX_CPU_FEATURES];
+    unsigned feature_count;
 };
 
 /* How guest RAM is backed by the host. */
@@ -135,7 +149,8 @@ struct config {
     char *uuid;                      /* canonical text, or NULL */
     unsigned cpus;                   /* 1 to CONFIG_MAX_CPUS */
     struct config_topology topology; /* one socket of single-threaded cores when not given */
-    uint64_t memory;                 /* bytes, whole pages */
+    struct config_cpu cpu;
+    uint64_t memory; /* bytes, whole pages */
     struct config_memory_backing memory_backing;
 
     char *kernel; /* bzImage or ELF */

@@ -57,6 +57,14 @@ static int set_cpus(struct config *config, const char *value, struct error *err)
     return config_parse_parts(config, &config_cpus_fields, "cpus", value, err);
 }
 
+/* Added to the document's. */
+static int set_cpu(struct config *config, const char *value, struct error *err)
+{
+    const struct field *features = &config_cpu_fields.list[0];
+
+    return features->type->parse(&config->cpu, features, value, err);
+}
+
 static int set_memory(struct config *config, const char *value, struct error *err)
 {
     return config_parse_parts(config, &config_memory_fields, "memory", value, err);
@@ -235,6 +243,9 @@ static const struct option options[] = {
      "entered at 0000:1000, ends at hlt"},
     {"cpus", "N[,KEY=N]...", set_cpus, false,
      "virtual processors (default 1); KEY is sockets, cores, threads"},
+    {"cpu", "FEATURE=on|off[,...]", set_cpu, false,
+     "the host's processor, but without some features (avx2=off);\n"
+     "on: the machine does not start where the host lacks it"},
     {"memory", "SIZE[,KEY=VALUE]...", set_memory, false,
      "RAM, in bytes or with K, M, G, T (default 256M);\n"
      "hugepages=2M|1G, thp=off, prealloc=on, lock=on, shared=on"},

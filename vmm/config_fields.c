@@ -190,6 +190,9 @@ static const struct field cpus_list[] = {
 };
 const struct fields config_cpus_fields = {FIELDS(cpus_list)};
 
+static const struct field cpu_list[] = {{"features", &config_type_features}};
+const struct fields config_cpu_fields = {FIELDS(cpu_list)};
+
 #define MEMORY                                                                         \
     {                                                                                  \
         "memory", &config_type_size, offsetof(struct config, memory), .max = INT64_MAX \
@@ -225,6 +228,7 @@ static const struct field document_list[] = {
     {"uuid", &config_type_uuid, offsetof(struct config, uuid)},
     CPUS,
     {"topology", GROUP(struct config, topology, topology_fields, NULL)},
+    {"cpu", GROUP(struct config, cpu, config_cpu_fields, NULL)},
     MEMORY,
     {"memory_backing", GROUP(struct config, memory_backing, memory_backing_fields, NULL)},
     {"boot", &config_type_group, .fields = &boot_fields},

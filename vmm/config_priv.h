@@ -68,6 +68,7 @@ extern const struct field_type config_type_version;
 /* A group of keys; written where one of them is. Its offset is where its keys' offsets start. */
 extern const struct field_type config_type_group;
 extern const struct field_type config_type_balloon;
+extern const struct field_type config_type_features; /* names, each with true or false */
 extern const struct field_type config_type_rng;
 extern const struct field_type config_type_array;
 extern const struct field_type config_type_strings;
@@ -81,6 +82,7 @@ extern const struct fields config_port_fields;
 extern const struct fields config_balloon_fields;
 extern const struct fields config_vsock_fields;
 extern const struct fields config_rtc_fields;
+extern const struct fields config_cpu_fields;
 extern const struct fields config_cpus_fields;   /* of --cpus; base is struct config */
 extern const struct fields config_memory_fields; /* of --memory; base is struct config */
 

@@ -15,8 +15,8 @@ vmm_libvmm_a_SOURCES = \
 	vmm/bus.c vmm/bus.h \
 	vmm/coalesced.c vmm/coalesced.h \
 	vmm/check_host.c vmm/check_host.h \
-	vmm/config.c vmm/config.h vmm/config_priv.h vmm/config_args.c vmm/config_fields.c \
-	vmm/config_json.c vmm/config_parts.c vmm/config_types.c vmm/config_validate.c \
+	vmm/config.c vmm/config.h vmm/config_priv.h vmm/config_args.c vmm/config_cpu.c \
+	vmm/config_fields.c vmm/config_json.c vmm/config_parts.c vmm/config_types.c vmm/config_validate.c \
 	vmm/devices/debug_port.c vmm/devices/debug_port.h \
 	vmm/devices/i8042.c vmm/devices/i8042.h \
 	vmm/devices/power.c vmm/devices/power.h \
@@ -57,7 +57,9 @@ vmm_libvmm_a_SOURCES += \
 	vmm/arch/x86_64/aml.c vmm/arch/x86_64/aml.h \
 	vmm/arch/x86_64/boot.c \
 	vmm/arch/x86_64/cpu.c \
+	cpu/x86_features.c cpu/x86_features.h \
 	vmm/arch/x86_64/cpuid.c vmm/arch/x86_64/cpuid.h \
+	vmm/arch/x86_64/cpuid_features.c vmm/arch/x86_64/cpuid_features.h \
 	vmm/arch/x86_64/irqchip.c \
 	vmm/arch/x86_64/layout.h \
 	vmm/arch/x86_64/platform.c vmm/arch/x86_64/platform.h \
@@ -215,6 +217,10 @@ tests_unit_test_acpi_LDADD = $(vmm_test_ldadd)
 vmm_tests += tests/unit/test-cpuid
 tests_unit_test_cpuid_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_cpuid_LDADD = $(vmm_test_ldadd)
+
+vmm_tests += tests/unit/test-cpuid-features
+tests_unit_test_cpuid_features_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_cpuid_features_LDADD = $(vmm_test_ldadd)
 vmm_tests += tests/unit/test-loader
 tests_unit_test_loader_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_loader_LDADD = $(vmm_test_ldadd)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The features of an x86 CPU that a domain may require or forbid (<cpu><feature>), by the names
- * that libvirt has for them. What the host has is told by the caller: KVM_GET_SUPPORTED_CPUID is
- * what a guest can be given.
+ * A host's CPU as its guests get it, and what a domain wants of its features (<cpu><feature>). What
+ * the host has is told by the caller: KVM_GET_SUPPORTED_CPUID is what a guest can be given.
  */
 #ifndef VOLE_XML_CPU_FEATURES_H
 #define VOLE_XML_CPU_FEATURES_H
 
+#include "cpu/x86_features.h"
 #include "xml/domain.h"
 
 /* One answer of the CPUID instruction; the fields are those of struct kvm_cpuid_entry2. */
@@ -19,13 +19,23 @@ struct cpuid_entry {
     uint32_t edx;
 };
 
+struct cpu_host {
+    char vendor[13]; /* "AuthenticAMD" */
+    unsigned family;
+    unsigned model;
+    unsigned stepping;
+    struct x86_feature_set features; /* that its guests have */
+};
+
+/* Without entries (an architecture that has no CPUID) all of it is empty. */
+void cpu_host_init(struct cpu_host *host, const struct cpuid_entry *entries, unsigned count);
+
 bool cpu_feature_is_known(const char *name);
 /* False for what is not known, too. */
-bool cpu_feature_is_set(const char *name, const struct cpuid_entry *entries, unsigned count);
+bool cpu_host_has(const struct cpu_host *host, const char *name);
 
 /* VIR_ERR_CPU_INCOMPATIBLE, naming them, when the host lacks features that the domain requires or
  * has some that it forbids. To be asked when a domain starts. */
-bool domain_check_host_cpu(const domain_def *def, const struct cpuid_entry *entries, unsigned count,
-                           GError **error);
+bool domain_check_host_cpu(const domain_def *def, const struct cpu_host *host, GError **error);
 
 #endif

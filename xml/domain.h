@@ -156,10 +156,12 @@ enum domain_cpu_check {
 enum domain_cpu_policy {
     DOMAIN_CPU_REQUIRE = 0, /* a host without the feature cannot start the domain */
     DOMAIN_CPU_OPTIONAL,
-    DOMAIN_CPU_FORBID, /* a host with it cannot */
+    DOMAIN_CPU_FORBID,  /* a host with it cannot */
+    DOMAIN_CPU_FORCE,   /* as REQUIRE: what a host lacks no guest can have */
+    DOMAIN_CPU_DISABLE, /* the guest does not have it */
 };
 
-/* To be compared with the host when the domain starts: domain_cpu_check(). */
+/* To be compared with the host when the domain starts: domain_check_host_cpu(). */
 struct domain_cpu_feature {
     char *name; /* libvirt's, and in xml/cpu_features.h */
     enum domain_cpu_policy policy;

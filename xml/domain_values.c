@@ -46,12 +46,9 @@ const struct xml_value domain_cpu_check_values[] = {
 };
 
 const struct xml_value domain_cpu_policy_values[] = {
-    {"require", DOMAIN_CPU_REQUIRE},
-    {"optional", DOMAIN_CPU_OPTIONAL},
-    {"forbid", DOMAIN_CPU_FORBID},
-    {"force", 0, "a feature that the host's CPU lacks cannot be given to a guest"},
-    {"disable", 0, "the guest's CPU is the host's; a feature cannot be taken from it"},
-    {},
+    {"require", DOMAIN_CPU_REQUIRE}, {"optional", DOMAIN_CPU_OPTIONAL},
+    {"forbid", DOMAIN_CPU_FORBID},   {"force", DOMAIN_CPU_FORCE},
+    {"disable", DOMAIN_CPU_DISABLE}, {},
 };
 
 const struct xml_value domain_memory_source_values[] = {

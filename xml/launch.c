@@ -342,6 +342,23 @@ static json_t *topology_json(const struct domain_cpu *cpu)
     return topology;
 }
 
+/* What is asked for has been compared with the host; the VMM does so once more. */
+static json_t *cpu_json(const struct domain_cpu *cpu)
+{
+    json_t *object = json_object();
+    json_t *features = json_object();
+
+    for (guint i = 0; i < cpu->features->len; i++) {
+        const struct domain_cpu_feature *feature = g_ptr_array_index(cpu->features, i);
+        bool off = feature->policy == DOMAIN_CPU_DISABLE || feature->policy == DOMAIN_CPU_FORBID;
+
+        if (feature->policy != DOMAIN_CPU_OPTIONAL)
+            json_object_set_new(features, feature->name, json_boolean(!off));
+    }
+    set_if_any(object, "features", features);
+    return object;
+}
+
 static json_t *memory_backing_json(const domain_def *def)
 {
     const struct domain_memory_backing *backing = &def->memory_backing;
@@ -390,6 +407,7 @@ static void set_machine(json_t *root, const domain_def *def)
     set_string(root, "uuid", uuid);
     json_object_set_new(root, "cpus", json_integer((json_int_t)def->vcpus));
     set_if_any(root, "topology", topology_json(&def->cpu));
+    set_if_any(root, "cpu", cpu_json(&def->cpu));
     json_object_set_new(root, "memory", json_integer((json_int_t)bytes));
     set_if_any(root, "memory_backing", memory_backing_json(def));
 }

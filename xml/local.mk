@@ -6,6 +6,7 @@ xml_libxmldomain_a_CPPFLAGS = $(AM_CPPFLAGS) -DVOLE_ARCH='"$(VOLE_ARCH)"'
 xml_libxmldomain_a_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS) $(LIBXML_CFLAGS) $(LIBVIRT_CFLAGS) \
 	$(JANSSON_CFLAGS)
 xml_libxmldomain_a_SOURCES = \
+	cpu/x86_features.c cpu/x86_features.h \
 	xml/caps.c xml/caps.h \
 	xml/cpuset.c xml/cpuset.h \
 	xml/domain.c xml/domain.h xml/domain_priv.h \

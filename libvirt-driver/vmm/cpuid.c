@@ -20,6 +20,7 @@ bool cpuid_check(const domain_def *def, GError **error)
         struct kvm_cpuid_entry2 entries[ENTRIES_MAX];
     } kvm = {.head.nent = ENTRIES_MAX};
     struct cpuid_entry entries[ENTRIES_MAX];
+    struct cpu_host host;
     auto_close int fd = -1;
 
     if (!def->cpu.features->len)
@@ -35,7 +36,8 @@ bool cpuid_check(const domain_def *def, GError **error)
         entries[i] = (struct cpuid_entry){from->function, from->index, from->eax,
                                           from->ebx,      from->ecx,   from->edx};
     }
-    return domain_check_host_cpu(def, entries, kvm.head.nent, error);
+    cpu_host_init(&host, entries, kvm.head.nent);
+    return domain_check_host_cpu(def, &host, error);
 }
 
 #else

@@ -29,6 +29,15 @@ def test_without_the_debug_port_nothing_comes(payloads):
     assert (done.returncode, done.stdout) == (0, "")
 
 
+def test_cpu_features_that_there_are_not(payloads):
+    for flags, why in [("vmx=on,sgx=on", "this host cannot give a guest: vmx, sgx"),
+                       ("no-such=off", '"no-such" is no feature of an x86 CPU that is known'),
+                       ("sse=off,sse2=on", "sse2 is asked for, but what it needs is taken away")]:
+        # Before anything else: the file is not there either.
+        done = run_vole("--kernel", "/none", "--cpu", flags)
+        assert (done.returncode, done.stderr) == (1, f"vole: cpu.features: {why}\n")
+
+
 def test_panics_that_are_ignored_are_told_once(payloads):
     done = run_vole("--flat", payloads.panics, "--on-panic", "ignore")
     assert done.returncode == 0

@@ -38,10 +38,13 @@ def test_sockets_of_three_cores(small):
 
 
 def test_threads_of_a_core(small):
-    _, guest = small("--cpus", "4,cores=2,threads=2")
+    _, guest = small("--cpus", "4,cores=2,threads=2", "--cpu", "sse4.2=off,rdtscp=off,ssse3=on")
     assert topology(guest, "core_id") == [0, 0, 1, 1]
     assert guest.run("cat /sys/devices/system/cpu/cpu3/topology/thread_siblings_list") == "2-3"
     assert "kvm-clock" in guest.run("cat /sys/devices/system/clocksource/*/available_clocksource")
+    flags = guest.run("grep -m1 ^flags /proc/cpuinfo").split()
+    assert {"ssse3", "sse4_1", "topoext", "hypervisor"} <= set(flags)
+    assert not {"sse4_2", "rdtscp", "svm"} & set(flags)
 
 
 # ---- the clock ----

@@ -9,6 +9,7 @@
 static const char whole_document[] =
     "{\"version\": 1, \"name\": \"web1\", \"uuid\": \"6f1c3ad2-5b5e-4a55-9e0c-0d9f3b6b8f11\","
     " \"cpus\": 4, \"topology\": {\"sockets\": 1, \"cores\": 2, \"threads\": 2},"
+    " \"cpu\": {\"features\": {\"avx2\": false, \"popcnt\": true}},"
     " \"memory\": 268435456, \"memory_backing\": {\"shared\": true, \"hugepages\": 2097152,"
     " \"thp\": false, \"prealloc\": true, \"lock\": true},"
     " \"boot\": {\"kernel\": \"/boot/vmlinuz\", \"initrd\": \"/boot/initrd.img\","
@@ -121,7 +122,7 @@ static void test_documents_refused(void)
         {"{}", "version is missing"},
         {"{\"version\": 2}", "version is 2, which is not within 1 and 1"},
         {"{\"version\": \"1\"}", "version is not an integer"},
-        {"{\"version\": 1, \"cpu\": 1}", "cpu is no key of the machine document"},
+        {"{\"version\": 1, \"processors\": 1}", "processors is no key of the machine document"},
         {"{\"version\": 1, \"boot\": {\"kernal\": \"k\"}}",
          "boot.kernal is no key of the machine document"},
         {"{\"version\": 1, \"disks\": [{\"source\": \"a\"}, {\"sorce\": \"b\"}]}",
@@ -149,6 +150,9 @@ static void test_documents_refused(void)
          "debug_port is 65536, which is not within 0 and 65535"},
         {"{\"version\": 1, \"topology\": {\"cores\": 0}}",
          "topology.cores is 0, which is not within 1 and 254"},
+        {"{\"version\": 1, \"cpu\": {\"features\": [\"avx2\"]}}", "cpu.features is not an object"},
+        {"{\"version\": 1, \"cpu\": {\"features\": {\"avx2\": 0}}}",
+         "cpu.features.avx2 is not true or false"},
         {"{\"version\": 1, \"topology\": {\"dies\": 1}}",
          "topology.dies is no key of the machine document"},
         {"{\"version\": 1, \"memory_backing\": {\"hugepages\": true}}",

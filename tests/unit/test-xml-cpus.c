@@ -115,24 +115,43 @@ static void test_pins(void)
 }
 
 /* A host with AES and AVX, and with features of other functions than the first. */
-static const struct cpuid_entry host[] = {
-    {.function = 1, .ecx = 1u << 25 | 1u << 28, .edx = 1u << 26},
-    {.function = 7, .index = 1, .ebx = 1u << 5},
-    {.function = 7, .index = 0, .ebx = 1u << 3},
-    {.function = 0x80000001, .edx = 1u << 29},
-};
+static struct cpu_host host;
+
+static void make_host(void)
+{
+    static const struct cpuid_entry entries[] = {
+        {.function = 0, .ebx = 0x68747541, .edx = 0x69746e65, .ecx = 0x444d4163},
+        {.function = 1, .eax = 0xa20f12, .ecx = 1u << 5 | 1u << 25 | 1u << 28, .edx = 1u << 26},
+        {.function = 7, .index = 1, .ebx = 1u << 5},
+        {.function = 7, .index = 0, .ebx = 1u << 2 | 1u << 3},
+        {.function = 0x12, .eax = 3},
+        {.function = 0x80000001, .ecx = 1u << 2, .edx = 1u << 29},
+        {.function = 0x8000000a, .edx = 1},
+    };
+
+    cpu_host_init(&host, entries, G_N_ELEMENTS(entries));
+}
 
 static void test_features(void)
 {
-    static const char *const has[] = {"aes", "avx", "sse2", "bmi1", "lm"};
-    static const char *const lacks[] = {"avx2", "svm", "vmx", "xsavec", "no-such-thing", ""};
+    /* Timer and interrupts are the machine's; what a host has for machines and enclaves of its own
+     * is no guest's. */
+    static const char *const has[] = {"aes", "avx",    "sse2",         "bmi1",
+                                      "lm",  "x2apic", "tsc-deadline", "hypervisor"};
+    static const char *const lacks[] = {"avx2", "svm",    "vmx",           "npt", "sgx",
+                                        "sgx1", "xsavec", "no-such-thing", ""};
+
+    make_host();
+    check_str(host.vendor, "AuthenticAMD");
+    check_int(host.family, 25);
+    check_int(host.model, 33);
+    check_int(host.stepping, 2);
 
     for (unsigned i = 0; i < G_N_ELEMENTS(has); i++)
-        if (!check(cpu_feature_is_known(has[i])) ||
-            !check(cpu_feature_is_set(has[i], host, G_N_ELEMENTS(host))))
+        if (!check(cpu_feature_is_known(has[i])) || !check(cpu_host_has(&host, has[i])))
             printf("# %s\n", has[i]);
     for (unsigned i = 0; i < G_N_ELEMENTS(lacks); i++)
-        if (!check(!cpu_feature_is_set(lacks[i], host, G_N_ELEMENTS(host))))
+        if (!check(!cpu_host_has(&host, lacks[i])))
             printf("# %s\n", lacks[i]);
     check(cpu_feature_is_known("svm"));
     check(!cpu_feature_is_known("no-such-thing"));
@@ -148,7 +167,7 @@ static void check_host(const char *features, const char *want)
 
     if (!def)
         return;
-    check(domain_check_host_cpu(def, host, G_N_ELEMENTS(host), &error) == !want);
+    check(domain_check_host_cpu(def, &host, &error) == !want);
     message = error ? libvirt_error_message(error) : NULL;
     check_str(message, want);
     check_int(error ? libvirt_error_code(error) : VIR_ERR_OK,
@@ -157,6 +176,7 @@ static void check_host(const char *features, const char *want)
 
 static void test_wishes_of_the_host(void)
 {
+    make_host();
     check_host("", NULL);
     check_host("<feature policy='require' name='aes'/><feature policy='forbid' name='svm'/>"
                "<feature policy='optional' name='avx2'/>",
@@ -164,6 +184,11 @@ static void test_wishes_of_the_host(void)
     check_host("<feature policy='require' name='avx2'/><feature policy='require' name='svm'/>",
                "the CPU is incompatible with host CPU: Host CPU does not provide required "
                "features: avx2, svm");
+    check_host("<feature policy='disable' name='lm'/><feature policy='disable' name='avx2'/>",
+               NULL);
+    check_host("<feature policy='force' name='avx2'/>",
+               "the CPU is incompatible with host CPU: Host CPU does not provide required "
+               "features: avx2");
     check_host("<feature policy='forbid' name='lm'/>",
                "the CPU is incompatible with host CPU: Host CPU provides forbidden features: lm");
 }

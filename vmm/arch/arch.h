@@ -59,6 +59,10 @@ int arch_boot_load(struct machine *m, struct arch_entry *entry, struct error *er
 
 /* ---- cpu.c ---- */
 
+/* Whether processors as m->config->cpu wants them can be given on this host. All that is there yet
+ * is m->config and m->kvm.fd. 0, or -1 with `err` naming the feature. */
+int arch_cpu_check(const struct machine *m, struct error *err);
+
 /* The number by which KVM, and the guest's interrupt controllers, know the index-th vCPU. */
 unsigned arch_vcpu_id(const struct machine *m, unsigned index);
 

@@ -16,6 +16,25 @@ unsigned arch_vcpu_id(const struct machine *m, unsigned index)
     return cpu_apic_id(&m->platform->topology, index);
 }
 
+int arch_cpu_check(const struct machine *m, struct error *err)
+{
+    const struct config_cpu *cpu = &m->config->cpu;
+    struct cpu_topology topology = cpu_topology(m->config);
+    struct x86_feature_set off;
+    cleanup_free struct cpuid *cpuid = NULL;
+
+    if (cpu->feature_count == 0)
+        return 0;
+    if (cpuid_features_off(cpu, &topology, &off, err) < 0)
+        return -1;
+    cpuid = cpuid_supported(&m->kvm, err);
+    if (!cpuid)
+        return -1;
+    cpuid_adjust(cpuid, &topology, 0);
+    cpuid_take_away(cpuid, &off);
+    return cpuid_check_wanted(cpu, cpuid, &off, err);
+}
+
 static int set_cpuid(struct vcpu *vcpu, struct error *err)
 {
     const struct arch_platform *p = vcpu->machine->platform;
@@ -23,6 +42,7 @@ static int set_cpuid(struct vcpu *vcpu, struct error *err)
     int r;
 
     cpuid_adjust(&cpuid, &p->topology, cpu_apic_id(&p->topology, vcpu->index));
+    cpuid_take_away(&cpuid, &p->features_off);
     r = vcpu_ioctl(vcpu, KVM_SET_CPUID2, &cpuid);
     return r < 0 ? error_set_errno(err, -r, "set the CPU features of vCPU %u", vcpu->index) : 0;
 }

@@ -152,7 +152,9 @@ int arch_platform_new(struct machine *m, struct error *err)
     p->serial_irq.eventfd = p->rtc_irq.eventfd = p->power_irq.eventfd = -1;
     for (unsigned i = 0; i < X86_VIRTIO_LINES; i++)
         p->virtio_irqs[i].eventfd = -1;
-    if (set_topology(m, err) < 0 || make_devices(m, err) < 0 || add_ports(m, err) < 0) {
+    if (set_topology(m, err) < 0 ||
+        cpuid_features_off(&m->config->cpu, &p->topology, &p->features_off, err) < 0 ||
+        make_devices(m, err) < 0 || add_ports(m, err) < 0) {
         arch_platform_free(m);
         return -1;
     }

@@ -3,7 +3,7 @@
 #ifndef VOLE_ARCH_X86_64_PLATFORM_H
 #define VOLE_ARCH_X86_64_PLATFORM_H
 
-#include "vmm/arch/x86_64/cpuid.h"
+#include "vmm/arch/x86_64/cpuid_features.h"
 #include "vmm/irq.h"
 
 /* As many lines as the I/O APIC has pins that no fixed device uses. */
@@ -12,6 +12,7 @@
 struct arch_platform {
     struct cpu_topology topology;
     struct cpuid *cpuid; /* what the host supports; NULL until there was a VM */
+    struct x86_feature_set features_off;
 
     struct irq_line serial_irq;
     struct irq_line rtc_irq;
