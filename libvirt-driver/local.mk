@@ -83,6 +83,7 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/vmm/monitor.c libvirt-driver/vmm/monitor.h \
 	libvirt-driver/vmm/outfit.c libvirt-driver/vmm/outfit.h \
 	libvirt-driver/vmm/tap.c libvirt-driver/vmm/tap.h \
+	libvirt-driver/vmm/terminals.c libvirt-driver/vmm/terminals.h \
 	libvirt-driver/vmm/vmm.c libvirt-driver/vmm/vmm.h
 
 sbin_PROGRAMS += virtvoled

@@ -668,6 +668,7 @@ bool domain_rejoin(struct domain *domain, pid_t pid, guint64 start_time, const c
         libvirt_error_set(&error, VIR_ERR_OPERATION_FAILED, "it had not finished starting");
     if (ready && !starting && refresh_state(domain, state, reason, &error)) {
         refresh_balloon(domain);
+        terminals_recover(&domain->terminals, domain->vmm, domain->live);
         learn_vcpu_threads(domain);
         update_status(domain);
         return true;

@@ -22,19 +22,6 @@
 #define MONITOR_NAME_CHARS 20
 #define LAST_WORDS_BYTES   2048
 
-void terminals_init(struct terminals *terminals)
-{
-    for (guint i = 0; i < G_N_ELEMENTS(terminals->masters); i++)
-        terminals->masters[i] = -1;
-}
-
-void terminals_close(struct terminals *terminals)
-{
-    for (guint i = 0; i < G_N_ELEMENTS(terminals->masters); i++)
-        close_fdp(&terminals->masters[i]);
-    terminals_init(terminals);
-}
-
 void launched_clear(struct launched *launched)
 {
     g_clear_pointer(&launched->monitor_path, g_free);

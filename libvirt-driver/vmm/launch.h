@@ -14,21 +14,8 @@
 
 #include "libvirt-driver/paths.h"
 #include "libvirt-driver/settings.h"
+#include "libvirt-driver/vmm/terminals.h"
 #include "xml/domain.h"
-
-/*
- * The masters of a domain's terminals: serial0 first, then the virtio consoles and the channels; -1
- * for a device that is no terminal. Kept by the daemon too, so that a console stays open while a
- * VMM is replaced.
- */
-#define TERMINAL_SERIAL   0
-#define TERMINAL_CONSOLES 1
-#define TERMINAL_CHANNELS (TERMINAL_CONSOLES + DOMAIN_MAX_CONSOLES)
-struct terminals {
-    int masters[TERMINAL_CHANNELS + DOMAIN_MAX_CHANNELS];
-};
-void terminals_init(struct terminals *terminals);
-void terminals_close(struct terminals *terminals);
 
 struct inherit;
 struct cgroups;

@@ -190,6 +190,11 @@ gint64 vmm_overdue(struct vmm *vmm)
     return monitor_overdue(vmm->monitor);
 }
 
+int vmm_copy_fd(const struct vmm *vmm, int fd)
+{
+    return (int)syscall(SYS_pidfd_getfd, vmm->pidfd, fd, 0);
+}
+
 bool vmm_signal(struct vmm *vmm, int signal)
 {
     return syscall(SYS_pidfd_send_signal, vmm->pidfd, signal, NULL, 0) == 0 || errno == ESRCH;

@@ -65,6 +65,9 @@ bool vmm_finish(struct vmm *vmm, struct monitor_call *call, gint64 deadline, jso
                 GError **error);
 gint64 vmm_overdue(struct vmm *vmm);
 
+/* A copy of one of its descriptors, or -1 with errno: the process is another's, or has ended. */
+int vmm_copy_fd(const struct vmm *vmm, int fd);
+
 /* True when the signal was sent, or the process has ended already. */
 bool vmm_signal(struct vmm *vmm, int signal);
 /* Waits for the process to end. False when it has not after `timeout_ms`. */

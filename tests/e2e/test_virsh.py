@@ -184,6 +184,28 @@ def test_domains_outlive_the_daemon(echo, how, paused):
     leave(child)
 
 
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_terminals_outlive_the_daemon(virtvoled, payloads, how):
+    """A later daemon has them as well: with a reboot's new VMM, an open console goes on."""
+    virtvoled.define("echo", kernel=payloads.echo, devices="""
+        <channel type='pty'><target type='virtio' name='org.example.0'/></channel>""")
+    virtvoled.virsh("start", "echo")
+    (pid,) = virtvoled.vmm_pids()
+    live = virtvoled.virsh("dumpxml", "echo")
+    assert live.count("/dev/pts/") >= 2
+    virtvoled.stop(how)
+    virtvoled.start()
+    child = virtvoled.console("echo")
+    virtvoled.virsh("reboot", "echo")
+    child.send("Q")
+    child.expect("ready")
+    child.send("still")
+    child.expect("still")
+    leave(child)
+    assert virtvoled.vmm_pids() != [pid]
+    assert virtvoled.virsh("dumpxml", "echo") == live
+
+
 def test_a_domain_that_ends_while_no_daemon_looks(echo):
     echo.virsh("start", "echo")
     (pid,) = echo.vmm_pids()
