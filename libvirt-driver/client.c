@@ -379,11 +379,20 @@ bool client_is_authenticated(struct client *client)
     return client_auth(client) == AUTH_NONE;
 }
 
+static gboolean tell_server(gpointer data)
+{
+    struct client *client = data;
+
+    server_client_authenticated(client->daemon->server, client);
+    return G_SOURCE_REMOVE;
+}
+
 void client_set_authenticated(struct client *client)
 {
-    hold_lock(&client->lock);
-
+    g_mutex_lock(&client->lock);
     client->auth = AUTH_NONE;
+    g_mutex_unlock(&client->lock);
+    main_invoke(tell_server, client_ref(client), (GDestroyNotify)client_unref);
 }
 
 bool client_open(struct client *client, const char *uri, bool readonly)

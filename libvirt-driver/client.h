@@ -53,6 +53,7 @@ void client_call_done(struct client *client);
 /* What the client has still to pass: AUTH_NONE, nothing. */
 guint client_auth(struct client *client);
 bool client_is_authenticated(struct client *client);
+/* Any thread. */
 void client_set_authenticated(struct client *client);
 
 /* CONNECT_OPEN: false when it is open already. `readonly` can only take rights away. */

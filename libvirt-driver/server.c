@@ -23,6 +23,7 @@ struct server {
     struct daemon *daemon;
     GPtrArray *listeners;
     GPtrArray *clients;
+    GHashTable *anonymous; /* those that have to authenticate themselves still */
     GMutex lock;          /* for the pools */
     GThreadPool *workers; /* NULL once stopped */
     GThreadPool *quick_workers;
@@ -65,6 +66,7 @@ struct server *server_new(struct daemon *daemon)
     g_mutex_init(&server->lock);
     server->listeners = g_ptr_array_new_with_free_func(listener_free);
     server->clients = g_ptr_array_new();
+    server->anonymous = g_hash_table_new(NULL, NULL);
     /* Not exclusive: threads come when there is work and go when there is none. */
     server->workers = g_thread_pool_new(run_work, daemon, (gint)settings->max_workers, FALSE, NULL);
     server->quick_workers =
@@ -129,6 +131,7 @@ void server_free(struct server *server)
         drain(server);
     g_ptr_array_unref(server->listeners);
     g_ptr_array_unref(server->clients);
+    g_hash_table_unref(server->anonymous);
     sockets_free(server->sockets);
     g_mutex_clear(&server->lock);
     g_free(server);
@@ -186,8 +189,10 @@ static gboolean listener_ready(gint fd, GIOCondition condition, gpointer data);
 /* Starts or stops taking connections: nothing is accepted that could not be served. */
 static void server_update_listeners(struct server *server)
 {
-    bool accepting =
-        server->clients->len < server->daemon->settings.max_clients && !server->retry_timer;
+    const struct settings *settings = &server->daemon->settings;
+    bool accepting = server->clients->len < settings->max_clients &&
+                     g_hash_table_size(server->anonymous) < settings->max_anonymous_clients &&
+                     !server->retry_timer;
 
     for (guint i = 0; i < server->listeners->len; i++) {
         struct listener *listener = g_ptr_array_index(server->listeners, i);
@@ -245,6 +250,8 @@ static gboolean listener_ready(gint fd, GIOCondition condition, gpointer data)
     struct ucred cred = {0};
     socklen_t len = sizeof(cred);
     struct client_peer peer;
+    struct client *client;
+    guint auth;
 
     if (conn < 0) {
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
@@ -262,9 +269,11 @@ static gboolean listener_ready(gint fd, GIOCondition condition, gpointer data)
         g_warning("refusing user %u on a session's socket", (unsigned)peer.uid);
         return G_SOURCE_CONTINUE;
     }
-    g_ptr_array_add(server->clients,
-                    client_new(server->daemon, steal_fd(&conn), &peer, listener->readonly,
-                               auth_for(server, &peer, listener->readonly)));
+    auth = auth_for(server, &peer, listener->readonly);
+    client = client_new(server->daemon, steal_fd(&conn), &peer, listener->readonly, auth);
+    g_ptr_array_add(server->clients, client);
+    if (auth != AUTH_NONE)
+        g_hash_table_add(server->anonymous, client);
     server_update_listeners(server);
     idle_check(server);
     return G_SOURCE_CONTINUE;
@@ -297,8 +306,15 @@ guint server_client_count(const struct server *server)
     return server->clients->len;
 }
 
+void server_client_authenticated(struct server *server, struct client *client)
+{
+    g_hash_table_remove(server->anonymous, client);
+    server_update_listeners(server);
+}
+
 void server_remove_client(struct server *server, struct client *client)
 {
+    g_hash_table_remove(server->anonymous, client);
     if (g_ptr_array_remove_fast(server->clients, client))
         client_unref(client);
     server_update_listeners(server);

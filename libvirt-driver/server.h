@@ -39,6 +39,8 @@ bool server_run(struct server *server, void (*fn)(gpointer data, struct daemon *
 
 /* How many clients are connected. Main thread. */
 guint server_client_count(const struct server *server);
+/* A client has passed what it was asked for. Main thread. */
+void server_client_authenticated(struct server *server, struct client *client);
 /* A client is gone and is to be forgotten. Main thread. */
 void server_remove_client(struct server *server, struct client *client);
 

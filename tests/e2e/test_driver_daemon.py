@@ -5,6 +5,8 @@ started by libvirt's own client."""
 import contextlib
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +27,9 @@ try:
 except libvirt.libvirtError as error:
     print("error", error.get_error_code(), error)
 """
+
+# The first packet of every client.
+AUTH_LIST = struct.pack(">7I", 28, 0x20008086, 1, 66, 0, 0, 0)
 
 
 def settings(daemon, name, text):
@@ -126,6 +131,47 @@ def test_polkit_that_is_not_there_lets_nobody_in_but_root(reachable, virtvoled, 
     for uri in (virtvoled.uri, virtvoled.uri + "-ro"):
         assert open_as_nobody(uri).startswith(f"error {libvirt.VIR_ERR_AUTH_FAILED} ")
     assert virtvoled.connect().getType() == "VOLE"
+
+
+# Connects two times as somebody who has to authenticate, and asks on the first connection how, once
+# for each line of its standard input.
+STRANGER = f"""
+import socket, sys
+sockets = [socket.socket(socket.AF_UNIX) for _ in range(2)]
+for one in sockets:
+    one.connect(sys.argv[1])
+for _ in sys.stdin:
+    sockets[0].sendall({AUTH_LIST})
+    print(len(sockets[0].recv(4096)), flush=True)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_strangers_wait_outside(reachable, virtvoled):
+    """Nobody is let in while as many as may are there who have not said who they are."""
+    restarted(virtvoled, "virtvoled.conf", "auth_unix_rw = \"polkit\"\n"
+              "max_anonymous_clients = 2\nunix_sock_rw_perms = \"0777\"\n")
+    virtvoled.root.chmod(0o755)
+    path = str(virtvoled.root / "run/libvirt/virtvoled-sock")
+    with subprocess.Popen([sys.executable, "-c", STRANGER, path], user=65534, group=65534,
+                          extra_groups=[], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          text=True) as stranger, socket.socket(socket.AF_UNIX) as own:
+        def ask():
+            stranger.stdin.write("ask\n")
+            stranger.stdin.flush()
+            assert stranger.stdout.readline() == "36\n"
+
+        ask()
+        own.connect(path)
+        own.sendall(AUTH_LIST)
+        for _ in range(3):  # whoever had been let in would have been answered by now
+            ask()
+        with pytest.raises(BlockingIOError):
+            own.recv(4096, socket.MSG_DONTWAIT)
+        stranger.stdin.close()
+        assert stranger.wait(SHORT) == 0
+        own.settimeout(SHORT)
+        assert len(own.recv(4096)) == 36
 
 
 # ---- a session's daemon ----
