@@ -56,6 +56,7 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/domain/change.c libvirt-driver/domain/change.h \
 	libvirt-driver/domain/domain.c libvirt-driver/domain/domain.h \
 	libvirt-driver/domain/list.c libvirt-driver/domain/list.h \
+	libvirt-driver/domain/log_watch.c libvirt-driver/domain/log_watch.h \
 	libvirt-driver/domain/process.c libvirt-driver/domain/process.h \
 	libvirt-driver/domain/restore.c libvirt-driver/domain/restore.h \
 	libvirt-driver/domain/store.c libvirt-driver/domain/store.h \
@@ -80,6 +81,7 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/vmm/image.c libvirt-driver/vmm/image.h \
 	libvirt-driver/vmm/inherit.c libvirt-driver/vmm/inherit.h \
 	libvirt-driver/vmm/launch.c libvirt-driver/vmm/launch.h \
+	libvirt-driver/vmm/log_file.c libvirt-driver/vmm/log_file.h \
 	libvirt-driver/vmm/monitor.c libvirt-driver/vmm/monitor.h \
 	libvirt-driver/vmm/outfit.c libvirt-driver/vmm/outfit.h \
 	libvirt-driver/vmm/tap.c libvirt-driver/vmm/tap.h \

@@ -20,6 +20,7 @@
 #include "libvirt-driver/api/events.h"
 #include "libvirt-driver/daemon.h"
 #include "libvirt-driver/domain/list.h"
+#include "libvirt-driver/domain/log_watch.h"
 #include "libvirt-driver/domain/restore.h"
 #include "libvirt-driver/host.h"
 #include "libvirt-driver/log.h"
@@ -182,6 +183,7 @@ static void background_is_ready(const struct paths *paths, int ready_fd)
 static int serve(struct daemon *daemon, const struct options *options, int ready_fd)
 {
     g_autoptr(GError) error = NULL;
+    struct log_watch *log_watch;
 
     daemon->server = server_new(daemon);
     if (!server_listen(daemon->server, &error)) {
@@ -191,12 +193,14 @@ static int serve(struct daemon *daemon, const struct options *options, int ready
     g_unix_signal_add(SIGTERM, on_terminate, daemon);
     g_unix_signal_add(SIGINT, on_terminate, daemon);
     g_unix_signal_add(SIGHUP, on_hangup, daemon);
+    log_watch = log_watch_new(daemon);
     restore_domains(daemon);
     server_start(daemon->server, (guint)options->timeout);
     if (ready_fd >= 0)
         background_is_ready(&daemon->paths, ready_fd);
     g_main_loop_run(daemon->loop);
     server_stop(daemon->server);
+    log_watch_free(log_watch);
     return EXIT_SUCCESS;
 }
 

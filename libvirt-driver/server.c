@@ -24,8 +24,8 @@ struct server {
     GPtrArray *listeners;
     GPtrArray *clients;
     GHashTable *anonymous; /* those that have to authenticate themselves still */
-    GMutex lock;          /* for the pools */
-    GThreadPool *workers; /* NULL once stopped */
+    GMutex lock;           /* for the pools */
+    GThreadPool *workers;  /* NULL once stopped */
     GThreadPool *quick_workers;
     struct sockets *sockets;
     guint idle_timeout; /* seconds; 0: never */

@@ -22,7 +22,7 @@ struct settings {
     guint auth_unix_rw;
     guint max_clients;
     guint max_anonymous_clients; /* that have not yet passed what auth_unix_* asks for */
-    guint max_client_requests; /* calls of one client that run at once */
+    guint max_client_requests;   /* calls of one client that run at once */
     guint max_workers;
     guint prio_workers;       /* threads for calls that never wait for a VMM */
     guint keepalive_interval; /* seconds; 0: the daemon never asks */

@@ -7,13 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "libvirt-driver/util.h"
 #include "libvirt-driver/vmm/cgroup.h"
 #include "libvirt-driver/vmm/chardev.h"
 #include "libvirt-driver/vmm/inherit.h"
+#include "libvirt-driver/vmm/log_file.h"
 #include "libvirt-driver/vmm/outfit.h"
 #include "xml/launch.h"
 
@@ -60,42 +60,6 @@ static int make_document(const domain_def *def, const struct outfit *outfit, GEr
         return -1;
     }
     return steal_fd(&fd);
-}
-
-/* A log that has grown too long becomes NAME.log.0, that one NAME.log.1, and so on. */
-static void rotate_log(const struct settings *settings, const char *path)
-{
-    struct stat st;
-
-    if (!settings->max_log_size || lstat(path, &st) < 0 ||
-        st.st_size < (off_t)settings->max_log_size)
-        return;
-    for (guint i = settings->max_log_files; i > 1; i--) {
-        g_autofree char *from = g_strdup_printf("%s.%u", path, i - 2);
-        g_autofree char *to = g_strdup_printf("%s.%u", path, i - 1);
-
-        rename(from, to); /* it need not be there */
-    }
-    if (settings->max_log_files) {
-        g_autofree char *to = g_strdup_printf("%s.0", path);
-
-        rename(path, to);
-    } else {
-        unlink(path);
-    }
-}
-
-static int open_log(const struct paths *paths, const struct settings *settings,
-                    const domain_def *def, struct launched *launched, GError **error)
-{
-    int fd;
-
-    launched->log_path = paths_file(paths->log, def->name, ".log");
-    rotate_log(settings, launched->log_path);
-    fd = open(launched->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        libvirt_error_set_errno(error, errno, "cannot open '%s'", launched->log_path);
-    return fd;
 }
 
 static void log_start(int fd, const char *emulator, const domain_def *def,
@@ -171,11 +135,15 @@ bool launch_vmm(const struct paths *paths, const struct settings *settings, stru
     struct outfit outfit = {.inherit = inherit_new()};
     auto_close int log = -1;
 
-    *launched = (struct launched){.pid = -1, .inherit = outfit.inherit};
+    *launched = (struct launched){
+        .pid = -1,
+        .inherit = outfit.inherit,
+        .log_path = paths_file(paths->log, live->name, ".log"),
+    };
     domain_def_assign_aliases(live);
     if (emulator && outfit_fill(&outfit, paths, live, terminals, error) &&
         add_monitor(&outfit, paths, live, launched, error))
-        log = open_log(paths, settings, live, launched, error);
+        log = log_file_open(launched->log_path, settings, error);
     if (log >= 0) {
         log_start(log, emulator, live, launched);
         launched->pid = spawn_in_group(&outfit, emulator, cgroups, live, log, launched, error);
@@ -205,7 +173,8 @@ char *launch_last_words(const struct launched *launched)
     auto_close int fd = open(launched->log_path, O_RDONLY | O_CLOEXEC);
     char text[LAST_WORDS_BYTES + 1];
     off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
-    off_t start = MAX(launched->log_start, end - LAST_WORDS_BYTES);
+    /* A log that is shorter than it was has been cut since. */
+    off_t start = MAX(launched->log_start <= end ? launched->log_start : 0, end - LAST_WORDS_BYTES);
     ssize_t n = end < 0 ? -1 : pread(fd, text, LAST_WORDS_BYTES, start);
     g_autofree char *valid = NULL;
     char *line;

@@ -94,6 +94,27 @@ def test_a_long_log_is_put_aside(virtvoled, payloads):
         "echo.log", "echo.log.0", "echo.log.1"]
 
 
+def test_a_running_domains_log_is_cut(virtvoled, payloads):
+    restarted(virtvoled, "vole.conf", "max_log_size = 4096\nmax_log_files = 2\n")
+    virtvoled.define("echo", kernel=payloads.echo)
+    virtvoled.virsh("start", "echo")
+    logs = virtvoled.root / "var/log/libvirt/vole"
+    stranger = logs / "other.log"
+    stranger.write_text("x" * 10000, encoding="ascii")
+    for number in range(3):
+        # Like the VMM, which appends: what it says next is at the beginning again.
+        with open(logs / "echo.log", "ab") as log:
+            log.write(b"%d" % number * 5000)
+        deadline = Deadline(SHORT)
+        while (logs / "echo.log").stat().st_size:
+            assert not deadline.passed()
+        assert (logs / "echo.log.0").read_text(encoding="ascii").endswith(f"{number}" * 5000)
+    assert (logs / "echo.log.1").read_text(encoding="ascii") == "1" * 5000
+    assert sorted(path.name for path in logs.iterdir()) == [
+        "echo.log", "echo.log.0", "echo.log.1", "other.log"]
+    assert stranger.stat().st_size == 10000
+
+
 def test_the_emulator_can_be_chosen(virtvoled, payloads):
     restarted(virtvoled, "vole.conf", "emulator = \"/nowhere/vole\"\n")
     virtvoled.define("echo", kernel=payloads.echo)
