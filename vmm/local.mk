@@ -41,7 +41,8 @@ vmm_libvmm_a_SOURCES = \
 	vmm/throttle.c vmm/throttle.h \
 	vmm/util.c vmm/util.h \
 	vmm/vcpu.c vmm/vcpu.h \
-	vmm/virtio/balloon.c vmm/virtio/blk.c vmm/virtio/rng.c \
+	vmm/virtio/balloon.c vmm/virtio/rng.c \
+	vmm/virtio/blk.c vmm/virtio/blk_priv.h vmm/virtio/blk_request.c \
 	vmm/virtio/console.c vmm/virtio/console_ctrl.c vmm/virtio/console_priv.h \
 	vmm/virtio/device.c vmm/virtio/device.h vmm/virtio/devices.h \
 	vmm/virtio/mmio.c vmm/virtio/mmio.h \
@@ -238,11 +239,11 @@ if FUZZING
 noinst_PROGRAMS += tests/fuzz/fuzz-virtio-blk tests/fuzz/fuzz-virtio-net
 endif
 EXTRA_DIST += tests/fuzz/corpus/fuzz-virtio-blk tests/fuzz/corpus/fuzz-virtio-net
-tests_fuzz_fuzz_virtio_net_SOURCES = tests/fuzz/fuzz-virtio-net.c tests/unit/virtio-driver.h
+tests_fuzz_fuzz_virtio_net_SOURCES = tests/fuzz/fuzz-virtio-net.c tests/fuzz/input.h tests/unit/virtio-driver.h
 tests_fuzz_fuzz_virtio_net_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_fuzz_fuzz_virtio_net_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_virtio_net_LDADD = $(vmm_test_ldadd)
-tests_fuzz_fuzz_virtio_blk_SOURCES = tests/fuzz/fuzz-virtio-blk.c tests/unit/virtio-driver.h
+tests_fuzz_fuzz_virtio_blk_SOURCES = tests/fuzz/fuzz-virtio-blk.c tests/fuzz/input.h tests/unit/virtio-driver.h
 tests_fuzz_fuzz_virtio_blk_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_fuzz_fuzz_virtio_blk_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_virtio_blk_LDADD = $(vmm_test_ldadd)

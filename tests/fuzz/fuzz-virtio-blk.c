@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
+#include "tests/fuzz/input.h"
 #include "tests/unit/virtio-driver.h"
 #include "vmm/backend/disk.h"
 #include "vmm/virtio/devices.h"
@@ -22,23 +23,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-struct input {
-    const uint8_t *data;
-    size_t left;
-};
-
 /* One device for all inputs: what it keeps from one to the next is part of the test. */
 struct bench {
     struct driver driver;
     struct disk *disk;
     int image;
 };
-
-static void require(bool ok)
-{
-    if (!ok)
-        abort();
-}
 
 static struct bench *get_bench(void)
 {
@@ -68,21 +58,6 @@ static struct bench *get_bench(void)
 }
 
 /* ---- reading the input ---- */
-
-static uint8_t next8(struct input *in)
-{
-    if (in->left == 0)
-        return 0;
-    in->left--;
-    return *in->data++;
-}
-
-static uint16_t next16(struct input *in)
-{
-    uint16_t high = next8(in);
-
-    return (uint16_t)(high << 8 | next8(in));
-}
 
 /* Small mostly, and from all of 64 bits at times. */
 static uint64_t next_number(struct input *in)

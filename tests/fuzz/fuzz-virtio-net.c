@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "tests/fuzz/input.h"
 #include "tests/unit/virtio-driver.h"
 #include "vmm/backend/tap.h"
 #include "vmm/config.h"
@@ -25,23 +26,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-struct input {
-    const uint8_t *data;
-    size_t left;
-};
-
 /* One device for all inputs: what it keeps from one to the next is part of the test. */
 struct bench {
     struct driver driver;
     struct tap tap;
     int wires[PAIRS];
 };
-
-static void require(bool ok)
-{
-    if (!ok)
-        abort();
-}
 
 static struct bench *get_bench(void)
 {
@@ -71,23 +61,6 @@ static struct bench *get_bench(void)
     /* What a guest may provoke in the log is not of interest here. */
     dev->complaints = UINT32_MAX / 2;
     return b;
-}
-
-/* ---- reading the input ---- */
-
-static uint8_t next8(struct input *in)
-{
-    if (in->left == 0)
-        return 0;
-    in->left--;
-    return *in->data++;
-}
-
-static uint16_t next16(struct input *in)
-{
-    uint16_t high = next8(in);
-
-    return (uint16_t)(high << 8 | next8(in));
 }
 
 /* ---- what a driver does ---- */
