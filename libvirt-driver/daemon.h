@@ -17,6 +17,7 @@
 
 #include "libvirt-driver/paths.h"
 #include "libvirt-driver/settings.h"
+#include "libvirt-driver/vmm/identity.h"
 
 struct server;
 struct domain_list;
@@ -28,6 +29,7 @@ struct cgroups;
 struct daemon {
     struct paths paths;
     struct settings settings;
+    struct identity vmm_identity;
     GMainLoop *loop;
     struct server *server;
     struct domain_list *domains;

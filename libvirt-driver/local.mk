@@ -78,6 +78,7 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/vmm/cgroup.c libvirt-driver/vmm/cgroup.h \
 	libvirt-driver/vmm/chardev.c libvirt-driver/vmm/chardev.h \
 	libvirt-driver/vmm/cpuid.c libvirt-driver/vmm/cpuid.h \
+	libvirt-driver/vmm/identity.c libvirt-driver/vmm/identity.h \
 	libvirt-driver/vmm/image.c libvirt-driver/vmm/image.h \
 	libvirt-driver/vmm/inherit.c libvirt-driver/vmm/inherit.h \
 	libvirt-driver/vmm/launch.c libvirt-driver/vmm/launch.h \

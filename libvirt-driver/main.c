@@ -113,6 +113,8 @@ static bool prepare(struct daemon *daemon, const struct options *options, GError
     if (!settings_load(&daemon->settings, SETTINGS_DAEMON,
                        options->settings ? options->settings : daemon->paths.settings, error) ||
         !settings_load(&daemon->settings, SETTINGS_DOMAINS, daemon->paths.domain_settings, error) ||
+        !identity_find(&daemon->vmm_identity, daemon->settings.user, daemon->settings.group,
+                       error) ||
         !paths_make(&daemon->paths, error))
         return false;
     if (options->verbose)

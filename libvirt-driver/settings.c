@@ -35,6 +35,8 @@ static const struct key {
     KEY(DAEMON, STRING, log_outputs, 0, 0),
     KEY(DAEMON, STRING, log_filters, 0, 0),
     KEY(DOMAINS, STRING, emulator, 0, 0),
+    KEY(DOMAINS, STRING, user, 0, 0),
+    KEY(DOMAINS, STRING, group, 0, 0),
     KEY(DOMAINS, STRING, cgroup, 0, 0),
     KEY(DOMAINS, NUMBER, max_log_size, 0, 1u << 30),
     KEY(DOMAINS, NUMBER, max_log_files, 0, 1000),

@@ -33,6 +33,8 @@ struct settings {
 
     /* vole.conf */
     char *emulator;        /* the VMM's program where a definition names none; NULL: find it */
+    char *user;            /* whom VMMs run as, names or numbers; NULL: as the daemon */
+    char *group;           /* NULL: the user's own */
     char *cgroup;          /* below which control groups are made; NULL: none are */
     guint max_log_size;    /* bytes; of a domain's log, when the domain starts */
     guint max_log_files;   /* so many older ones are kept */

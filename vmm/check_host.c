@@ -228,7 +228,7 @@ static void check_kvm_interface(struct host *h, struct host_finding *f)
         say(f, HOST_FAIL, "%s", no_kvm);
         return;
     }
-    if (kvm_open(&h->kvm, &err) == 0) {
+    if (kvm_open(&h->kvm, CONFIG_KVM, &err) == 0) {
         say(f, HOST_OK,
             "KVM API version %d, with irqfd, ioeventfd, interrupt routing, immediate "
             "exit",

@@ -28,7 +28,7 @@ void config_clear(struct config *config)
 {
     char **const texts[] = {
         &config->name, &config->uuid,   &config->kernel,     &config->initrd,      &config->cmdline,
-        &config->flat, &config->serial, &config->rng_source, &config->vsock.vhost,
+        &config->flat, &config->serial, &config->rng_source, &config->vsock.vhost, &config->kvm,
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)

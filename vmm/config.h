@@ -28,6 +28,7 @@
 #define CONFIG_MAX_CPU_FEATURES 256
 /* When a source of randomness is wanted, but not named. */
 #define CONFIG_RNG_SOURCE "/dev/urandom"
+#define CONFIG_KVM        "/dev/kvm"
 
 /* The devices that cannot be named. */
 #define CONFIG_RNG_ID     "rng0"
@@ -172,6 +173,7 @@ struct config {
     char *serial;     /* chardev; "stdio" from flags when not given, "none" from a document */
     char *rng_source; /* NULL: no such device */
 
+    char *kvm;                 /* CONFIG_KVM when not given */
     char *qmp[CONFIG_MAX_QMP]; /* "unix:PATH" or "fd:N" */
     unsigned qmp_count;
 

@@ -186,6 +186,11 @@ static int set_name(struct config *config, const char *value, struct error *err)
     return config_parse_text(&config->name, value, err);
 }
 
+static int set_kvm(struct config *config, const char *value, struct error *err)
+{
+    return config_parse_text(&config->kvm, value, err);
+}
+
 static int set_uuid(struct config *config, const char *value, struct error *err)
 {
     return config_parse_uuid(value, &config->uuid, err);
@@ -284,6 +289,7 @@ static const struct option options[] = {
     {"no-reboot", NULL, set_no_reboot, false,
      "end when the guest reboots, instead of starting it again"},
     {"debug-port", "PORT", set_debug_port, false, "an I/O port whose bytes go to standard output"},
+    {"kvm", "PATH|fd:N", set_kvm, false, "KVM's device (default " CONFIG_KVM ")"},
     {"name", "TEXT", set_name, false, "a name for people, logs and QMP"},
     {"uuid", "UUID", set_uuid, false, "the machine's UUID"},
     {"config", "PATH", set_config, false,

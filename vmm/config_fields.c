@@ -247,6 +247,7 @@ static const struct field document_list[] = {
     {"vsock", GROUP(struct config, vsock, config_vsock_fields, NULL)},
     {"rtc", GROUP(struct config, rtc, config_rtc_fields, NULL)},
     {"pvpanic", &config_type_bool, offsetof(struct config, pvpanic)},
+    {"kvm", &config_type_string, offsetof(struct config, kvm)},
     {"qmp", &config_type_strings, ARRAY_OF(qmp, qmp_count), .max = CONFIG_MAX_QMP},
     {"paused", &config_type_bool, offsetof(struct config, paused)},
     {"on_reboot", &config_type_enum, offsetof(struct config, on_reboot), NAMES(on_reboot_names)},

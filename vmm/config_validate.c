@@ -310,7 +310,7 @@ static int validate_ids(const struct config *config, struct error *err)
 }
 
 #define MAX_SPECS                                                                          \
-    (6 + CONFIG_MAX_DISKS + 2 * CONFIG_MAX_NETS + CONFIG_MAX_CONSOLES + CONFIG_MAX_PORTS + \
+    (7 + CONFIG_MAX_DISKS + 2 * CONFIG_MAX_NETS + CONFIG_MAX_CONSOLES + CONFIG_MAX_PORTS + \
      CONFIG_MAX_QMP)
 
 /* Everything that is opened; some are NULL. */
@@ -324,6 +324,7 @@ static unsigned list_specs(const struct config *config, const char *specs[MAX_SP
     specs[count++] = config->serial;
     specs[count++] = config->rng_source;
     specs[count++] = config->vsock.vhost;
+    specs[count++] = config->kvm;
     for (unsigned i = 0; i < config->disk_count; i++)
         specs[count++] = config->disks[i].source;
     for (unsigned i = 0; i < config->net_count; i++) {

@@ -67,20 +67,31 @@ static int check_capabilities(const struct kvm *kvm, struct error *err)
     return 0;
 }
 
-int kvm_open(struct kvm *kvm, struct error *err)
+static int open_device(const char *source, struct error *err)
+{
+    int fd = spec_is_fd(source) ? open_path_or_fd(source, O_RDWR, err)
+                                : open(source, O_RDWR | O_CLOEXEC);
+
+    if (fd < 0 && !spec_is_fd(source))
+        error_set_errno(err, errno, "open %s%s", source, advice(errno));
+    return fd;
+}
+
+int kvm_open(struct kvm *kvm, const char *source, struct error *err)
 {
     int version;
     int size;
 
-    *kvm = (struct kvm){.fd = open("/dev/kvm", O_RDWR | O_CLOEXEC), .vm = -1};
+    *kvm = (struct kvm){.fd = open_device(source, err), .vm = -1};
     if (kvm->fd < 0)
-        return error_set_errno(err, errno, "open /dev/kvm%s", advice(errno));
+        return -1;
 
     version = ioctl(kvm->fd, KVM_GET_API_VERSION, 0UL);
     size = ioctl(kvm->fd, KVM_GET_VCPU_MMAP_SIZE, 0UL);
     if (version != KVM_API_VERSION || size < (int)sizeof(struct kvm_run)) {
         kvm_close(kvm);
-        return error_set(err, "/dev/kvm speaks API version %d, not %d", version, KVM_API_VERSION);
+        return error_set(err, "%s speaks version %d of KVM's API, not %d", source, version,
+                         KVM_API_VERSION);
     }
     kvm->run_size = (size_t)size;
     if (check_capabilities(kvm, err) < 0) {

@@ -18,13 +18,14 @@
 #include "vmm/util.h"
 
 struct kvm {
-    int fd;          /* /dev/kvm */
+    int fd;          /* KVM's device */
     int vm;          /* -1 while there is no VM */
     size_t run_size; /* of a vCPU's shared struct kvm_run */
 };
 
-/* Opens /dev/kvm and checks that it is one we can use. 0, or -1 with `err` saying what to do. */
-int kvm_open(struct kvm *kvm, struct error *err);
+/* Opens KVM's device, a path or "fd:N", and checks that it is one we can use. 0, or -1 with `err`
+ * saying what to do. */
+int kvm_open(struct kvm *kvm, const char *source, struct error *err);
 void kvm_close(struct kvm *kvm);
 
 /* Makes a VM with that RAM. 0, or -1 with `err`. */

@@ -318,7 +318,8 @@ static int build(struct machine *m, struct error *err)
     unsigned region_count = arch_memory_layout(m->config->memory, regions);
 
     if (watch_requests(m, err) < 0 || machine_watch_notices(m, err) < 0 ||
-        kvm_open(&m->kvm, err) < 0 || arch_cpu_check(m, err) < 0 || open_boot_files(m, err) < 0 ||
+        kvm_open(&m->kvm, m->config->kvm ? m->config->kvm : CONFIG_KVM, err) < 0 ||
+        arch_cpu_check(m, err) < 0 || open_boot_files(m, err) < 0 ||
         memory_init(&m->memory, regions, region_count, &m->config->memory_backing, err) < 0 ||
         machine_open_serial(m, err) < 0 || arch_platform_new(m, err) < 0)
         return -1;

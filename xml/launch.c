@@ -435,6 +435,7 @@ static json_t *document_json(const domain_def *def, const struct launch_sources 
         return NULL;
     set_if_any(root, "rtc", rtc_json(&def->clock));
     set_panic(root, def);
+    set_string(root, "kvm", sources->kvm);
     set_string(root, "on_reboot", def->on_reboot == DOMAIN_ACTION_RESTART ? "restart" : "exit");
     return g_steal_pointer(&root);
 }

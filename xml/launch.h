@@ -27,6 +27,7 @@ struct launch_sources {
     const char *const *vhosts; /* of nets: "fd:8:9", /dev/vhost-net for each pair of queues */
     const char *rng;
     const char *vsock;      /* /dev/vhost-vsock */
+    const char *kvm;        /* /dev/kvm */
     const char *const *qmp; /* NULL-terminated: "unix:PATH", "fd:9"; no qmp sockets when NULL */
 };
 

@@ -247,8 +247,7 @@ static bool launch(struct domain *domain, domain_def *def, bool paused, GError *
     bool ok;
 
     domain_unlock(domain);
-    if (launch_vmm(&domain->daemon->paths, &domain->daemon->settings, domain->daemon->cgroups, def,
-                   &domain->terminals, &launched, error)) {
+    if (launch_vmm(domain->daemon, def, &domain->terminals, &launched, error)) {
         vmm = vmm_attach(launched.pid, 0, launched.monitor_path, command_timeout_ms(domain),
                          &callbacks, domain_ref(domain), error);
         if (!vmm && launch_abandon(&launched))

@@ -7,11 +7,13 @@
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "libvirt-driver/util.h"
+#include "libvirt-driver/vmm/identity.h"
 #include "xml/error.h"
 
 #define FIRST_FD 3
@@ -108,6 +110,8 @@ struct birth {
     guint fd_count;
     int null;
     int output;
+    const struct identity *identity;
+    bool locks_memory;
     int report; /* a pipe that exec closes; errno goes there when something fails */
 };
 
@@ -122,8 +126,18 @@ static void default_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* The system calls themselves: those of the C library would tell threads that are not here. */
+static bool become_user(const struct identity *identity)
+{
+    return !identity->other ||
+           (syscall(SYS_setgroups, 0, NULL) == 0 &&
+            syscall(SYS_setresgid, identity->gid, identity->gid, identity->gid) == 0 &&
+            syscall(SYS_setresuid, identity->uid, identity->uid, identity->uid) == 0);
+}
+
 static void become(const struct birth *birth)
 {
+    const struct rlimit no_limit = {RLIM_INFINITY, RLIM_INFINITY};
     unsigned first_free = FIRST_FD + birth->fd_count;
 
     default_signals();
@@ -136,6 +150,10 @@ static void become(const struct birth *birth)
     }
     /* Closed by exec, which then also tells the parent that all is well. */
     if (syscall(SYS_close_range, first_free, ~0U, CLOSE_RANGE_CLOEXEC) < 0 || chdir("/") < 0)
+        return;
+    if (birth->locks_memory)
+        setrlimit(RLIMIT_MEMLOCK, &no_limit); /* the program tells when that is not enough */
+    if (!become_user(birth->identity))
         return;
     /* exec only reads its arguments; its prototype is older than const. */
     execve(birth->argv[0], (char *const *)(uintptr_t)birth->argv, birth->env);
@@ -206,17 +224,23 @@ static bool move_up(const struct inherit *inherit, int fd, GArray *moved)
     return copy >= 0;
 }
 
-static pid_t spawn(const struct inherit *inherit, const char *const *argv, int output, int cgroup,
-                   GArray *moved, int *failed)
+static pid_t spawn(const struct inherit *inherit, const char *const *argv,
+                   const struct surroundings *surroundings, GArray *moved, int *failed)
 {
     g_auto(GStrv) env = child_environment();
     auto_close int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    struct birth birth = {.argv = argv, .env = env, .fd_count = inherit->fds->len};
+    struct birth birth = {
+        .argv = argv,
+        .env = env,
+        .fd_count = inherit->fds->len,
+        .identity = surroundings->identity,
+        .locks_memory = surroundings->locks_memory,
+    };
     bool ok = null >= 0;
 
     for (guint i = 0; i < inherit->fds->len && ok; i++)
         ok = move_up(inherit, g_array_index(inherit->fds, int, i), moved);
-    ok = ok && move_up(inherit, output, moved) && move_up(inherit, null, moved);
+    ok = ok && move_up(inherit, surroundings->output, moved) && move_up(inherit, null, moved);
     if (!ok) {
         *failed = errno;
         return -1;
@@ -224,15 +248,15 @@ static pid_t spawn(const struct inherit *inherit, const char *const *argv, int o
     birth.fds = (const int *)(void *)moved->data;
     birth.output = birth.fds[birth.fd_count];
     birth.null = birth.fds[birth.fd_count + 1];
-    return give_birth(&birth, cgroup, failed);
+    return give_birth(&birth, surroundings->cgroup, failed);
 }
 
-pid_t inherit_spawn(const struct inherit *inherit, const char *const *argv, int output, int cgroup,
-                    GError **error)
+pid_t inherit_spawn(const struct inherit *inherit, const char *const *argv,
+                    const struct surroundings *surroundings, GError **error)
 {
     g_autoptr(GArray) moved = g_array_new(FALSE, FALSE, sizeof(int));
     int failed = 0;
-    pid_t pid = spawn(inherit, argv, output, cgroup, moved, &failed);
+    pid_t pid = spawn(inherit, argv, surroundings, moved, &failed);
 
     for (guint i = 0; i < moved->len; i++)
         close(g_array_index(moved, int, i));

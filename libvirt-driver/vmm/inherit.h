@@ -11,6 +11,15 @@
 #include <sys/types.h>
 
 struct inherit;
+struct identity;
+
+/* What a program is run in. */
+struct surroundings {
+    int output; /* both of its standard outputs */
+    int cgroup; /* the directory of its control group, or -1: the daemon's own */
+    const struct identity *identity;
+    bool locks_memory; /* it may lock as much as it likes, if that is the daemon's to allow */
+};
 
 struct inherit *inherit_new(void);
 /* Closes this process's copies; the names stay. */
@@ -25,11 +34,10 @@ const char *inherit_keep(struct inherit *inherit, char *string);
 char *inherit_translate(const struct inherit *inherit, const char *text);
 
 /*
- * Runs `argv` with the descriptors, `output` as both of its standard outputs, in a new session, in
- * the root directory, in the control group whose directory `cgroup` is (-1: in the daemon's own),
- * with nothing else inherited. The pid, or -1 with `error` set.
+ * Runs `argv` with the descriptors, in a new session, in the root directory, with nothing else
+ * inherited. The pid, or -1 with `error` set.
  */
-pid_t inherit_spawn(const struct inherit *inherit, const char *const *argv, int output, int cgroup,
-                    GError **error);
+pid_t inherit_spawn(const struct inherit *inherit, const char *const *argv,
+                    const struct surroundings *surroundings, GError **error);
 
 #endif

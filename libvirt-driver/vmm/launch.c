@@ -102,35 +102,41 @@ char *launch_emulator(const domain_def *def, const char *otherwise, GError **err
 }
 
 static pid_t spawn(const struct outfit *outfit, const char *emulator, const domain_def *def,
-                   int log, int cgroup, GError **error)
+                   const struct surroundings *surroundings, GError **error)
 {
     int document = make_document(def, outfit, error);
     const char *config =
         document < 0 ? NULL : inherit_add(outfit->inherit, document, "the machine document");
     const char *const argv[] = {emulator, "run", "--name", def->name, "--config", config, NULL};
 
-    return config ? inherit_spawn(outfit->inherit, argv, log, cgroup, error) : -1;
+    return config ? inherit_spawn(outfit->inherit, argv, surroundings, error) : -1;
 }
 
 /* In a control group of its own, whose limits hold from the first instruction. */
-static pid_t spawn_in_group(const struct outfit *outfit, const char *emulator,
-                            struct cgroups *cgroups, const domain_def *def, int log,
+static pid_t spawn_in_group(const struct daemon *daemon, const struct outfit *outfit,
+                            const char *emulator, const domain_def *def, int log,
                             struct launched *launched, GError **error)
 {
-    auto_close int cgroup = cgroup_make(cgroups, def, &launched->cgroup);
+    auto_close int cgroup = cgroup_make(daemon->cgroups, def, &launched->cgroup);
+    const struct surroundings surroundings = {
+        .output = log,
+        .cgroup = cgroup,
+        .identity = &daemon->vmm_identity,
+        .locks_memory = def->memory_backing.locked,
+    };
     pid_t pid = -1;
 
     if (cgroup_apply(launched->cgroup, def, error))
-        pid = spawn(outfit, emulator, def, log, cgroup, error);
+        pid = spawn(outfit, emulator, def, &surroundings, error);
     if (pid < 0)
-        cgroup_remove(cgroups, launched->cgroup);
+        cgroup_remove(daemon->cgroups, launched->cgroup);
     return pid;
 }
 
-bool launch_vmm(const struct paths *paths, const struct settings *settings, struct cgroups *cgroups,
-                domain_def *live, struct terminals *terminals, struct launched *launched,
-                GError **error)
+bool launch_vmm(const struct daemon *daemon, domain_def *live, struct terminals *terminals,
+                struct launched *launched, GError **error)
 {
+    const struct settings *settings = &daemon->settings;
     g_autofree char *emulator = launch_emulator(live, settings->emulator, error);
     struct outfit outfit = {.inherit = inherit_new()};
     auto_close int log = -1;
@@ -138,15 +144,15 @@ bool launch_vmm(const struct paths *paths, const struct settings *settings, stru
     *launched = (struct launched){
         .pid = -1,
         .inherit = outfit.inherit,
-        .log_path = paths_file(paths->log, live->name, ".log"),
+        .log_path = paths_file(daemon->paths.log, live->name, ".log"),
     };
     domain_def_assign_aliases(live);
-    if (emulator && outfit_fill(&outfit, paths, live, terminals, error) &&
-        add_monitor(&outfit, paths, live, launched, error))
+    if (emulator && outfit_fill(&outfit, &daemon->paths, live, terminals, error) &&
+        add_monitor(&outfit, &daemon->paths, live, launched, error))
         log = log_file_open(launched->log_path, settings, error);
     if (log >= 0) {
         log_start(log, emulator, live, launched);
-        launched->pid = spawn_in_group(&outfit, emulator, cgroups, live, log, launched, error);
+        launched->pid = spawn_in_group(daemon, &outfit, emulator, live, log, launched, error);
     }
     if (launched->pid < 0) {
         if (launched->monitor_path)

@@ -12,13 +12,11 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "libvirt-driver/paths.h"
-#include "libvirt-driver/settings.h"
+#include "libvirt-driver/daemon.h"
 #include "libvirt-driver/vmm/terminals.h"
 #include "xml/domain.h"
 
 struct inherit;
-struct cgroups;
 
 struct launched {
     pid_t pid;
@@ -36,9 +34,8 @@ void launched_clear(struct launched *launched);
  * that are open in `terminals` already are used again. False with `error` set: nothing has been
  * started and nothing is left behind.
  */
-bool launch_vmm(const struct paths *paths, const struct settings *settings, struct cgroups *cgroups,
-                domain_def *live, struct terminals *terminals, struct launched *launched,
-                GError **error);
+bool launch_vmm(const struct daemon *daemon, domain_def *live, struct terminals *terminals,
+                struct launched *launched, GError **error);
 
 /* Ends a VMM that cannot be used; true when it had ended by itself. */
 bool launch_abandon(const struct launched *launched);

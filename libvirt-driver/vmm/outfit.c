@@ -13,6 +13,7 @@
 #include "libvirt-driver/vmm/image.h"
 #include "libvirt-driver/vmm/tap.h"
 
+#define KVM         "/dev/kvm"
 #define VHOST_NET   "/dev/vhost-net"
 #define VHOST_VSOCK "/dev/vhost-vsock"
 
@@ -180,6 +181,16 @@ static bool add_chardevs(struct outfit *outfit, const struct paths *paths, domai
 
 /* ---- the others ---- */
 
+static bool add_kvm(struct outfit *outfit, GError **error)
+{
+    int fd = open(KVM, O_RDWR | O_CLOEXEC);
+
+    if (fd < 0)
+        libvirt_error_set_errno(error, errno, "cannot open '%s'", KVM);
+    outfit->sources.kvm = outfit_add(outfit, fd, KVM);
+    return outfit->sources.kvm != NULL;
+}
+
 static bool add_rng(struct outfit *outfit, const domain_def *live, GError **error)
 {
     const char *source;
@@ -235,5 +246,5 @@ bool outfit_fill(struct outfit *outfit, const struct paths *paths, domain_def *l
     return cpuid_check(live, error) && add_boot(outfit, live, error) &&
            add_disks(outfit, live, error) && add_nets(outfit, live, error) &&
            add_chardevs(outfit, paths, live, terminals, error) && add_rng(outfit, live, error) &&
-           add_vsock(outfit, live, error);
+           add_vsock(outfit, live, error) && add_kvm(outfit, error);
 }

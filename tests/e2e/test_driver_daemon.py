@@ -28,6 +28,8 @@ except libvirt.libvirtError as error:
     print("error", error.get_error_code(), error)
 """
 
+CAP_SYS_RESOURCE = 24
+
 # The first packet of every client.
 AUTH_LIST = struct.pack(">7I", 28, 0x20008086, 1, 66, 0, 0, 0)
 
@@ -120,6 +122,61 @@ def test_the_emulator_can_be_chosen(virtvoled, payloads):
     virtvoled.define("echo", kernel=payloads.echo)
     status, _, error = virtvoled.virsh_any("start", "echo")
     assert status == 1 and "/nowhere/vole" in error
+
+
+# ---- whom VMMs run as ----
+
+def status_of(pid):
+    with open(f"/proc/{pid}/status", encoding="utf-8") as lines:
+        return {key: value.split() for key, _, value in (line.partition(":") for line in lines)}
+
+
+@pytest.mark.parametrize("text, words", [
+    ("user = \"nobody-knows\"\n", ["there is no user 'nobody-knows'"]),
+    ("user = \"+4294967295\"\n", ["there is no user '+4294967295'"]),
+    ("user = \"+64321\"\n", ["nothing says which group '+64321' has"]),
+    ("group = \"nobody-knows\"\n", ["there is no group 'nobody-knows'"])])
+def test_users_that_are_not_there(folder, text, words):
+    test_settings_that_make_no_sense(folder, "vole.conf", text, words)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run something as somebody else")
+def test_vmms_of_another_user(virtvoled, payloads, folder):
+    """They have no rights to what they use, and use it all the same."""
+    restarted(virtvoled, "vole.conf", "user = \"nobody\"\ngroup = \"+64321\"\n")
+    image = folder / "disk.img"
+    image.write_bytes(bytes(1 << 20))
+    image.chmod(0o600)
+    # In some containers not even root may raise limits.
+    may_lock = int(status_of(os.getpid())["CapEff"][0], 16) >> CAP_SYS_RESOURCE & 1
+    virtvoled.define("echo", kernel=payloads.echo, memory_mib=64, more="<memoryBacking>"
+                     f"{'<locked/>' if may_lock else ''}</memoryBacking>", devices=f"""
+        <disk type='file'><driver type='raw'/><source file='{image}'/>
+        <target dev='vda' bus='virtio'/></disk>
+        <interface type='ethernet'><target dev='vtuser0'/><model type='virtio'/></interface>
+        <channel type='unix'><target type='virtio' name='org.example.0'/></channel>
+        <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>""")
+    status, _, error = virtvoled.virsh_any("start", "echo")
+    if "cannot run" in error and "Permission denied" in error:
+        pytest.skip("the programs under test are where others cannot run them")
+    assert status == 0, error
+    (pid,) = virtvoled.vmm_pids()
+    found = status_of(pid)
+    assert found["Uid"] == ["65534"] * 4 and found["Gid"] == ["64321"] * 4
+    assert found["Groups"] == [] and int(found["CapEff"][0], 16) == 0
+    assert image.stat().st_uid == 0
+    virtvoled.virsh("blockresize", "echo", "vda", "2M")
+    assert image.stat().st_size == 2 << 20
+
+    virtvoled.stop(signal.SIGKILL)
+    virtvoled.start()
+    child = virtvoled.console("echo")
+    virtvoled.virsh("reboot", "echo")
+    child.send("Q")
+    child.expect("ready")
+    assert virtvoled.vmm_pids() != [pid]
+    virtvoled.virsh("destroy", "echo")
+    child.close()
 
 
 # ---- who may connect ----

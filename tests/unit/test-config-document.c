@@ -30,7 +30,7 @@ static const char whole_document[] =
     " \"balloon\": {\"deflate_on_oom\": true, \"free_page_reporting\": false},"
     " \"vsock\": {\"cid\": 42, \"vhost\": \"fd:9\"},"
     " \"rtc\": {\"base\": \"localtime\", \"offset\": -3600}, \"pvpanic\": false,"
-    " \"qmp\": [\"unix:/run/web1.qmp\"],"
+    " \"kvm\": \"fd:10\", \"qmp\": [\"unix:/run/web1.qmp\"],"
     " \"paused\": false, \"on_reboot\": \"restart\", \"on_panic\": \"ignore\"}";
 
 /* What is read is what is written, key for key. */

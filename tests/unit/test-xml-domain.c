@@ -176,6 +176,7 @@ static void test_launch_sources(void)
                                            .serial = "fd:9",
                                            .consoles = consoles,
                                            .rng = "fd:10",
+                                           .kvm = "fd:11",
                                            .qmp = qmp};
     g_autoptr(domain_def) def = parse(devices);
     json_t *root = def ? launch(def, &sources, LAUNCH_PAUSED) : NULL;
@@ -189,6 +190,7 @@ static void test_launch_sources(void)
     check_str(string_at(root, "consoles", 0, "chardev"), "fd:7");
     check_str(json_string_value(json_object_get(root, "serial")), "fd:9");
     check_str(json_string_value(json_object_get(json_object_get(root, "rng"), "source")), "fd:10");
+    check_str(json_string_value(json_object_get(root, "kvm")), "fd:11");
     check_int(json_array_size(json_object_get(root, "qmp")), 2);
     check_str(json_string_value(json_array_get(json_object_get(root, "qmp"), 1)), "unix:/m");
     check(json_is_true(json_object_get(root, "paused")));
