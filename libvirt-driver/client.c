@@ -10,6 +10,8 @@
 #include "libvirt-driver/rpc/dispatch.h"
 #include "libvirt-driver/rpc/stream.h"
 #include "libvirt-driver/server.h"
+#include "libvirt-driver/storage/events.h"
+#include "libvirt-driver/storage/storage.h"
 #include "libvirt-driver/util.h"
 
 #define READ_CHUNK 65536
@@ -187,6 +189,7 @@ void client_close(struct client *client)
     g_clear_pointer(&client->streams, g_hash_table_unref);
     rpc_reader_clear(&client->reader);
     events_forget_client(client->daemon->events, client);
+    pool_events_forget_client(client->daemon->storage->events, client);
     domain_autodestroy(client->daemon, client);
     server_remove_client(client->daemon->server, client);
 }

@@ -8,6 +8,7 @@
  * taken in this order and held only for short, non-blocking work:
  *
  *     a domain's lock > the domain list's lock > the event registry's lock > a client's lock
+ *     the storage driver's lock > the registry of pool events > a client's lock
  */
 #ifndef VOLE_DAEMON_H
 #define VOLE_DAEMON_H
@@ -25,6 +26,7 @@ struct events;
 struct consoles;
 struct host;
 struct cgroups;
+struct storage;
 
 struct daemon {
     struct paths paths;
@@ -37,6 +39,7 @@ struct daemon {
     struct consoles *consoles;
     struct host *host;
     struct cgroups *cgroups;
+    struct storage *storage;
 };
 
 #endif

@@ -74,6 +74,13 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/server.c libvirt-driver/server.h \
 	libvirt-driver/settings.c libvirt-driver/settings.h \
 	libvirt-driver/sockets.c libvirt-driver/sockets.h \
+	libvirt-driver/storage/api_pools.c libvirt-driver/storage/api_volumes.c \
+	libvirt-driver/storage/events.c libvirt-driver/storage/events.h \
+	libvirt-driver/storage/files.c libvirt-driver/storage/files.h \
+	libvirt-driver/storage/image.c libvirt-driver/storage/image.h \
+	libvirt-driver/storage/pools.c \
+	libvirt-driver/storage/storage.h \
+	libvirt-driver/storage/volumes.c \
 	libvirt-driver/util.c libvirt-driver/util.h \
 	libvirt-driver/vmm/cgroup.c libvirt-driver/vmm/cgroup.h \
 	libvirt-driver/vmm/chardev.c libvirt-driver/vmm/chardev.h \
@@ -136,7 +143,7 @@ dist_check_SCRIPTS = tests/unit/test-virtvoled
 TESTS += tests/unit/test-virtvoled
 EXTRA_DIST += tests/unit/fake-vole
 EXTRA_DIST += tests/e2e/test_driver_api.py tests/e2e/test_driver_daemon.py \
-	tests/e2e/test_driver_stress.py tests/e2e/test_newer_clients.py
+	tests/e2e/test_driver_stress.py tests/e2e/test_newer_clients.py tests/e2e/test_storage.py
 
 EXTRA_DIST += tests/fuzz/corpus/fuzz-rpc
 if FUZZING

@@ -25,6 +25,7 @@
 #include "libvirt-driver/host.h"
 #include "libvirt-driver/log.h"
 #include "libvirt-driver/server.h"
+#include "libvirt-driver/storage/storage.h"
 #include "libvirt-driver/vmm/cgroup.h"
 #include "xml/error.h"
 
@@ -197,6 +198,7 @@ static int serve(struct daemon *daemon, const struct options *options, int ready
     g_unix_signal_add(SIGHUP, on_hangup, daemon);
     log_watch = log_watch_new(daemon);
     restore_domains(daemon);
+    storage_restore(daemon);
     server_start(daemon->server, (guint)options->timeout);
     if (ready_fd >= 0)
         background_is_ready(&daemon->paths, ready_fd);
@@ -227,9 +229,11 @@ static int run(struct daemon *daemon, const struct options *options)
     daemon->domains = domain_list_new();
     daemon->events = events_new();
     daemon->consoles = consoles_new();
+    daemon->storage = storage_new(&daemon->paths);
     status = serve(daemon, options, ready_fd);
     server_free(daemon->server);
     domain_list_free(daemon->domains);
+    storage_free(daemon->storage);
     consoles_free(daemon->consoles);
     events_free(daemon->events);
     cgroups_free(daemon->cgroups);

@@ -5,34 +5,6 @@
 #include "xml/domain_priv.h"
 #include "xml/domain_values.h"
 
-/* libvirt's units (virScaleInteger): K, KiB and Ki-less K are 1024, KB is 1000, b and bytes are 1.
- */
-static bool unit_scale(const char *unit, uint64_t *scale)
-{
-    static const char prefixes[] = "kmgtpe";
-    const char *prefix;
-    uint64_t base;
-
-    if (!g_ascii_strcasecmp(unit, "b") || !g_ascii_strcasecmp(unit, "byte") ||
-        !g_ascii_strcasecmp(unit, "bytes")) {
-        *scale = 1;
-        return true;
-    }
-    prefix = strchr(prefixes, g_ascii_tolower(unit[0]));
-    if (!unit[1] || !g_ascii_strcasecmp(unit + 1, "ib"))
-        base = 1024;
-    else if (!g_ascii_strcasecmp(unit + 1, "b"))
-        base = 1000;
-    else
-        return false;
-    if (!prefix)
-        return false;
-    *scale = base;
-    for (; prefix > prefixes; prefix--)
-        *scale *= base;
-    return true;
-}
-
 /* A size in KiB, rounded up; KiB is also what a number without a unit means. */
 static bool scale_size(xmlNode *node, const char *text, uint64_t *kib, GError **error)
 {
@@ -42,7 +14,7 @@ static bool scale_size(xmlNode *node, const char *text, uint64_t *kib, GError **
 
     if (!xml_parse_unsigned(text, G_MAXUINT64, &number))
         return xml_invalid(error, node, "not a size");
-    if (unit && *unit && !unit_scale(unit, &scale)) {
+    if (unit && *unit && !xml_unit_scale(unit, &scale)) {
         g_autofree char *shown_unit = xml_excerpt(unit);
 
         libvirt_error_set(error, VIR_ERR_INVALID_ARG, "unknown suffix '%s'", shown_unit);

@@ -54,6 +54,8 @@ static const struct message {
     [VIR_ERR_AUTH_FAILED] = {"authentication failed: %s", "authentication failed"},
     [VIR_ERR_NO_STORAGE_POOL] = {"Storage pool not found: %s", "Storage pool not found"},
     [VIR_ERR_NO_STORAGE_VOL] = {"Storage volume not found: %s", "Storage volume not found"},
+    [VIR_ERR_STORAGE_VOL_EXIST] = {"storage volume %s exists already",
+                                   "this storage volume exists already"},
     [VIR_ERR_NO_NODE_DEVICE] = {"Node device not found: %s", "Node device not found"},
     [VIR_ERR_OPERATION_INVALID] = {"Requested operation is not valid: %s",
                                    "Requested operation is not valid"},

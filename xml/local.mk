@@ -31,6 +31,7 @@ xml_libxmldomain_a_SOURCES = \
 	xml/error.c xml/error.h \
 	xml/launch.c xml/launch.h \
 	xml/reader.c xml/reader.h \
+	xml/storage.c xml/storage.h \
 	xml/writer.c xml/writer.h
 
 # Unit tests: each is tests/unit/NAME.c; tests/golden holds the domains of test-xml-golden.

@@ -471,6 +471,32 @@ bool xml_ranged_attribute(xmlNode *node, const char *name, unsigned min, unsigne
     return true;
 }
 
+bool xml_unit_scale(const char *unit, uint64_t *scale)
+{
+    static const char prefixes[] = "kmgtpe";
+    const char *prefix;
+    uint64_t base;
+
+    if (!g_ascii_strcasecmp(unit, "b") || !g_ascii_strcasecmp(unit, "byte") ||
+        !g_ascii_strcasecmp(unit, "bytes")) {
+        *scale = 1;
+        return true;
+    }
+    prefix = strchr(prefixes, g_ascii_tolower(unit[0]));
+    if (!unit[1] || !g_ascii_strcasecmp(unit + 1, "ib"))
+        base = 1024;
+    else if (!g_ascii_strcasecmp(unit + 1, "b"))
+        base = 1000;
+    else
+        return false;
+    if (!prefix)
+        return false;
+    *scale = base;
+    for (; prefix > prefixes; prefix--)
+        *scale *= base;
+    return true;
+}
+
 bool xml_text_number(xmlNode *node, uint64_t max, uint64_t *value, GError **error)
 {
     g_autofree char *text = xml_text(node);

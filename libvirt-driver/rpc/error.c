@@ -15,6 +15,10 @@ static int error_domain(virErrorNumber code)
     case VIR_ERR_XML_DETAIL:
     case VIR_ERR_XML_ERROR:
         return VIR_FROM_XML;
+    case VIR_ERR_NO_STORAGE_POOL:
+    case VIR_ERR_NO_STORAGE_VOL:
+    case VIR_ERR_STORAGE_VOL_EXIST:
+        return VIR_FROM_STORAGE;
     default:
         return VIR_FROM_DOMAIN;
     }

@@ -61,6 +61,7 @@ typedef void wire_none;
     SHAPE(dom_ulong_flags)          \
     SHAPE(domains)                  \
     SHAPE(domcaps_args)             \
+    SHAPE(empty_list)               \
     SHAPE(error)                    \
     SHAPE(event_register_args)      \
     SHAPE(flags)                    \
@@ -97,6 +98,18 @@ typedef void wire_none;
     SHAPE(pin_emulator_args)        \
     SHAPE(pin_vcpu_args)            \
     SHAPE(pins)                     \
+    SHAPE(pool_args)                \
+    SHAPE(pool_event)               \
+    SHAPE(pool_event_args)          \
+    SHAPE(pool_flags)               \
+    SHAPE(pool_info)                \
+    SHAPE(pool_int)                 \
+    SHAPE(pool_list_args)           \
+    SHAPE(pool_refresh_event)       \
+    SHAPE(pool_sources_args)        \
+    SHAPE(pool_str)                 \
+    SHAPE(pool_str_flags)           \
+    SHAPE(pools)                    \
     SHAPE(scheduler)                \
     SHAPE(security_label)           \
     SHAPE(security_labels)          \
@@ -113,7 +126,15 @@ typedef void wire_none;
     SHAPE(uuid)                     \
     SHAPE(vcpu_pins_args)           \
     SHAPE(vcpus)                    \
-    SHAPE(vcpus_args)
+    SHAPE(vcpus_args)               \
+    SHAPE(volume_args)              \
+    SHAPE(volume_clone_args)        \
+    SHAPE(volume_flags)             \
+    SHAPE(volume_info)              \
+    SHAPE(volume_resize_args)       \
+    SHAPE(volume_transfer_args)     \
+    SHAPE(volume_wipe_args)         \
+    SHAPE(volumes)
 
 #define RPC_DECLARE_SHAPE(shape) extern const struct rpc_shape rpc_shape_##shape;
 RPC_SHAPES(RPC_DECLARE_SHAPE)

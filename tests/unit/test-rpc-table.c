@@ -8,6 +8,7 @@
 /* Calls that libvirt's client library itself refuses on a read-only connection. */
 static const char *const writers[] = {
     "CONNECT_GET_DOMAIN_CAPABILITIES",
+    "CONNECT_FIND_STORAGE_POOL_SOURCES",
     "CONNECT_SET_IDENTITY",
     "DOMAIN_ABORT_JOB",
     "DOMAIN_ADD_IOTHREAD",
@@ -49,6 +50,23 @@ static const char *const writers[] = {
     "DOMAIN_UNDEFINE",
     "DOMAIN_UNDEFINE_FLAGS",
     "DOMAIN_UPDATE_DEVICE_FLAGS",
+    "STORAGE_POOL_BUILD",
+    "STORAGE_POOL_CREATE",
+    "STORAGE_POOL_CREATE_XML",
+    "STORAGE_POOL_DEFINE_XML",
+    "STORAGE_POOL_DELETE",
+    "STORAGE_POOL_DESTROY",
+    "STORAGE_POOL_REFRESH",
+    "STORAGE_POOL_SET_AUTOSTART",
+    "STORAGE_POOL_UNDEFINE",
+    "STORAGE_VOL_CREATE_XML",
+    "STORAGE_VOL_CREATE_XML_FROM",
+    "STORAGE_VOL_DELETE",
+    "STORAGE_VOL_DOWNLOAD",
+    "STORAGE_VOL_RESIZE",
+    "STORAGE_VOL_UPLOAD",
+    "STORAGE_VOL_WIPE",
+    "STORAGE_VOL_WIPE_PATTERN",
 };
 
 /* What a client sends before it has opened a connection. */

@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The built-in storage driver: what virsh, and libvirt's Python binding, do with pools and volumes
+where no daemon of libvirt serves them."""
+
+import os
+import re
+import stat
+import xml.etree.ElementTree as ElementTree
+
+import libvirt
+import pytest
+
+from support.wait import SHORT, Deadline
+
+MIB = 1 << 20
+
+
+def refused(code, call, *arguments):
+    with pytest.raises(libvirt.libvirtError) as caught:
+        call(*arguments)
+    assert caught.value.get_error_code() == code, str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture
+def connection(virtvoled):
+    with virtvoled.connect() as opened:
+        yield opened
+
+
+@pytest.fixture
+def place(folder):
+    path = folder / "images"
+    path.mkdir()
+    return path
+
+
+def pool_xml(name, path, uuid=""):
+    return f"<pool type='dir'><name>{name}</name>{uuid}<target><path>{path}</path></target></pool>"
+
+
+def volume_xml(name, capacity, allocation=0, more=""):
+    return (f"<volume><name>{name}</name><capacity>{capacity}</capacity>"
+            f"<allocation>{allocation}</allocation><target>{more}</target></volume>")
+
+
+@pytest.fixture
+def pool(connection, place):
+    """An active pool, "images"."""
+    defined = connection.storagePoolDefineXML(pool_xml("images", place))
+    defined.create()
+    return defined
+
+
+def tree(thing):
+    return ElementTree.fromstring(thing.XMLDesc())
+
+
+# ---- pools ----
+
+def test_a_pool_lives(connection, virtvoled, folder):
+    path = folder / "made" / "here"
+    assert connection.listAllStoragePools() == []
+    defined = connection.storagePoolDefineXML(pool_xml("images", path))
+    assert (defined.isActive(), defined.isPersistent(), defined.autostart()) == (0, 1, 0)
+    assert refused(libvirt.VIR_ERR_SYSTEM_ERROR, defined.create).startswith("cannot open directory")
+    defined.build()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o711
+    defined.create()
+    refused(libvirt.VIR_ERR_OPERATION_INVALID, defined.create)
+    refused(libvirt.VIR_ERR_OPERATION_INVALID, defined.undefine)
+    defined.setAutostart(1)
+    state, capacity, allocation, available = defined.info()
+    assert state == libvirt.VIR_STORAGE_POOL_RUNNING and capacity == allocation + available > 0
+    assert tree(defined).findtext("target/path") == str(path)
+    assert tree(defined).findtext("target/permissions/mode") == "0711"
+    assert connection.listStoragePools() == ["images"]
+    assert connection.storagePoolLookupByTargetPath(f"{path}/").name() == "images"
+    defined.destroy()
+    assert connection.listDefinedStoragePools() == ["images"]
+    assert defined.info()[0] == libvirt.VIR_STORAGE_POOL_INACTIVE
+    defined.delete()
+    assert not path.exists()
+    defined.undefine()
+    refused(libvirt.VIR_ERR_NO_STORAGE_POOL, connection.storagePoolLookupByName, "images")
+    assert not list((virtvoled.root / "etc/libvirt/vole/storage").glob("**/*.xml"))
+
+
+def test_a_transient_pool_ends_with_its_stop(connection, folder):
+    flag = libvirt.VIR_STORAGE_POOL_CREATE_WITH_BUILD
+    made = connection.storagePoolCreateXML(pool_xml("t", folder / "t"), flag)
+    assert (made.isActive(), made.isPersistent()) == (1, 0)
+    refused(libvirt.VIR_ERR_INTERNAL_ERROR, made.setAutostart, 1)
+    made.destroy()
+    assert connection.listAllStoragePools() == []
+    # One that cannot start leaves nothing behind.
+    refused(libvirt.VIR_ERR_SYSTEM_ERROR, connection.storagePoolCreateXML,
+            pool_xml("t", folder / "nowhere"))
+    assert connection.listAllStoragePools() == []
+
+
+def test_a_change_of_an_active_pool_waits_for_its_stop(connection, pool, place, folder):
+    other = folder / "other"
+    other.mkdir()
+    uuid = f"<uuid>{pool.UUIDString()}</uuid>"
+    connection.storagePoolDefineXML(pool_xml("images", other, uuid))
+    assert tree(pool).findtext("target/path") == str(place)
+    inactive = ElementTree.fromstring(pool.XMLDesc(libvirt.VIR_STORAGE_XML_INACTIVE))
+    assert inactive.findtext("target/path") == str(other)
+    pool.destroy()
+    pool.create()
+    assert tree(pool).findtext("target/path") == str(other)
+
+
+def test_what_no_pool_can_be(connection, pool, place, folder):
+    define = connection.storagePoolDefineXML
+    failed = libvirt.VIR_ERR_OPERATION_FAILED
+    assert "conflict with pool: 'images'" in refused(failed, define, pool_xml("b", place))
+    assert "conflict with pool: 'images'" in refused(failed, define, pool_xml("b", f"{place}/./"))
+    assert "already exists" in refused(failed, define, pool_xml("images", folder / "b"))
+    uuid = f"<uuid>{pool.UUIDString()}</uuid>"
+    assert "already defined" in refused(failed, define, pool_xml("b", folder / "b", uuid))
+    for name in ("a/b", "..", ".x", "a\tb", "x" * 201):
+        refused(libvirt.VIR_ERR_XML_ERROR, define, pool_xml(name, folder / "b"))
+    refused(libvirt.VIR_ERR_XML_ERROR, define, pool_xml("b", "relative"))
+    assert "'dir'" in refused(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, define,
+                              "<pool type='logical'><name>vg</name></pool>")
+    refused(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, define,
+            "<pool type='dir'><name>b</name><surprise/></pool>")
+    refused(libvirt.VIR_ERR_XML_DETAIL, define, "<pool")
+    assert connection.listAllStoragePools()[0].name() == "images"
+    assert connection.numOfDefinedStoragePools() == 0
+
+
+def test_pools_outlive_the_daemon(virtvoled, folder):
+    for name in ("kept", "auto", "idle", "gone"):
+        (folder / name).mkdir()
+    with virtvoled.connect() as connection:
+        for name in ("auto", "idle", "gone"):
+            connection.storagePoolDefineXML(pool_xml(name, folder / name))
+        connection.storagePoolLookupByName("auto").setAutostart(1)
+        gone = connection.storagePoolLookupByName("gone")
+        gone.create()
+        connection.storagePoolCreateXML(pool_xml("kept", folder / "kept"))
+    (folder / "kept" / "disk.img").write_bytes(bytes(4096))
+    (folder / "gone").rmdir()
+    virtvoled.stop(9)
+    virtvoled.start()
+    with virtvoled.connect() as connection:
+        kept = connection.storagePoolLookupByName("kept")
+        assert kept.listVolumes() == ["disk.img"]
+        assert not kept.isPersistent()
+        auto = connection.storagePoolLookupByName("auto")
+        assert auto.listVolumes() == [] and auto.autostart()
+        assert not connection.storagePoolLookupByName("idle").isActive()
+        # What is no directory any more is not active, and can still be repaired.
+        gone = connection.storagePoolLookupByName("gone")
+        assert gone.info()[0] == libvirt.VIR_STORAGE_POOL_INACTIVE
+        gone.build()
+        gone.create()
+
+
+class PoolEvents:
+    """What a connection is told of pools, by libvirt's default event loop."""
+
+    def __init__(self, virtvoled):
+        libvirt.virEventRegisterDefaultImpl()
+        self.seen = []
+        self.connection = virtvoled.connect()
+        self.ids = [self.connection.storagePoolEventRegisterAny(None, kind, self._note, None)
+                    for kind in (libvirt.VIR_STORAGE_POOL_EVENT_ID_LIFECYCLE,
+                                 libvirt.VIR_STORAGE_POOL_EVENT_ID_REFRESH)]
+
+    def _note(self, _connection, pool, *event):
+        self.seen.append((pool.name(), *event[:-1]))
+
+    def wait(self, *wanted):
+        deadline = Deadline(SHORT)
+        timer = libvirt.virEventAddTimeout(100, lambda *_: None, None)
+        while len(self.seen) < len(wanted) and not deadline.passed():
+            libvirt.virEventRunDefaultImpl()
+        libvirt.virEventRemoveTimeout(timer)
+        assert self.seen == list(wanted)
+
+    def close(self):
+        for number in self.ids:
+            self.connection.storagePoolEventDeregisterAny(number)
+        self.connection.close()
+
+
+def test_events(virtvoled, connection, folder):
+    events = PoolEvents(virtvoled)
+    pool = connection.storagePoolDefineXML(pool_xml("p", folder / "p"))
+    pool.build()
+    pool.create()
+    pool.refresh()
+    pool.destroy()
+    pool.delete()
+    pool.undefine()
+    kinds = (libvirt.VIR_STORAGE_POOL_EVENT_DEFINED, libvirt.VIR_STORAGE_POOL_EVENT_CREATED,
+             libvirt.VIR_STORAGE_POOL_EVENT_STARTED, None, libvirt.VIR_STORAGE_POOL_EVENT_STOPPED,
+             libvirt.VIR_STORAGE_POOL_EVENT_DELETED, libvirt.VIR_STORAGE_POOL_EVENT_UNDEFINED)
+    events.wait(*(("p",) if kind is None else ("p", kind, 0) for kind in kinds))
+    events.close()
+
+
+# ---- volumes ----
+
+def test_a_volume_lives(connection, pool, place):
+    volume = pool.createXML(volume_xml("a.img", 3 * MIB, more="<format type='raw'/>"
+                                       "<permissions><mode>0640</mode></permissions>"))
+    path = place / "a.img"
+    assert (volume.path(), volume.key(), volume.name()) == (str(path), str(path), "a.img")
+    assert volume.info() == [libvirt.VIR_STORAGE_VOL_FILE, 3 * MIB, 0]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert connection.storageVolLookupByPath(f"{place}/../images/a.img").name() == "a.img"
+    assert connection.storageVolLookupByKey(str(path)).storagePoolLookupByVolume().name() == "images"
+    with open(path, "r+b") as file:  # others may write it
+        file.write(b"x" * 8192)
+    assert volume.info()[2] == 8192
+    volume.resize(5 * MIB)
+    assert path.stat().st_size == 5 * MIB
+    volume.resize(MIB, libvirt.VIR_STORAGE_VOL_RESIZE_DELTA)
+    assert volume.info()[1] == 6 * MIB
+    refused(libvirt.VIR_ERR_INVALID_ARG, volume.resize, MIB)
+    refused(libvirt.VIR_ERR_INVALID_ARG, volume.resize, 512,
+            libvirt.VIR_STORAGE_VOL_RESIZE_SHRINK)
+    volume.resize(MIB, libvirt.VIR_STORAGE_VOL_RESIZE_SHRINK)
+    volume.resize(2 * MIB, libvirt.VIR_STORAGE_VOL_RESIZE_ALLOCATE)
+    assert path.stat().st_blocks * 512 >= 2 * MIB
+    volume.wipe()
+    assert path.read_bytes() == bytes(2 * MIB)
+    volume.delete()
+    assert not path.exists() and pool.listVolumes() == []
+    refused(libvirt.VIR_ERR_NO_STORAGE_VOL, volume.info)
+
+
+def test_a_new_volume_is_allocated_unless_told_otherwise(pool, place):
+    pool.createXML("<volume><name>full</name><capacity unit='MiB'>1</capacity></volume>")
+    assert (place / "full").stat().st_blocks * 512 >= MIB
+    before = pool.info()[3]
+    refused(libvirt.VIR_ERR_SYSTEM_ERROR, pool.createXML,
+            "<volume><name>huge</name><capacity unit='EiB'>4</capacity></volume>")
+    assert os.listdir(place) == ["full"] and pool.listVolumes() == ["full"]
+    assert pool.info()[3] == before
+
+
+def test_a_copy(pool, place, connection, folder):
+    source = pool.createXML(volume_xml("a.img", 4 * MIB))
+    with open(place / "a.img", "r+b") as file:
+        file.seek(2 * MIB)
+        file.write(b"here")
+    (folder / "second").mkdir()
+    second = connection.storagePoolCreateXML(pool_xml("second", folder / "second"))
+    copy = second.createXMLFrom(volume_xml("b.img", 6 * MIB), source)
+    data = (folder / "second" / "b.img").read_bytes()
+    assert data[2 * MIB:2 * MIB + 4] == b"here" and data.count(0) == 6 * MIB - 4
+    assert copy.info()[2] < MIB  # holes stay holes
+    refused(libvirt.VIR_ERR_STORAGE_VOL_EXIST, second.createXMLFrom, volume_xml("b.img", 0), source)
+    # As virsh does it: by the whole description of the other.
+    text = re.sub("<name>.*</name>", "<name>c.img</name>", source.XMLDesc())
+    pool.createXMLFrom(text, source)
+    assert (place / "c.img").read_bytes() == (place / "a.img").read_bytes()
+
+
+def test_formats_are_told_and_not_made(pool, place):
+    (place / "q").write_bytes(b"QFI\xfb\0\0\0\3" + (128).to_bytes(8, "big") +
+                              (4).to_bytes(4, "big") + bytes(4) + (1 << 30).to_bytes(8, "big") +
+                              bytes(96) + b"base")
+    (place / "cut").write_bytes(b"QFI\xfb\0\0\0\3")
+    (place / "far").write_bytes(b"QFI\xfb\0\0\0\2" + b"\xff" * 60)
+    (place / "cd").write_bytes(bytes(32769) + b"CD001")
+    (place / "none").write_bytes(b"")
+    (place / "folder").mkdir()
+    pool.refresh()
+    found = {name: tree(pool.storageVolLookupByName(name)) for name in pool.listVolumes()}
+    assert {name: xml.find("target/format").get("type") for name, xml in found.items()} == {
+        "q": "qcow2", "cut": "qcow2", "far": "qcow2", "cd": "iso", "none": "raw", "folder": "dir"}
+    assert found["q"].findtext("capacity") == str(1 << 30)
+    assert found["q"].findtext("backingStore/path") == "base"
+    q = pool.storageVolLookupByName("q")
+    refused(libvirt.VIR_ERR_OPERATION_UNSUPPORTED, q.resize, 2 << 30)
+    unsupported = libvirt.VIR_ERR_CONFIG_UNSUPPORTED
+    assert "'qcow2'" in refused(unsupported, pool.createXML,
+                                volume_xml("new", MIB, more="<format type='qcow2'/>"))
+    refused(unsupported, pool.createXML,
+            volume_xml("new", MIB, more="<encryption format='luks'/>"))
+    refused(unsupported, pool.createXML, "<volume><name>new</name><capacity>1</capacity>"
+            "<backingStore><path>/x</path></backingStore></volume>")
+    assert not (place / "new").exists()
+    pool.createXMLFrom(volume_xml("q2", 1, more="<format type='qcow2'/>"), q)
+    assert (place / "q2").read_bytes() == (place / "q").read_bytes()
+    pool.storageVolLookupByName("folder").delete()
+    assert not (place / "folder").exists()
+
+
+def test_no_name_leads_out_of_the_pool(connection, pool, place, folder):
+    secret = folder / "secret"
+    secret.write_text("of somebody else")
+    (place / "link").symlink_to(secret)
+    (place / "dangling").symlink_to(folder / "new")
+    os.mkfifo(place / "pipe")
+    os.mknod(place / "null", 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+    (place / b"bad\xff".decode(errors="surrogateescape")).write_text("")
+    pool.refresh()
+    assert pool.listVolumes() == []
+    for name in ("../secret", "/etc/passwd", "a/b"):
+        assert "cannot contain '/'" in refused(libvirt.VIR_ERR_OPERATION_INVALID, pool.createXML,
+                                               volume_xml(name, 1))
+    for name in ("..", ".", "a\nb", "x" * 256):
+        refused(libvirt.VIR_ERR_XML_ERROR, pool.createXML, volume_xml(name, 1))
+    for name in ("link", "dangling"):
+        assert "already exists" in refused(libvirt.VIR_ERR_OPERATION_FAILED, pool.createXML,
+                                           volume_xml(name, 1))
+        refused(libvirt.VIR_ERR_NO_STORAGE_VOL, connection.storageVolLookupByPath,
+                str(place / name))
+    # A volume that has become a link meanwhile is not followed either.
+    volume = pool.createXML(volume_xml("a.img", 16))
+    (place / "a.img").unlink()
+    (place / "a.img").symlink_to(secret)
+    refused(libvirt.VIR_ERR_NO_STORAGE_VOL, volume.info)
+    refused(libvirt.VIR_ERR_SYSTEM_ERROR, volume.resize, 1 << 10)
+    refused(libvirt.VIR_ERR_SYSTEM_ERROR, volume.wipe)
+    volume.delete()
+    assert secret.read_text() == "of somebody else" and not (folder / "new").exists()
+
+
+def test_an_inactive_pool_has_no_volumes(pool):
+    volume = pool.createXML(volume_xml("a.img", 16))
+    pool.destroy()
+    invalid = libvirt.VIR_ERR_OPERATION_INVALID
+    for call in (pool.listVolumes, pool.numOfVolumes, pool.refresh, volume.info, volume.delete):
+        refused(invalid, call)
+    refused(invalid, pool.createXML, volume_xml("b.img", 16))
+
+
+def test_who_may_only_look(virtvoled, pool, place):
+    pool.createXML(volume_xml("a.img", 16))
+    uri = virtvoled.uri.replace("virtvoled-sock", "virtvoled-sock-ro")
+    with libvirt.openReadOnly(uri) as reader:
+        looked_up = reader.storagePoolLookupByName("images")
+        assert looked_up.listVolumes() == ["a.img"]
+        refused(libvirt.VIR_ERR_OPERATION_DENIED, looked_up.destroy)
+        refused(libvirt.VIR_ERR_OPERATION_DENIED, looked_up.createXML, volume_xml("b.img", 1))
+    assert os.listdir(place) == ["a.img"]
