@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A picture of the ratios, as SVG written by hand: one bar a row, on a logarithmic axis whose
-middle, 1, is QEMU. Bars of rows where less is better go left when vole is ahead, those of
+middle, 1, is the peer. Bars of rows where less is better go left when vole is ahead, those of
 throughput go right; green is ahead, red is behind."""
 
 import math
@@ -52,14 +52,14 @@ def bar(line, y):
     return parts
 
 
-def svg(groups):
-    lines = [line for rows in groups.values() for line in rows]
+def svg(groups, peer):
+    lines = [line for rows in groups.values() for line in rows if line["ratio"] is not None]
     bottom = TOP + ROW * len(lines)
     height = bottom + 30
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
              'font-family="sans-serif">',
              f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
-             text(LEFT, 20, "vole / QEMU microvm, ratio of medians", size=14),
+             text(LEFT, 20, f"vole / {peer}, ratio of medians", size=14),
              text(LEFT, 38, "times, memory, exits: left is better; throughput: right is better; "
                             "black: the limit", colour="#777", size=11)]
     tick = DECADES[0]

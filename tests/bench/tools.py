@@ -100,15 +100,21 @@ def row(name, unit, results, key=None, **limit):
     line = {"row": name, "unit": unit, "limit": limit}
     for who in ("vole", "qemu"):
         line[who] = spread([pick(value) for value in results[who]])
-    line["ratio"] = line["vole"]["median"] / line["qemu"]["median"]
+    peers = line["qemu"]["median"]
+    line["ratio"] = line["vole"]["median"] / peers if peers else None
     return line
 
 
 def missed(line):
     limit = line["limit"]
-    return (line["ratio"] > limit.get("ratio_max", float("inf"))
-            or line["ratio"] < limit.get("ratio_min", 0)
+    ratio = line["ratio"]
+    return (("ratio_max" in limit and (ratio is None or ratio > limit["ratio_max"]))
+            or ("ratio_min" in limit and (ratio is None or ratio < limit["ratio_min"]))
             or line["vole"]["median"] > limit.get("value_max", float("inf")))
+
+
+def ratio_text(line):
+    return "-" if line["ratio"] is None else f"{line['ratio']:.3f}"
 
 
 def limit_text(line):
