@@ -36,6 +36,7 @@ struct client {
     /* The main thread's. */
     int fd;
     struct client_source *source;
+    GIOCondition polled; /* what the source waits for on the socket */
     struct rpc_reader reader;
     bool reader_full;    /* a packet may be waiting in the reader */
     GHashTable *streams; /* by serial */
@@ -45,6 +46,7 @@ struct client {
 
     GMutex lock; /* for what follows */
     bool gone;
+    GThread *at_work; /* in client_io(), which looks at all that waits before it is done */
     const char *drop_reason;
     guint auth; /* enum auth; AUTH_NONE once it is passed */
     bool open;
@@ -71,9 +73,10 @@ static gboolean source_dispatch(GSource *source, GSourceFunc callback, gpointer 
 
 static GSourceFuncs source_funcs = {.dispatch = source_dispatch};
 
+/* Every call would wake the main loop once or twice more: what it is at already needs no wake. */
 static void client_wake(struct client *client)
 {
-    if (!client->gone)
+    if (!client->gone && client->at_work != g_thread_self())
         g_source_set_ready_time(&client->source->source, 0);
 }
 
@@ -94,7 +97,10 @@ struct client *client_new(struct daemon *daemon, int fd, const struct client_pee
     client->source =
         (struct client_source *)g_source_new(&source_funcs, sizeof(struct client_source));
     client->source->client = client;
-    client->source->tag = g_source_add_unix_fd(&client->source->source, fd, G_IO_IN);
+    /* Nothing runs the main loop within itself, and to prevent it costs GLib two wakes a dispatch. */
+    g_source_set_can_recurse(&client->source->source, TRUE);
+    client->polled = G_IO_IN;
+    client->source->tag = g_source_add_unix_fd(&client->source->source, fd, client->polled);
     g_source_attach(&client->source->source, NULL);
     return client;
 }
@@ -116,6 +122,28 @@ void client_unref(struct client *client)
     g_free(client);
 }
 
+/* Writes what waits, as much as the socket takes; false when the connection is broken. Locked. */
+static bool flush_locked(struct client *client)
+{
+    while (!g_queue_is_empty(&client->tx)) {
+        GBytes *packet = g_queue_peek_head(&client->tx);
+        gsize len;
+        const guint8 *data = g_bytes_get_data(packet, &len);
+        ssize_t n = send(client->fd, data + client->tx_offset, len - client->tx_offset,
+                         MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (n < 0)
+            return errno == EAGAIN || errno == EINTR;
+        client->tx_offset += (gsize)n;
+        client->tx_bytes -= (gsize)n;
+        if (client->tx_offset == len) {
+            client->tx_offset = 0;
+            g_bytes_unref(g_queue_pop_head(&client->tx));
+        }
+    }
+    return true;
+}
+
 void client_send(struct client *client, GBytes *packet)
 {
     hold_lock(&client->lock);
@@ -126,7 +154,9 @@ void client_send(struct client *client, GBytes *packet)
     }
     g_queue_push_tail(&client->tx, packet);
     client->tx_bytes += g_bytes_get_size(packet);
-    client_wake(client);
+    /* Mostly it fits into the socket, and nobody else has to be woken to put it there. */
+    if (g_queue_get_length(&client->tx) > 1 || !flush_locked(client) || client->tx_bytes)
+        client_wake(client);
 }
 
 void client_send_event(struct client *client, GBytes *packet)
@@ -151,7 +181,7 @@ void client_drop(struct client *client, const char *why)
     if (client->gone || client->drop_reason)
         return;
     client->drop_reason = why;
-    client_wake(client);
+    g_source_set_ready_time(&client->source->source, 0);
 }
 
 bool client_is_gone(struct client *client)
@@ -194,28 +224,11 @@ void client_close(struct client *client)
     server_remove_client(client->daemon->server, client);
 }
 
-/* Writes what waits; false when the connection is broken. */
 static bool client_flush(struct client *client)
 {
     hold_lock(&client->lock);
 
-    while (!g_queue_is_empty(&client->tx)) {
-        GBytes *packet = g_queue_peek_head(&client->tx);
-        gsize len;
-        const guint8 *data = g_bytes_get_data(packet, &len);
-        ssize_t n = send(client->fd, data + client->tx_offset, len - client->tx_offset,
-                         MSG_NOSIGNAL | MSG_DONTWAIT);
-
-        if (n < 0)
-            return errno == EAGAIN || errno == EINTR;
-        client->tx_offset += (gsize)n;
-        client->tx_bytes -= (gsize)n;
-        if (client->tx_offset == len) {
-            client->tx_offset = 0;
-            g_bytes_unref(g_queue_pop_head(&client->tx));
-        }
-    }
-    return true;
+    return flush_locked(client);
 }
 
 /* Reads what the socket holds, at most one chunk; false when the connection has ended. */
@@ -322,17 +335,31 @@ static void update_streams(struct client *client)
         stream_update(stream);
 }
 
+/* What to wait for on the socket; from here on, whatever changes has to wake. */
+static void client_poll(struct client *client)
+{
+    bool reads = !client->reader_full && !client_is_busy(client);
+    GIOCondition want;
+
+    g_mutex_lock(&client->lock);
+    want = (reads ? G_IO_IN : 0) | (client->tx_bytes ? G_IO_OUT : 0);
+    client->at_work = NULL;
+    g_mutex_unlock(&client->lock);
+    if (want != client->polled)
+        g_source_modify_unix_fd(&client->source->source, client->source->tag, want);
+    client->polled = want;
+}
+
 static void client_io(struct client *client)
 {
-    GSource *source = &client->source->source;
-    GIOCondition had = g_source_query_unix_fd(source, client->source->tag);
-    GIOCondition want = 0;
+    GIOCondition had = g_source_query_unix_fd(&client->source->source, client->source->tag);
     const char *drop_reason;
 
     if (client->fd < 0)
         return;
     g_mutex_lock(&client->lock);
     drop_reason = client->drop_reason;
+    client->at_work = g_thread_self();
     g_mutex_unlock(&client->lock);
     if (drop_reason) {
         g_warning("dropping client %d: %s", (int)client->peer.pid, drop_reason);
@@ -352,22 +379,16 @@ static void client_io(struct client *client)
         return;
     }
     update_streams(client);
-
-    g_mutex_lock(&client->lock);
-    if (client->tx_bytes)
-        want |= G_IO_OUT;
-    g_mutex_unlock(&client->lock);
-    if (!client->reader_full && !client_is_busy(client))
-        want |= G_IO_IN;
-    g_source_modify_unix_fd(source, client->source->tag, want);
+    client_poll(client);
 }
 
 void client_call_done(struct client *client)
 {
     hold_lock(&client->lock);
 
-    client->calls--;
-    client_wake(client);
+    /* Only of a client that had too many under way is nothing read until one is done. */
+    if (client->calls-- >= client->daemon->settings.max_client_requests)
+        client_wake(client);
 }
 
 guint client_auth(struct client *client)

@@ -20,6 +20,7 @@
 #include "libvirt-driver/settings.h"
 #include "libvirt-driver/vmm/identity.h"
 
+struct watches;
 struct server;
 struct domain_list;
 struct events;
@@ -33,6 +34,7 @@ struct daemon {
     struct settings settings;
     struct identity vmm_identity;
     GMainLoop *loop;
+    struct watches *watches;
     struct server *server;
     struct domain_list *domains;
     struct events *events;

@@ -94,7 +94,8 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/vmm/outfit.c libvirt-driver/vmm/outfit.h \
 	libvirt-driver/vmm/tap.c libvirt-driver/vmm/tap.h \
 	libvirt-driver/vmm/terminals.c libvirt-driver/vmm/terminals.h \
-	libvirt-driver/vmm/vmm.c libvirt-driver/vmm/vmm.h
+	libvirt-driver/vmm/vmm.c libvirt-driver/vmm/vmm.h \
+	libvirt-driver/watch.c libvirt-driver/watch.h
 
 sbin_PROGRAMS += virtvoled
 virtvoled_SOURCES = libvirt-driver/main.c
@@ -126,7 +127,7 @@ libvirt-driver/systemd/user/virtvoled.service: libvirt-driver/systemd/user/virtv
 
 # Unit tests: each is tests/unit/NAME.c.
 driver_tests = tests/unit/test-rpc-packet tests/unit/test-rpc-table tests/unit/test-driver-store \
-	tests/unit/test-driver-polkit
+	tests/unit/test-driver-polkit tests/unit/test-watch
 tests_unit_test_rpc_packet_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
 tests_unit_test_rpc_packet_LDADD = $(driver_libs)
 tests_unit_test_rpc_table_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
@@ -135,6 +136,8 @@ tests_unit_test_driver_store_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
 tests_unit_test_driver_store_LDADD = $(driver_libs)
 tests_unit_test_driver_polkit_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
 tests_unit_test_driver_polkit_LDADD = $(driver_libs)
+tests_unit_test_watch_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
+tests_unit_test_watch_LDADD = $(driver_libs)
 check_PROGRAMS += $(driver_tests)
 TESTS += $(driver_tests)
 

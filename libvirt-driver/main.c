@@ -27,6 +27,7 @@
 #include "libvirt-driver/server.h"
 #include "libvirt-driver/storage/storage.h"
 #include "libvirt-driver/vmm/cgroup.h"
+#include "libvirt-driver/watch.h"
 #include "xml/error.h"
 
 /* libvirt's "info". */
@@ -216,7 +217,8 @@ static int run(struct daemon *daemon, const struct options *options)
 
     if (options->daemonize && background(&ready_fd) < 0)
         return EXIT_FAILURE;
-    if (!prepare(daemon, options, &error)) {
+    daemon->watches = prepare(daemon, options, &error) ? watches_new(&error) : NULL;
+    if (!daemon->watches) {
         g_autofree char *message = libvirt_error_message(error);
 
         fprintf(stderr, "virtvoled: %s\n", message);
@@ -238,6 +240,7 @@ static int run(struct daemon *daemon, const struct options *options)
     events_free(daemon->events);
     cgroups_free(daemon->cgroups);
     host_free(daemon->host);
+    watches_free(daemon->watches);
     g_main_loop_unref(daemon->loop);
     return status;
 }

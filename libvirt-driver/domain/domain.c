@@ -47,6 +47,14 @@ void domain_unref(struct domain *domain)
     g_free(domain);
 }
 
+void domain_leave(struct domain *domain)
+{
+    if (!domain->vmm)
+        return;
+    vmm_detach(domain->vmm);
+    g_clear_pointer(&domain->vmm, vmm_unref);
+}
+
 void domain_lock(struct domain *domain)
 {
     g_mutex_lock(&domain->lock);

@@ -62,6 +62,8 @@ struct domain *domain_new(struct daemon *daemon, const char *name,
                           const uint8_t uuid[DOMAIN_UUID_BYTES]);
 struct domain *domain_ref(struct domain *domain);
 void domain_unref(struct domain *domain);
+/* Leaves its VMM, if it has one, to itself: the daemon ends. */
+void domain_leave(struct domain *domain);
 
 typedef struct domain held_domain; /* referenced until the end of the scope */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(held_domain, domain_unref)

@@ -38,6 +38,12 @@ struct domain_list *domain_list_new(void)
 
 void domain_list_free(struct domain_list *list)
 {
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init(&iter, list->by_uuid);
+    while (g_hash_table_iter_next(&iter, NULL, &value))
+        domain_leave(value);
     g_hash_table_unref(list->by_name);
     g_hash_table_unref(list->by_uuid);
     g_mutex_clear(&list->lock);

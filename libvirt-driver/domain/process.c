@@ -248,8 +248,8 @@ static bool launch(struct domain *domain, domain_def *def, bool paused, GError *
 
     domain_unlock(domain);
     if (launch_vmm(domain->daemon, def, &domain->terminals, &launched, error)) {
-        vmm = vmm_attach(launched.pid, 0, launched.monitor_path, command_timeout_ms(domain),
-                         &callbacks, domain_ref(domain), error);
+        vmm = vmm_attach(domain->daemon->watches, launched.pid, 0, launched.monitor_path,
+                         command_timeout_ms(domain), &callbacks, domain_ref(domain), error);
         if (!vmm && launch_abandon(&launched))
             set_last_words(&launched, error);
     }
@@ -648,8 +648,8 @@ bool domain_rejoin(struct domain *domain, pid_t pid, guint64 start_time, const c
     bool starting = state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_STARTING_UP;
     bool ready;
 
-    domain->vmm = vmm_attach(pid, start_time, monitor_path, command_timeout_ms(domain), &callbacks,
-                             domain_ref(domain), &error);
+    domain->vmm = vmm_attach(domain->daemon->watches, pid, start_time, monitor_path,
+                             command_timeout_ms(domain), &callbacks, domain_ref(domain), &error);
     if (!domain->vmm) {
         unlink(monitor_path);
         reason = VIR_DOMAIN_SHUTOFF_UNKNOWN;

@@ -168,7 +168,8 @@ static void end_stray(gpointer data, struct daemon *daemon)
 
     g_atomic_ref_count_init(&stray->refs);
     g_atomic_ref_count_inc(&stray->refs);
-    stray->monitor = monitor_connect(path, ignore_event, stray, stray_unref, &error);
+    stray->monitor =
+        monitor_connect(daemon->watches, path, ignore_event, stray, stray_unref, &error);
     if (stray->monitor) {
         g_message("ending a VMM without a domain, found at '%s'", path);
         if (!monitor_wait_ready(stray->monitor, STRAY_TIMEOUT_MS, &error) ||

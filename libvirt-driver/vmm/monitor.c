@@ -7,6 +7,7 @@
 #include <sys/un.h>
 
 #include "libvirt-driver/util.h"
+#include "libvirt-driver/watch.h"
 #include "xml/error.h"
 
 /* A longer line is no VMM of ours. */
@@ -16,22 +17,17 @@
 /* The id of qmp_capabilities; commands count from 1. */
 #define GREETING_ID 0
 
-struct monitor_source {
-    GSource source;
-    struct monitor *monitor;
-    gpointer owner; /* held as long as the main thread may come to the monitor */
-    GDestroyNotify release_owner;
-};
-
 struct monitor {
     int fd;
-    GSource *source;
+    struct watches *watches;
     monitor_event_fn event;
-    gpointer opaque;
+    gpointer opaque; /* the owner, held as long as the main thread may come to the monitor */
+    GDestroyNotify release_owner;
     GByteArray *line; /* the main thread's */
 
     GMutex lock; /* for what follows */
     GCond changed;
+    guint64 watch;
     bool ready;
     bool closed;
     gint64 last_id;
@@ -73,16 +69,15 @@ static json_t *make_command(const char *command, json_t *arguments, gint64 id)
 
 void monitor_close(struct monitor *monitor)
 {
-    bool first;
+    struct watches *watches = monitor->watches;
+    guint64 watch;
 
     g_mutex_lock(&monitor->lock);
-    first = !monitor->closed;
+    watch = monitor->watch;
     monitor->closed = true;
     g_cond_broadcast(&monitor->changed);
     g_mutex_unlock(&monitor->lock);
-    /* Until it is destroyed the main context keeps the source alive; afterwards nobody does. */
-    if (first)
-        g_source_destroy(monitor->source);
+    watch_end(watches, watch);
 }
 
 static void handle_reply(struct monitor *monitor, json_t *message)
@@ -189,24 +184,22 @@ void monitor_drain(struct monitor *monitor)
     monitor_close(monitor);
 }
 
-static gboolean source_dispatch(GSource *source, GSourceFunc callback, gpointer data)
+static bool on_readable(gpointer data)
 {
-    struct monitor *monitor = ((struct monitor_source *)source)->monitor;
+    struct monitor *monitor = data;
 
     if (monitor_read(monitor) >= 0)
-        return G_SOURCE_CONTINUE;
+        return true;
     monitor_close(monitor);
-    return G_SOURCE_REMOVE;
+    return false;
 }
 
-static void source_finalize(GSource *source)
+static void release(gpointer data)
 {
-    struct monitor_source *monitor_source = (struct monitor_source *)source;
+    struct monitor *monitor = data;
 
-    monitor_source->release_owner(monitor_source->owner);
+    monitor->release_owner(monitor->opaque);
 }
-
-static GSourceFuncs source_funcs = {.dispatch = source_dispatch, .finalize = source_finalize};
 
 static int connect_to(const char *path, GError **error)
 {
@@ -225,34 +218,40 @@ static int connect_to(const char *path, GError **error)
     return steal_fd(&fd);
 }
 
-struct monitor *monitor_connect(const char *path, monitor_event_fn event, gpointer opaque,
-                                GDestroyNotify release, GError **error)
+/* Under the lock, so that whoever closes the monitor knows the watch. */
+static bool watch(struct monitor *monitor, GError **error)
+{
+    hold_lock(&monitor->lock);
+
+    monitor->watch =
+        watch_begin(monitor->watches, monitor->fd, on_readable, monitor, release, error);
+    return monitor->watch != 0;
+}
+
+struct monitor *monitor_connect(struct watches *watches, const char *path, monitor_event_fn event,
+                                gpointer opaque, GDestroyNotify release_owner, GError **error)
 {
     int fd = connect_to(path, error);
-    struct monitor_source *monitor_source;
     struct monitor *monitor;
 
     if (fd < 0) {
-        release(opaque);
+        release_owner(opaque);
         return NULL;
     }
     monitor = g_new0(struct monitor, 1);
     monitor->fd = fd;
+    monitor->watches = watches;
     monitor->event = event;
     monitor->opaque = opaque;
+    monitor->release_owner = release_owner;
     monitor->line = g_byte_array_new();
     monitor->pending = g_hash_table_new(g_int64_hash, g_int64_equal);
     g_mutex_init(&monitor->lock);
     g_cond_init(&monitor->changed);
-    monitor->source = g_source_new(&source_funcs, sizeof(struct monitor_source));
-    monitor_source = (struct monitor_source *)monitor->source;
-    monitor_source->monitor = monitor;
-    monitor_source->owner = opaque;
-    monitor_source->release_owner = release;
-    g_source_add_unix_fd(monitor->source, monitor->fd, G_IO_IN);
-    g_source_attach(monitor->source, NULL);
-    g_source_unref(monitor->source); /* the main context holds it; see monitor_close() */
-    return monitor;
+    if (watch(monitor, error))
+        return monitor;
+    monitor_free(monitor);
+    return NULL;
 }
 
 static gint64 deadline_in(guint timeout_ms)

@@ -12,6 +12,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+struct watches;
 struct monitor;
 
 /* An event that no VMM sends: what came makes no sense, and the monitor has been given up. */
@@ -26,8 +27,8 @@ typedef void (*monitor_event_fn)(gpointer opaque, const char *event, json_t *dat
  * come here, so a reference to it is taken over in any case, and release(opaque) is called some
  * time after monitor_close(), or before this returns NULL with `error` set.
  */
-struct monitor *monitor_connect(const char *path, monitor_event_fn event, gpointer opaque,
-                                GDestroyNotify release, GError **error);
+struct monitor *monitor_connect(struct watches *watches, const char *path, monitor_event_fn event,
+                                gpointer opaque, GDestroyNotify release, GError **error);
 /* After monitor_close(). */
 void monitor_free(struct monitor *monitor);
 

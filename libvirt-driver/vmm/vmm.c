@@ -2,7 +2,6 @@
 #include "libvirt-driver/vmm/vmm.h"
 
 #include <errno.h>
-#include <glib-unix.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +11,7 @@
 
 #include "libvirt-driver/util.h"
 #include "libvirt-driver/vmm/monitor.h"
+#include "libvirt-driver/watch.h"
 #include "xml/error.h"
 
 struct vmm {
@@ -25,8 +25,9 @@ struct vmm {
     const struct vmm_callbacks *callbacks;
     gpointer opaque;
 
-    GMutex lock;      /* for what follows */
-    GSource *watcher; /* of the pidfd; NULL once detached */
+    struct watches *watches;
+    GMutex lock;   /* for what follows */
+    guint64 watch; /* of the pidfd; 0 once detached */
     bool reaped;
     struct vmm_end end;
 };
@@ -76,14 +77,14 @@ static void on_monitor_event(gpointer opaque, const char *event, json_t *data)
     vmm->callbacks->event(vmm, vmm->opaque, event, data);
 }
 
-static gboolean on_process_end(gint fd, GIOCondition condition, gpointer data)
+static bool on_process_end(gpointer data)
 {
     g_autoptr(held_vmm) vmm = vmm_ref(data);
 
     /* What it had to say about its end lies in the socket still. */
     monitor_drain(vmm->monitor);
     vmm->callbacks->ended(vmm, vmm->opaque);
-    return G_SOURCE_REMOVE;
+    return false;
 }
 
 static int open_pidfd(pid_t pid, guint64 start_time, GError **error)
@@ -102,13 +103,24 @@ static int open_pidfd(pid_t pid, guint64 start_time, GError **error)
     return steal_fd(&fd);
 }
 
-struct vmm *vmm_attach(pid_t pid, guint64 start_time, const char *monitor_path, guint timeout_ms,
+static bool watch_process(struct vmm *vmm, GError **error)
+{
+    hold_lock(&vmm->lock);
+
+    vmm->watch = watch_begin(vmm->watches, vmm->pidfd, on_process_end, vmm_ref(vmm),
+                             (GDestroyNotify)vmm_unref, error);
+    return vmm->watch != 0;
+}
+
+struct vmm *vmm_attach(struct watches *watches, pid_t pid, guint64 start_time,
+                       const char *monitor_path, guint timeout_ms,
                        const struct vmm_callbacks *callbacks, gpointer opaque, GError **error)
 {
     struct vmm *vmm = g_new0(struct vmm, 1);
 
     g_atomic_ref_count_init(&vmm->refs);
     g_mutex_init(&vmm->lock);
+    vmm->watches = watches;
     vmm->pid = pid;
     vmm->command_timeout_ms = timeout_ms;
     vmm->callbacks = callbacks;
@@ -120,31 +132,28 @@ struct vmm *vmm_attach(pid_t pid, guint64 start_time, const char *monitor_path, 
         return NULL;
     }
     vmm->start_time = vmm_process_start_time(pid);
-    vmm->monitor = monitor_connect(monitor_path, on_monitor_event, vmm_ref(vmm),
+    vmm->monitor = monitor_connect(watches, monitor_path, on_monitor_event, vmm_ref(vmm),
                                    (GDestroyNotify)vmm_unref, error);
-    if (!vmm->monitor) {
-        vmm_unref(vmm);
-        return NULL;
-    }
-    vmm->watcher = g_unix_fd_source_new(vmm->pidfd, G_IO_IN);
-    g_source_set_callback(vmm->watcher, G_SOURCE_FUNC(on_process_end), vmm_ref(vmm),
-                          (GDestroyNotify)vmm_unref);
-    g_source_attach(vmm->watcher, NULL);
-    return vmm;
+    if (vmm->monitor && watch_process(vmm, error))
+        return vmm;
+    if (vmm->monitor)
+        monitor_close(vmm->monitor);
+    vmm_unref(vmm);
+    return NULL;
 }
 
 void vmm_detach(struct vmm *vmm)
 {
-    GSource *watcher;
+    guint64 watch;
 
     g_mutex_lock(&vmm->lock);
-    watcher = g_steal_pointer(&vmm->watcher);
+    watch = vmm->watch;
+    vmm->watch = 0;
     g_mutex_unlock(&vmm->lock);
-    if (!watcher)
+    if (!watch)
         return;
     monitor_close(vmm->monitor);
-    g_source_destroy(watcher);
-    g_source_unref(watcher);
+    watch_end(vmm->watches, watch);
 }
 
 pid_t vmm_pid(const struct vmm *vmm)

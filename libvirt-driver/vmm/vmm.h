@@ -39,7 +39,8 @@ struct vmm_end {
  * another process by now, VIR_ERR_OPERATION_FAILED) gives NULL with `error` set. The struct takes
  * `opaque` over; with NULL it has been destroyed. `timeout_ms` is what a command may take.
  */
-struct vmm *vmm_attach(pid_t pid, guint64 start_time, const char *monitor_path, guint timeout_ms,
+struct vmm *vmm_attach(struct watches *watches, pid_t pid, guint64 start_time,
+                       const char *monitor_path, guint timeout_ms,
                        const struct vmm_callbacks *callbacks, gpointer opaque, GError **error);
 struct vmm *vmm_ref(struct vmm *vmm);
 void vmm_unref(struct vmm *vmm);
