@@ -9,10 +9,14 @@ EXTRA_DIST += docs/benchmarks.md docs/benchmarks.svg
 
 EXTRA_DIST += \
 	tests/bench/bench \
+	tests/bench/bench-libvirt \
+	tests/bench/drivers.py \
 	tests/bench/guest.c \
 	tests/bench/payload.py \
 	tests/bench/plot.py \
+	tests/bench/report.py \
 	tests/bench/rows_boot.py \
+	tests/bench/rows_driver.py \
 	tests/bench/rows_load.py \
 	tests/bench/rows_start.py \
 	tests/bench/tools.py \
