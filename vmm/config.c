@@ -43,6 +43,7 @@ void config_clear(struct config *config)
     for (unsigned i = 0; i < CONFIG_MAX_NETS; i++) {
         free(config->nets[i].id);
         free(config->nets[i].tap);
+        free(config->nets[i].socket);
         free(config->nets[i].vhost_fds);
     }
     for (unsigned i = 0; i < CONFIG_MAX_CONSOLES; i++) {

@@ -103,10 +103,12 @@ enum vhost_use {
 
 struct config_net {
     char *id;
-    char *tap;      /* an interface's name, or "fd:N" for a tap that is open already; with more than
-                       one queue "fd:N:M..." */
-    uint8_t mac[6]; /* made from the machine's uuid (or name) when not given */
-    bool has_mac;   /* it was given */
+    char *tap;    /* an interface's name, or "fd:N" for a tap that is open already; with more than
+                     one queue "fd:N:M..."; or NULL */
+    char *socket; /* instead of a tap: "unix:PATH" to connect to, or "fd:N", a stream socket that is
+                     connected (backend/stream.h) */
+    uint8_t mac[6];  /* made from the machine's uuid (or name) when not given */
+    bool has_mac;    /* it was given */
     unsigned queues; /* pairs, 1 to CONFIG_MAX_QUEUES */
     unsigned mtu;    /* 68 to 65535, or 0: the guest is told nothing */
     bool link_down;  /* starts without a carrier */

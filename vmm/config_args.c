@@ -260,8 +260,9 @@ static const struct option options[] = {
      "engine=auto|io_uring|threads, id=NAME; limits a second:\n"
      "bps=, bps_rd=, bps_wr=, iops=, iops_rd=, iops_wr=, each of\n"
      "them with _max= and _max_length= for bursts; iops_size="},
-    {"net", "tap=NAME[,KEY=VALUE]...", set_net, true,
-     "a virtio network device on a tap interface;\n"
+    {"net", "tap=NAME|socket=unix:PATH[,KEY=VALUE]...", set_net, true,
+     "a virtio network device on a tap interface, or on a socket\n"
+     "of passt or another process that speaks its framing;\n"
      "mac=ADDRESS, queues=N, mtu=N, link=off, vhost=auto|on|off,\n"
      "vhost_fds=fd:N:M, id=NAME; limits a second: rx_bps=, rx_pps=,\n"
      "tx_bps=, tx_pps=, with _max= and _max_length= for bursts"},

@@ -108,7 +108,8 @@ static void init_net(void *base)
 
 static const struct field net_list[] = {
     {"id", &config_type_string, offsetof(struct config_net, id)},
-    {"tap", &config_type_string, offsetof(struct config_net, tap), .required = true},
+    {"tap", &config_type_string, offsetof(struct config_net, tap)},
+    {"socket", &config_type_string, offsetof(struct config_net, socket)},
     {"mac", &config_type_mac},
     {"queues", &config_type_unsigned, offsetof(struct config_net, queues), .min = 1,
      .max = CONFIG_MAX_QUEUES},

@@ -187,9 +187,49 @@ static int validate_vhost(const struct config_net *net, struct error *err)
     return 0;
 }
 
+static int validate_unix_path(const char *what, const char *spec, struct error *err)
+{
+    const struct sockaddr_un *un = NULL;
+
+    if (spec_is_fd(spec))
+        return 0;
+    if (strncmp(spec, "unix:", 5) != 0 || spec[5] == '\0')
+        return error_set(err, "%s: \"%s\" is neither unix:PATH nor fd:N", what, spec);
+    if (strlen(spec + 5) >= sizeof(un->sun_path))
+        return error_set(err, "%s: \"%s\" is too long for a socket's path (%zu bytes)", what, spec,
+                         sizeof(un->sun_path) - 1);
+    return 0;
+}
+
+/* A path to connect to, or one descriptor; and all that only the kernel can do is left alone. */
+static int validate_socket(const struct config_net *net, struct error *err)
+{
+    int fds[MAX_FDS];
+    int count = spec_list_fds(net->socket, fds, MAX_FDS, err);
+
+    if (count < 0 || (count == 0 && validate_unix_path("socket", net->socket, err) < 0))
+        return -1;
+    if (net->tap)
+        return error_set(err, "a tap and a socket are given, and one of them is needed");
+    if (count > 1 || net->queues > 1)
+        return error_set(err, "a socket serves one pair of queues");
+    if (net->vhost == VHOST_ON || net->vhost_fds)
+        return error_set(err, "vhost takes frames from a tap, not from a socket");
+    return 0;
+}
+
+static int validate_host_end(const struct config_net *net, struct error *err)
+{
+    if (net->socket)
+        return validate_socket(net, err);
+    if (!net->tap)
+        return error_set(err, "neither a tap nor a socket is given");
+    return validate_tap(net, err) < 0 || validate_vhost(net, err) < 0 ? -1 : 0;
+}
+
 static int validate_net(const struct config_net *net, struct error *err)
 {
-    if (validate_tap(net, err) < 0 || validate_vhost(net, err) < 0)
+    if (validate_host_end(net, err) < 0)
         return error_prefix(err, "net \"%s\"", net->id);
     if (validate_limits(&net->rx_limits, err) < 0)
         return error_prefix(err, "net \"%s\": rx_limits", net->id);
@@ -222,20 +262,6 @@ static int validate_port(const struct config *config, unsigned index, struct err
     return 0;
 }
 
-static int validate_qmp(const char *spec, struct error *err)
-{
-    const struct sockaddr_un *un = NULL;
-
-    if (spec_is_fd(spec))
-        return 0;
-    if (strncmp(spec, "unix:", 5) != 0 || spec[5] == '\0')
-        return error_set(err, "qmp: \"%s\" is neither unix:PATH nor fd:N", spec);
-    if (strlen(spec + 5) >= sizeof(un->sun_path))
-        return error_set(err, "qmp: \"%s\" is too long for a socket's path (%zu bytes)", spec,
-                         sizeof(un->sun_path) - 1);
-    return 0;
-}
-
 static int validate_devices(const struct config *config, struct error *err)
 {
     for (unsigned i = 0; i < config->disk_count; i++)
@@ -255,7 +281,7 @@ static int validate_devices(const struct config *config, struct error *err)
     if (config->vsock.vhost && config->vsock.vhost[0] == '\0')
         return error_set(err, "vsock: the path of vhost is empty");
     for (unsigned i = 0; i < config->qmp_count; i++)
-        if (validate_qmp(config->qmp[i], err) < 0)
+        if (validate_unix_path("qmp", config->qmp[i], err) < 0)
             return -1;
     return 0;
 }
@@ -310,7 +336,7 @@ static int validate_ids(const struct config *config, struct error *err)
 }
 
 #define MAX_SPECS                                                                          \
-    (7 + CONFIG_MAX_DISKS + 2 * CONFIG_MAX_NETS + CONFIG_MAX_CONSOLES + CONFIG_MAX_PORTS + \
+    (7 + CONFIG_MAX_DISKS + 3 * CONFIG_MAX_NETS + CONFIG_MAX_CONSOLES + CONFIG_MAX_PORTS + \
      CONFIG_MAX_QMP)
 
 /* Everything that is opened; some are NULL. */
@@ -330,6 +356,7 @@ static unsigned list_specs(const struct config *config, const char *specs[MAX_SP
     for (unsigned i = 0; i < config->net_count; i++) {
         specs[count++] = config->nets[i].tap;
         specs[count++] = config->nets[i].vhost_fds;
+        specs[count++] = config->nets[i].socket;
     }
     for (unsigned i = 0; i < config->console_count; i++)
         specs[count++] = config->consoles[i].chardev;

@@ -10,6 +10,8 @@ vmm_libvmm_a_SOURCES = \
 	vmm/backend/disk.c vmm/backend/disk.h vmm/backend/disk_priv.h \
 	vmm/backend/disk_blocking.c vmm/backend/disk_lock.c \
 	vmm/backend/disk_threads.c vmm/backend/disk_uring.c \
+	vmm/backend/netdev.c vmm/backend/netdev.h \
+	vmm/backend/stream.c vmm/backend/stream.h \
 	vmm/backend/tap.c vmm/backend/tap.h \
 	vmm/backend/vhost.c vmm/backend/vhost.h \
 	vmm/bus.c vmm/bus.h \
@@ -202,6 +204,12 @@ tests_unit_test_virtio_net_ctrl_SOURCES = tests/unit/test-virtio-net-ctrl.c \
 tests_unit_test_virtio_net_ctrl_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_virtio_net_ctrl_LDADD = $(vmm_test_ldadd)
 
+vmm_tests += tests/unit/test-virtio-net-stream
+tests_unit_test_virtio_net_stream_SOURCES = tests/unit/test-virtio-net-stream.c tests/unit/net-case.h \
+	tests/unit/virtio-driver.h
+tests_unit_test_virtio_net_stream_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_virtio_net_stream_LDADD = $(vmm_test_ldadd)
+
 vmm_tests += tests/unit/test-vhost
 tests_unit_test_vhost_SOURCES = tests/unit/test-vhost.c tests/unit/virtio-driver.h
 tests_unit_test_vhost_CFLAGS = $(vmm_libvmm_a_CFLAGS)
@@ -236,13 +244,18 @@ if FUZZING
 noinst_PROGRAMS += tests/fuzz/fuzz-config tests/fuzz/fuzz-qmp tests/fuzz/fuzz-serial
 endif
 if FUZZING
-noinst_PROGRAMS += tests/fuzz/fuzz-virtio-blk tests/fuzz/fuzz-virtio-net
+noinst_PROGRAMS += tests/fuzz/fuzz-virtio-blk tests/fuzz/fuzz-virtio-net tests/fuzz/fuzz-net-stream
 endif
 EXTRA_DIST += tests/fuzz/corpus/fuzz-virtio-blk tests/fuzz/corpus/fuzz-virtio-net
 tests_fuzz_fuzz_virtio_net_SOURCES = tests/fuzz/fuzz-virtio-net.c tests/fuzz/input.h tests/unit/virtio-driver.h
 tests_fuzz_fuzz_virtio_net_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_fuzz_fuzz_virtio_net_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_virtio_net_LDADD = $(vmm_test_ldadd)
+EXTRA_DIST += tests/fuzz/corpus/fuzz-net-stream
+tests_fuzz_fuzz_net_stream_SOURCES = tests/fuzz/fuzz-net-stream.c
+tests_fuzz_fuzz_net_stream_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_fuzz_fuzz_net_stream_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_net_stream_LDADD = $(vmm_test_ldadd)
 tests_fuzz_fuzz_virtio_blk_SOURCES = tests/fuzz/fuzz-virtio-blk.c tests/fuzz/input.h tests/unit/virtio-driver.h
 tests_fuzz_fuzz_virtio_blk_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_fuzz_fuzz_virtio_blk_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer

@@ -75,6 +75,7 @@ enum machine_event_kind {
     MACHINE_EVENT_PORT,          /* a guest opened or closed a console port */
     MACHINE_EVENT_RX_FILTER,     /* a network device's receive filter changed */
     MACHINE_EVENT_IO_ERROR,      /* the host failed a disk's request, and so did the disk */
+    MACHINE_EVENT_PEER_LOST,     /* nobody is at the other end of a network device any more */
     MACHINE_EVENTS,
 };
 
@@ -125,7 +126,7 @@ struct disk *machine_disk(const struct machine *m, unsigned index);
 int machine_resize_disk(struct machine *m, unsigned index, uint64_t size, struct error *err);
 void machine_set_disk_limits(struct machine *m, unsigned index,
                              const struct throttle_limits *limits);
-void machine_set_link(struct machine *m, unsigned index, bool up);
+int machine_set_link(struct machine *m, unsigned index, bool up, struct error *err);
 int machine_set_net_limits(struct machine *m, unsigned index, const struct throttle_limits *rx,
                            const struct throttle_limits *tx, struct error *err);
 /* The virtio device of that configured id and type (VIRTIO_ID_*), or NULL. */

@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 
 #include "vmm/backend/disk.h"
+#include "vmm/backend/stream.h"
 #include "vmm/backend/tap.h"
 #include "vmm/machine_priv.h"
 #include "vmm/virtio/devices.h"
@@ -86,11 +87,12 @@ static int add_disk(struct machine *m, unsigned i, struct error *err)
 static int add_net(struct machine *m, unsigned i, struct error *err)
 {
     const struct config_net *c = &m->config->nets[i];
+    struct netdev *dev = &m->netdevs[i];
+    int r = c->socket ? stream_open(dev, c->socket, err) : tap_open(dev, c->tap, c->queues, err);
 
-    if (tap_open(&m->taps[i], c->tap, c->queues, err) < 0)
+    if (r < 0)
         return error_prefix(err, "net `%s`", c->id);
-    m->tap_count = i + 1;
-    return add_virtio(m, virtio_net_new(c, &m->memory, &m->taps[i], err), err);
+    return add_virtio(m, virtio_net_new(c, &m->memory, dev, err), err);
 }
 
 /* One device for all consoles and ports. */
@@ -190,6 +192,22 @@ static void tell_ports(struct machine *m, struct virtio_device *dev)
     }
 }
 
+/* To the guest it is a cable that was pulled, and nobody can plug it in again. */
+static void tell_link_lost(struct machine *m, const struct virtio_device *dev)
+{
+    struct error err;
+
+    for (unsigned i = 0; i < m->config->net_count; i++) {
+        const struct config_net *net = &m->config->nets[i];
+
+        if (strcmp(net->id, dev->id) != 0 || net->link_down)
+            continue;
+        (void)machine_set_link(m, i, false, &err);
+        machine_tell(m,
+                     &(struct machine_event){.kind = MACHINE_EVENT_PEER_LOST, .device = net->id});
+    }
+}
+
 /* Whether there was anything. */
 static bool tell_notices_of(struct machine *m, struct virtio_device *dev)
 {
@@ -217,6 +235,8 @@ static bool tell_notices_of(struct machine *m, struct virtio_device *dev)
         ev.error = virtio_blk_last_error(dev, &ev.reading);
         machine_tell(m, &ev);
     }
+    if (notices & VIRTIO_NOTICE_LINK_LOST)
+        tell_link_lost(m, dev);
     return notices != 0;
 }
 
@@ -267,10 +287,17 @@ void machine_set_disk_limits(struct machine *m, unsigned index,
     virtio_blk_set_limits(machine_device(m, VIRTIO_ID_BLOCK, m->config->disks[index].id), limits);
 }
 
-void machine_set_link(struct machine *m, unsigned index, bool up)
+int machine_set_link(struct machine *m, unsigned index, bool up, struct error *err)
 {
-    m->config->nets[index].link_down = !up;
-    virtio_net_set_link(machine_device(m, VIRTIO_ID_NET, m->config->nets[index].id), up);
+    struct config_net *c = &m->config->nets[index];
+    struct virtio_device *dev = machine_device(m, VIRTIO_ID_NET, c->id);
+    const char *broken = virtio_net_broken(dev);
+
+    if (up && broken)
+        return error_set(err, "the link of '%s' stays down: %s", c->id, broken);
+    c->link_down = !up;
+    virtio_net_set_link(dev, up);
+    return 0;
 }
 
 int machine_set_net_limits(struct machine *m, unsigned index, const struct throttle_limits *rx,
@@ -295,8 +322,8 @@ void machine_free_devices(struct machine *m)
     arch_platform_free(m);
     for (unsigned i = 0; i < CONFIG_MAX_DISKS; i++)
         disk_close(m->disks[i]);
-    for (unsigned i = 0; i < m->tap_count; i++)
-        tap_close(&m->taps[i]);
+    for (unsigned i = 0; i < CONFIG_MAX_NETS; i++)
+        netdev_close(&m->netdevs[i]);
     if (m->io_loop)
         loop_thread_stop(m->io_loop);
     for (unsigned i = 0; i < m->chardev_count; i++)

@@ -5,7 +5,7 @@
 
 #include "vmm/arch/arch.h"
 #include "vmm/backend/chardev.h"
-#include "vmm/backend/tap.h"
+#include "vmm/backend/netdev.h"
 #include "vmm/bus.h"
 #include "vmm/kvm.h"
 #include "vmm/kvm_stats.h"
@@ -39,9 +39,8 @@ struct machine {
 
     struct virtio_mmio *virtio[MACHINE_MAX_VIRTIO];
     unsigned virtio_count;
-    struct disk *disks[CONFIG_MAX_DISKS]; /* in the order of config->disks */
-    struct tap taps[CONFIG_MAX_NETS];     /* and of config->nets */
-    unsigned tap_count;
+    struct disk *disks[CONFIG_MAX_DISKS];   /* in the order of config->disks */
+    struct netdev netdevs[CONFIG_MAX_NETS]; /* and of config->nets */
 
     bool port_open[CONFIG_MAX_PORTS]; /* as it was last told, in the order of config->ports */
 

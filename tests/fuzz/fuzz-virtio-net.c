@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* One device for all inputs: what it keeps from one to the next is part of the test. */
 struct bench {
     struct driver driver;
-    struct tap tap;
+    struct netdev tap;
     int wires[PAIRS];
 };
 
@@ -45,6 +45,7 @@ static struct bench *get_bench(void)
 
     if (b->tap.queue_count)
         return b;
+    b->tap.ops = &tap_ops;
     b->tap.queue_count = PAIRS;
     for (unsigned i = 0; i < PAIRS; i++) {
         int pair[2];
@@ -217,7 +218,7 @@ static void step(struct bench *b, struct input *in)
 /* Whatever was before. */
 static void check_that_it_serves(struct bench *b)
 {
-    static const uint8_t frame[TAP_HEADER_SIZE + 60];
+    static const uint8_t frame[NETDEV_HEADER_SIZE + 60];
     static const struct throttle_limits none;
     struct driver *d = &b->driver;
     const struct driver_buffer out = {DRIVER_DATA, sizeof(frame), false};

@@ -128,9 +128,11 @@ void machine_set_disk_limits(struct machine *m, unsigned index,
     m->config.disks[index].limits = *limits;
 }
 
-void machine_set_link(struct machine *m, unsigned index, bool up)
+int machine_set_link(struct machine *m, unsigned index, bool up, struct error *err)
 {
+    (void)err;
     m->config.nets[index].link_down = !up;
+    return 0;
 }
 
 int machine_set_net_limits(struct machine *m, unsigned index, const struct throttle_limits *rx,

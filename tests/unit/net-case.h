@@ -20,7 +20,7 @@
 #define RX       0
 #define TX       1
 #define CONTROL  2 /* with one pair */
-#define HEADER   TAP_HEADER_SIZE
+#define HEADER   NETDEV_HEADER_SIZE
 #define SLOT     (4 * KiB) /* of guest memory, for a buffer */
 #define ANSWERS  (DRIVER_DATA - 4 * KiB)
 #define PATIENCE 60000 /* ms, for what has to come */
@@ -33,7 +33,7 @@
 
 static struct error err;
 static struct driver driver;
-static struct tap tap;
+static struct netdev tap;
 static int wire; /* the other end of the tap */
 static const uint8_t own_mac[6] = {0x52, 0x54, 0, 1, 2, 3};
 
@@ -71,7 +71,7 @@ static inline void set_up_with(const struct config_net *how, uint64_t features)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
         abort();
     wire = pair[0];
-    tap = (struct tap){.queue_count = 1, .fds = {pair[1]}, .enabled = {true}};
+    tap = (struct netdev){.ops = &tap_ops, .queue_count = 1, .fds = {pair[1]}, .enabled = {true}};
     config = *how;
     make_device(&config);
     driver_start(&driver, features, 3);
@@ -87,7 +87,7 @@ static inline void set_up(uint64_t features)
 static inline void tear_down(void)
 {
     driver_release(&driver);
-    tap_close(&tap);
+    netdev_close(&tap);
     close(wire);
 }
 

@@ -229,7 +229,7 @@ static bool set_up_real(void)
 static void tear_down_real(void)
 {
     driver_release(&driver);
-    tap_close(&tap);
+    netdev_close(&tap);
     close(packet_socket);
 }
 
@@ -350,14 +350,14 @@ static void test_one_pair_of_many(void)
 
 static void test_taps_that_cannot_be(void)
 {
-    struct tap t;
+    struct netdev t;
     char spec[64];
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
     check(tap_open(&t, "a-name-that-is-far-too-long", 1, &err) < 0);
     check_str(err.msg, "`a-name-that-is-far-too-long` cannot be an interface's name");
     check(tap_open(&t, "", 1, &err) < 0);
-    check(tap_open(&t, "tap0", TAP_MAX_QUEUES + 1, &err) < 0);
+    check(tap_open(&t, "tap0", NETDEV_MAX_QUEUES + 1, &err) < 0);
     snprintf(spec, sizeof(spec), "fd:%d", null);
     check(tap_open(&t, spec, 1, &err) < 0); /* and closes it */
     check(strstr(err.msg, "is not a tap") != NULL);
@@ -367,8 +367,8 @@ static void test_taps_that_cannot_be(void)
 
 static void test_taps_given(void)
 {
-    struct tap first;
-    struct tap t;
+    struct netdev first;
+    struct netdev t;
     char spec[64];
 
     if (!set_up_real())
@@ -378,7 +378,7 @@ static void test_taps_given(void)
     check(tap_open(&t, spec, 2, &err) == 0);
     check_int(t.queue_count, 2);
     check_int(t.mtu, 1500);
-    tap_close(&t);
+    netdev_close(&t);
     snprintf(spec, sizeof(spec), "fd:%d", dup(tap.fds[0]));
     check(tap_open(&t, spec, 2, &err) < 0);
     check(strstr(err.msg, "has fewer than 2 descriptors") != NULL);
@@ -386,7 +386,7 @@ static void test_taps_given(void)
     check(tap_open(&first, "volet1", 1, &err) == 0);
     check(tap_open(&t, "volet1", 2, &err) < 0);
     check(strstr(err.msg, "multi_queue") != NULL);
-    tap_close(&first);
+    netdev_close(&first);
     tear_down_real();
 }
 
@@ -396,7 +396,7 @@ static void test_vhosts_that_cannot_be(void)
     struct config_net how = ordinary();
     struct memory mem = {.fd = -1};
 
-    tap = (struct tap){.queue_count = 1, .fds = {-1}};
+    tap = (struct netdev){.ops = &tap_ops, .queue_count = 1, .fds = {-1}};
     how.vhost = VHOST_ON;
     how.vhost_fds = null_fd;
     snprintf(null_fd, sizeof(null_fd), "fd:%d", open("/dev/null", O_RDWR | O_CLOEXEC));

@@ -5,14 +5,69 @@
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #define TAP_FLAGS (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR)
-/* More frames than a tap's queue holds where nobody made it longer: the drain has an end even while
- * somebody fills it. */
-#define DRAIN_MAX 4096
+
+/* ---- use ---- */
+
+static ssize_t tap_read(struct netdev *tap, unsigned queue, const struct iovec *iov, int count)
+{
+    ssize_t len;
+
+    do
+        len = readv(tap->fds[queue], iov, count);
+    while (len < 0 && errno == EINTR);
+    return len;
+}
+
+static ssize_t tap_write(struct netdev *tap, unsigned queue, const struct iovec *iov, int count)
+{
+    ssize_t len;
+
+    do
+        len = writev(tap->fds[queue], iov, count);
+    while (len < 0 && errno == EINTR);
+    return len;
+}
+
+static short tap_events(struct netdev *tap, unsigned queue)
+{
+    struct pollfd p = {.fd = tap->fds[queue], .events = POLLIN};
+
+    return (short)(poll(&p, 1, 0) > 0 ? p.revents : 0);
+}
+
+static int tap_set_offload(const struct netdev *tap, unsigned flags)
+{
+    return ioctl(tap->fds[0], TUNSETOFFLOAD, (unsigned long)flags) < 0 ? -errno : 0;
+}
+
+static int tap_enable_queue(struct netdev *tap, unsigned queue, bool enable)
+{
+    struct ifreq ifr = {.ifr_flags = enable ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE};
+
+    return ioctl(tap->fds[queue], TUNSETQUEUE, &ifr) < 0 ? -errno : 0;
+}
+
+static void tap_close(struct netdev *tap)
+{
+    for (unsigned i = 0; i < tap->queue_count; i++)
+        close(tap->fds[i]);
+}
+
+const struct netdev_ops tap_ops = {
+    .in_kernel = true,
+    .read = tap_read,
+    .write = tap_write,
+    .events = tap_events,
+    .set_offload = tap_set_offload,
+    .enable_queue = tap_enable_queue,
+    .close = tap_close,
+};
 
 /* ---- one descriptor ---- */
 
@@ -59,8 +114,8 @@ static int check_inherited(int fd, const char *source, bool several, struct erro
     return 0;
 }
 
-/* From now on tap_close() closes it. */
-static void add_queue(struct tap *tap, int fd)
+/* From now on netdev_close() closes it. */
+static void add_queue(struct netdev *tap, int fd)
 {
     tap->enabled[tap->queue_count] = true;
     tap->fds[tap->queue_count++] = fd;
@@ -68,7 +123,7 @@ static void add_queue(struct tap *tap, int fd)
 
 static int set_header_size(int fd, const char *source, struct error *err)
 {
-    int header = (int)TAP_HEADER_SIZE;
+    int header = (int)NETDEV_HEADER_SIZE;
 
     if (ioctl(fd, TUNSETVNETHDRSZ, &header) < 0)
         return error_set_errno(err, errno, "set the header size of tap `%s`", source);
@@ -77,7 +132,7 @@ static int set_header_size(int fd, const char *source, struct error *err)
 
 /* ---- all of them ---- */
 
-static int open_queues(struct tap *tap, const char *source, unsigned queues, struct error *err)
+static int open_queues(struct netdev *tap, const char *source, unsigned queues, struct error *err)
 {
     short flags = (short)(TAP_FLAGS | (queues > 1 ? IFF_MULTI_QUEUE : 0));
 
@@ -94,10 +149,10 @@ static int open_queues(struct tap *tap, const char *source, unsigned queues, str
 }
 
 /* "fd:N:M..." */
-static int adopt_queues(struct tap *tap, const char *source, unsigned queues, struct error *err)
+static int adopt_queues(struct netdev *tap, const char *source, unsigned queues, struct error *err)
 {
-    int fds[TAP_MAX_QUEUES];
-    int count = spec_list_fds(source, fds, TAP_MAX_QUEUES, err);
+    int fds[NETDEV_MAX_QUEUES];
+    int count = spec_list_fds(source, fds, NETDEV_MAX_QUEUES, err);
 
     if (count < 0)
         return -1;
@@ -131,17 +186,17 @@ static unsigned read_mtu(int tap_fd)
     return ifr.ifr_mtu > 0 ? (unsigned)ifr.ifr_mtu : 0;
 }
 
-static int set_up(struct tap *tap, const char *source, unsigned queues, struct error *err)
+static int set_up(struct netdev *tap, const char *source, unsigned queues, struct error *err)
 {
     int r = spec_is_fd(source) ? adopt_queues(tap, source, queues, err)
                                : open_queues(tap, source, queues, err);
 
     if (r < 0)
         return -1;
-    if (tap_set_offload(tap, 0) < 0)
+    if (netdev_set_offload(tap, 0) < 0)
         return error_set(err, "tap `%s` has no offloads to set", source);
     for (unsigned i = 1; i < queues; i++) {
-        r = tap_enable_queue(tap, i, false);
+        r = netdev_enable_queue(tap, i, false);
         if (r < 0)
             return error_set_errno(err, -r, "disable queue %u of tap `%s`", i, source);
     }
@@ -149,51 +204,13 @@ static int set_up(struct tap *tap, const char *source, unsigned queues, struct e
     return 0;
 }
 
-int tap_open(struct tap *tap, const char *source, unsigned queues, struct error *err)
+int tap_open(struct netdev *tap, const char *source, unsigned queues, struct error *err)
 {
-    *tap = (struct tap){0};
-    if (queues == 0 || queues > TAP_MAX_QUEUES)
-        return error_set(err, "a tap has 1 to %d queues, not %u", TAP_MAX_QUEUES, queues);
+    *tap = (struct netdev){.ops = &tap_ops};
+    if (queues == 0 || queues > NETDEV_MAX_QUEUES)
+        return error_set(err, "a tap has 1 to %d queues, not %u", NETDEV_MAX_QUEUES, queues);
     if (set_up(tap, source, queues, err) == 0)
         return 0;
-    tap_close(tap);
+    netdev_close(tap);
     return -1;
-}
-
-void tap_close(struct tap *tap)
-{
-    for (unsigned i = 0; i < tap->queue_count; i++)
-        close(tap->fds[i]);
-    tap->queue_count = 0;
-}
-
-/* ---- use ---- */
-
-int tap_set_offload(const struct tap *tap, unsigned flags)
-{
-    return ioctl(tap->fds[0], TUNSETOFFLOAD, (unsigned long)flags) < 0 ? -errno : 0;
-}
-
-int tap_enable_queue(struct tap *tap, unsigned queue, bool enable)
-{
-    struct ifreq ifr = {.ifr_flags = enable ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE};
-
-    if (tap->enabled[queue] == enable)
-        return 0;
-    if (ioctl(tap->fds[queue], TUNSETQUEUE, &ifr) < 0)
-        return -errno;
-    tap->enabled[queue] = enable;
-    return 0;
-}
-
-void tap_drain(const struct tap *tap, unsigned queue)
-{
-    char start[64]; /* of a frame; its rest is dropped with it */
-
-    for (unsigned i = 0; i < DRAIN_MAX; i++) {
-        ssize_t n = read(tap->fds[queue], start, sizeof(start));
-
-        if (n == 0 || (n < 0 && errno != EINTR))
-            return;
-    }
 }

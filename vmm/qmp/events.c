@@ -48,6 +48,11 @@ static json_t *io_error_data(const struct machine_event *ev)
                      "nospace", ev->error == ENOSPC, "reason", strerror(ev->error));
 }
 
+static json_t *peer_data(const struct machine_event *ev)
+{
+    return json_pack("{s:s}", "netdev-id", ev->device);
+}
+
 static const struct event {
     const char *name;
     json_t *(*data)(const struct machine_event *ev); /* NULL: it has none */
@@ -80,6 +85,9 @@ static const struct event {
                                 "`write`), `action` (`report`), `nospace` and `reason`",
                                 "The host failed a request of a disk, and so the guest was told. "
                                 "Of several at a time, the last."},
+    [MACHINE_EVENT_PEER_LOST] = {"NETDEV_STREAM_DISCONNECTED", peer_data, "`netdev-id`",
+                                 "The process at the other end of a network device's socket left, "
+                                 "or broke the framing; the guest's link is down, for good."},
 };
 static_assert(ARRAY_SIZE(events) == MACHINE_EVENTS, "each kind of event has a name");
 

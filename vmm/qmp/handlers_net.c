@@ -26,11 +26,9 @@ static struct virtio_device *net_device(const struct machine *m, unsigned index)
 QMP_HANDLER(set_link)
 {
     int index = find_net(m, json_string_value(json_object_get(arguments, "name")), err);
+    bool up = json_is_true(json_object_get(arguments, "up"));
 
-    if (index < 0)
-        return NULL;
-    machine_set_link(m, (unsigned)index, json_is_true(json_object_get(arguments, "up")));
-    return json_object();
+    return index < 0 ? NULL : qmp_done(machine_set_link(m, (unsigned)index, up, err));
 }
 
 QMP_HANDLER(announce_self)

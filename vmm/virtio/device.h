@@ -77,6 +77,7 @@ enum virtio_notice {
     VIRTIO_NOTICE_PORT = 1 << 2,      /* a guest opened or closed a console port */
     VIRTIO_NOTICE_RX_FILTER = 1 << 3, /* the receive filter changed */
     VIRTIO_NOTICE_IO_ERROR = 1 << 4,  /* the host failed a request */
+    VIRTIO_NOTICE_LINK_LOST = 1 << 5, /* who was at the other end of a network device is gone */
 };
 
 struct virtio_worker {

@@ -6,13 +6,14 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
 
+#include "vmm/backend/stream.h"
 #include "vmm/virtio/net_priv.h"
 
 #define QUEUE_SIZE   256
 #define CONTROL_SIZE 64
 #define ETHERNET_MTU 1500u
 
-_Static_assert(CONFIG_MAX_QUEUES <= TAP_MAX_QUEUES, "a tap queue for each pair");
+_Static_assert(CONFIG_MAX_QUEUES <= NETDEV_MAX_QUEUES, "a tap queue for each pair");
 _Static_assert(CONFIG_MAX_QUEUES <= VIRTIO_MAX_WORKERS, "a worker for each pair");
 _Static_assert(2 * CONFIG_MAX_QUEUES + 1 <= VIRTIO_MAX_QUEUES, "two queues a pair, and control");
 
@@ -42,12 +43,12 @@ unsigned net_tap_offloads(uint64_t accepted)
 static int disable_pair(struct net_pair *pair)
 {
     net_vhost_stop_pair(pair);
-    return tap_enable_queue(pair->net->tap, pair->index, false);
+    return netdev_enable_queue(pair->net->netdev, pair->index, false);
 }
 
 static int enable_pair(struct net_pair *pair)
 {
-    int r = tap_enable_queue(pair->net->tap, pair->index, true);
+    int r = netdev_enable_queue(pair->net->netdev, pair->index, true);
     struct error err;
 
     if (r < 0 || !pair->net->in_kernel)
@@ -128,10 +129,12 @@ static int net_activate(struct virtio_device *dev)
         dev->watches[i].worker = i == net->control_queue || i / 2 >= net->pair_count ? 0 : i / 2;
     r = net_set_pairs(net, 1);
     if (r == 0)
-        r = tap_set_offload(net->tap, net_tap_offloads(dev->acked));
+        r = netdev_set_offload(net->netdev, net_tap_offloads(dev->acked));
     if (r < 0)
         virtio_log(dev, "set up the tap: %s", strerror(-r));
-    tap_drain(net->tap, 0);
+    netdev_drain(net->netdev, 0);
+    if (stream_broken(net->netdev))
+        virtio_notice(dev, VIRTIO_NOTICE_LINK_LOST);
     net_vhost_choose(net);
     if (net->in_kernel && !dev->paused) {
         struct error err;
@@ -201,7 +204,7 @@ static void net_reset(struct virtio_device *dev)
         dev->watches[i].external = false;
     (void)net_set_pairs(net, 1);
     /* The next driver may take less; what comes until then is for nobody. */
-    (void)tap_set_offload(net->tap, 0);
+    (void)netdev_set_offload(net->netdev, 0);
     for (unsigned i = 0; i < net->pair_count; i++)
         net_pair_reset(&net->pairs[i]);
     net_filter_reset(&net->filter);
@@ -234,7 +237,15 @@ static const struct virtio_type net_type = {
     .free = net_free,
 };
 
-static uint64_t features(const struct config_net *config)
+/* Who is not in the kernel knows nothing of checksums to be filled in and segments to be cut. */
+#define OFFLOADS                                                                         \
+    (VIRTIO_FEATURE(VIRTIO_NET_F_CSUM) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) |       \
+     VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6) | \
+     VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_ECN) | VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO4) |   \
+     VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO6) | VIRTIO_FEATURE(VIRTIO_NET_F_HOST_ECN) |    \
+     VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS))
+
+static uint64_t features(const struct config_net *config, const struct netdev *netdev)
 {
     static const unsigned bits[] = {
         VIRTIO_NET_F_CSUM,          VIRTIO_NET_F_GUEST_CSUM,     VIRTIO_NET_F_MAC,
@@ -252,6 +263,8 @@ static uint64_t features(const struct config_net *config)
         set |= VIRTIO_FEATURE(VIRTIO_NET_F_MQ);
     if (config->mtu)
         set |= VIRTIO_FEATURE(VIRTIO_NET_F_MTU);
+    if (!netdev->ops->in_kernel)
+        set &= ~OFFLOADS;
     return set;
 }
 
@@ -288,26 +301,26 @@ static int set_up(struct virtio_net *net, const struct config_net *config, struc
     virtq_reset(control);
     fill_config(net, config);
     net_filter_reset(&net->filter);
-    if (net_vhost_open(net, config, err) < 0)
+    if (net->vhost_use != VHOST_OFF && net_vhost_open(net, config, err) < 0)
         return -1;
     return virtio_net_set_limits(&net->dev, &config->rx_limits, &config->tx_limits, err);
 }
 
 struct virtio_device *virtio_net_new(const struct config_net *config, const struct memory *mem,
-                                     struct tap *tap, struct error *err)
+                                     struct netdev *netdev, struct error *err)
 {
-    unsigned pairs = tap->queue_count;
+    unsigned pairs = netdev->queue_count;
     struct virtio_net *net = xcalloc(1, sizeof(*net) + pairs * sizeof(net->pairs[0]));
     const struct virtio_shape shape = {
         .queues = 2 * pairs + 1,
         .workers = pairs,
-        .features = features(config),
+        .features = features(config, netdev),
     };
 
-    net->tap = tap;
-    net->vhost_use = config->vhost;
+    net->netdev = netdev;
+    net->vhost_use = netdev->ops->in_kernel ? config->vhost : VHOST_OFF;
     net->link_up = !config->link_down;
-    net->mtu = MAX(MAX(tap->mtu, config->mtu), ETHERNET_MTU);
+    net->mtu = MAX(MAX(netdev->mtu, config->mtu), ETHERNET_MTU);
     net->active_pairs = 1;
     net->control_queue = 2 * pairs;
     net->vhost_err_fd = net->vhost_err_watch.fd = -1;
@@ -343,7 +356,7 @@ static void change_link(void *opaque)
     for (unsigned i = 0; i < net->pair_count; i++)
         net_pair_drop_spill(&net->pairs[i]);
     for (unsigned i = 0; change->up && i < net_active_pairs(net); i++)
-        tap_drain(net->tap, i);
+        netdev_drain(net->netdev, i);
     net->link_up = change->up;
     if (net->dev.active)
         net_vhost_choose(net);
@@ -362,6 +375,11 @@ void virtio_net_set_link(struct virtio_device *dev, bool up)
         return;
     virtio_device_rearrange(dev, change_link, &change);
     virtio_device_call(dev, 0, publish_status, change.net);
+}
+
+const char *virtio_net_broken(const struct virtio_device *dev)
+{
+    return stream_broken(container_of(dev, const struct virtio_net, dev)->netdev);
 }
 
 bool virtio_net_link_is_up(const struct virtio_device *dev)

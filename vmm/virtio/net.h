@@ -14,7 +14,7 @@
 
 struct config_net;
 struct memory;
-struct tap;
+struct netdev;
 struct virtio_device;
 
 #define VIRTIO_NET_MAC_SIZE  6
@@ -22,14 +22,16 @@ struct virtio_device;
 #define VIRTIO_NET_VLANS     4096
 #define VIRTIO_NET_VLAN_BITS 32 /* in an entry of `vlans` */
 
-/* A device on `tap`, which has config->queues queues and stays the caller's, as do `config` and
+/* A device on `netdev`, which has config->queues queues and stays the caller's, as do `config` and
  * `mem`; all have to live longer. NULL with `err` set. */
 struct virtio_device *virtio_net_new(const struct config_net *config, const struct memory *mem,
-                                     struct tap *tap, struct error *err);
+                                     struct netdev *netdev, struct error *err);
 
 /* Plugs the cable in, or pulls it: then what either side sends is dropped. */
 void virtio_net_set_link(struct virtio_device *dev, bool up);
 bool virtio_net_link_is_up(const struct virtio_device *dev);
+/* Why nothing will ever pass again, or NULL: VIRTIO_NOTICE_LINK_LOST tells of it. */
+const char *virtio_net_broken(const struct virtio_device *dev);
 
 /* New limits with fresh buckets, for what goes to the guest and what comes from it. A device that
  * has limits is not served by vhost. 0, or -1 with `err` and nothing changed. */

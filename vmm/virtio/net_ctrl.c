@@ -198,7 +198,7 @@ static bool set_offloads(struct virtio_net *net, uint8_t command, struct command
     (void)command;
     if (!take(data, &offloads, sizeof(offloads)) || (offloads & ~(known & net->dev.acked)))
         return false;
-    return tap_set_offload(net->tap, net_tap_offloads(offloads)) == 0;
+    return netdev_set_offload(net->netdev, net_tap_offloads(offloads)) == 0;
 }
 
 /* ---- the table ---- */

@@ -21,7 +21,7 @@
 #include <linux/virtio_net.h>
 #include <pthread.h>
 
-#include "vmm/backend/tap.h"
+#include "vmm/backend/netdev.h"
 #include "vmm/backend/vhost.h"
 #include "vmm/config.h"
 #include "vmm/virtio/device.h"
@@ -45,8 +45,9 @@ struct net_rx_buffer {
 struct net_pair {
     struct virtio_net *net;
     unsigned index;
-    struct loop_watch tap_watch;
-    bool tap_gone;
+    struct loop_watch netdev_watch;
+    uint32_t netdev_awaited; /* EPOLLIN, EPOLLOUT */
+    bool netdev_gone;
     struct vhost vhost;
     unsigned vhost_rings; /* that it serves right now */
     struct loop_timer timers[NET_DIRECTIONS];
@@ -77,7 +78,7 @@ struct net_filter {
 
 struct virtio_net {
     struct virtio_device dev;
-    struct tap *tap;
+    struct netdev *netdev;
     uint8_t mac[VIRTIO_NET_MAC_SIZE]; /* after a reset */
     unsigned mtu;                     /* the largest that tap or driver may have been told of */
     enum vhost_use vhost_use;
@@ -153,8 +154,8 @@ int net_make_timers(struct virtio_net *net, struct error *err);
 
 /* ---- net_vhost.c ---- */
 
-/* Opens the vhosts that the configuration asks for, and leaves out features that they cannot do.
- * 0, or -1 with `err`. */
+/* Opens the vhosts of a device that may have them, and leaves out features that they cannot do. 0,
+ * or -1 with `err`. */
 int net_vhost_open(struct virtio_net *net, const struct config_net *config, struct error *err);
 void net_vhost_close(struct virtio_net *net);
 /* Decides who serves the queues from now on; the workers stand still. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Frames between the tap and the guest's buffers, in this process: each goes over in one system
- * call, without a copy of ours, for the tap's header and the device's are the same 12 bytes.
+ * Frames between the host's end and the guest's buffers, in this process: each goes over in one
+ * system call, without a copy of ours, for the tap's header and the device's are the same 12 bytes.
  *
  * Receiving. The tap may hand out a frame of 64 KiB (to a guest that takes segments unsegmented),
  * and it has to be read at once or its tail is lost. So the guest's next buffers are lined up in
@@ -25,11 +25,12 @@
 #include <errno.h>
 #include <poll.h>
 
+#include "vmm/backend/stream.h"
 #include "vmm/virtio/net_priv.h"
 
-#define FRAME_EXTRA  (TAP_HEADER_SIZE + 14 + 4u)        /* around an MTU: headers, VLAN tag */
-#define MAX_SEGMENT  (FRAME_EXTRA + (size_t)UINT16_MAX) /* one that is to be cut up */
-#define SPILL_SIZE   (MAX_SEGMENT + 1)                  /* full: the frame was cut */
+#define FRAME_EXTRA  (NETDEV_HEADER_SIZE + NETDEV_FRAME_EXTRA)
+#define MAX_SEGMENT  (NETDEV_HEADER_SIZE + NETDEV_MAX_FRAME) /* one that is to be cut up */
+#define SPILL_SIZE   (MAX_SEGMENT + 1)                       /* full: the frame was cut */
 #define BATCH        128u /* frames, before other events get their turn */
 #define NOTIFY_EVERY 16u  /* frames, so that the guest begins while we go on */
 
@@ -78,7 +79,7 @@ static void account(struct net_pair *pair, enum net_direction direction, uint64_
     pthread_mutex_unlock(&net->limit_lock);
 }
 
-/* ---- receive: tap to guest ---- */
+/* ---- receive: host to guest ---- */
 
 static void append_buffer(struct net_pair *pair)
 {
@@ -112,7 +113,7 @@ static enum rx_line line_up(struct net_pair *pair, size_t wanted)
         /* A ring that is broken stops us, and that clears the line. */
         if (!virtio_pop(dev, net_rx_queue(pair), &pair->chain))
             return pair->rx_count > 0 ? LINE_SHORT : LINE_EMPTY;
-        if (pair->chain.readable > 0 || pair->chain.writable_len < TAP_HEADER_SIZE) {
+        if (pair->chain.readable > 0 || pair->chain.writable_len < NETDEV_HEADER_SIZE) {
             virtio_device_fail(dev, "a receive buffer that cannot hold a header");
             return LINE_EMPTY;
         }
@@ -148,7 +149,7 @@ static void push_frame(struct net_pair *pair, size_t len)
     uint16_t used = 0;
 
     count(&pair->stats.rx_packets, 1);
-    count(&pair->stats.rx_bytes, (uint64_t)len - TAP_HEADER_SIZE);
+    count(&pair->stats.rx_bytes, (uint64_t)len - NETDEV_HEADER_SIZE);
     for (size_t left = len; left > 0; used++)
         left -= MIN(left, pair->rx_buffers[used].len);
     iov_write(pair->rx_iov, pair->rx_segments, offsetof(struct virtio_net_hdr_v1, num_buffers),
@@ -162,11 +163,9 @@ static void push_frame(struct net_pair *pair, size_t len)
     move_up(pair, used);
 }
 
-static short tap_events(const struct net_pair *pair)
+static short netdev_events_of(const struct net_pair *pair)
 {
-    struct pollfd p = {.fd = pair->net->tap->fds[pair->index], .events = POLLIN};
-
-    return poll(&p, 1, 0) > 0 ? p.revents : 0;
+    return netdev_events(pair->net->netdev, pair->index);
 }
 
 enum rx_result {
@@ -182,7 +181,6 @@ static ssize_t read_frame(struct net_pair *pair, bool spill)
 {
     struct iovec *rest = pair->rx_iov + pair->rx_segments;
     uint8_t too_much[64];
-    ssize_t len;
 
     *rest = (struct iovec){too_much, sizeof(too_much)};
     if (spill) {
@@ -191,10 +189,7 @@ static ssize_t read_frame(struct net_pair *pair, bool spill)
         /* Where it belongs in the whole frame. */
         *rest = (struct iovec){pair->spill + pair->rx_room, SPILL_SIZE - pair->rx_room};
     }
-    do
-        len = readv(pair->net->tap->fds[pair->index], pair->rx_iov, (int)pair->rx_segments + 1);
-    while (len < 0 && errno == EINTR);
-    return len;
+    return netdev_read(pair->net->netdev, pair->index, pair->rx_iov, pair->rx_segments + 1);
 }
 
 /* Takes the frame's beginning out of the guest's buffers, which are free again for others, or for
@@ -219,7 +214,7 @@ static enum rx_result deliver_spill(struct net_pair *pair)
     if (line_up(pair, len) != LINE_READY) {
         if (pair->rx_count < pair->rx_most)
             return RX_NO_BUFFER;
-        if (!(tap_events(pair) & POLLIN))
+        if (!(netdev_events_of(pair) & POLLIN))
             return RX_KEPT;
         net_pair_drop_spill(pair);
     } else if (pair->rx_room < len) {
@@ -246,13 +241,13 @@ static enum rx_result receive_one(struct net_pair *pair)
     if (line == LINE_EMPTY)
         return RX_NO_BUFFER;
     len = read_frame(pair, line == LINE_SHORT);
-    if (len <= (ssize_t)TAP_HEADER_SIZE) {
+    if (len <= (ssize_t)NETDEV_HEADER_SIZE) {
         /* EBADFD: the interface is down or gone. No frames come, that is all. */
-        if (len < 0 && errno != EAGAIN && errno != EBADFD && errno != EIO)
+        if (len < 0 && errno != EAGAIN && errno != EBADFD && errno != EIO && errno != EPIPE)
             virtio_log(&net->dev, "read from the tap: %s", strerror(errno));
         return RX_NO_FRAME;
     }
-    account(pair, NET_RX, (uint64_t)len - TAP_HEADER_SIZE);
+    account(pair, NET_RX, (uint64_t)len - NETDEV_HEADER_SIZE);
     if ((size_t)len <= pair->rx_room) {
         push_frame(pair, (size_t)len);
     } else if (line == LINE_SHORT && (size_t)len < SPILL_SIZE) {
@@ -283,17 +278,18 @@ static enum rx_result receive_batch(struct net_pair *pair)
             virtq_enable_kicks(&dev->queues[queue]))
             result = RX_FRAME;
     }
-    /* The tap brings us back for the frames that it has, but not for this one. */
-    if (result == RX_FRAME && pair->spill_len > 0)
+    /* A tap brings us back for the frames that it has, but not for this one, and nobody for those
+     * that came out of a socket already. */
+    if (result == RX_FRAME && (pair->spill_len > 0 || pair->net->netdev->stream))
         virtio_kick_again(dev, queue);
     virtio_notify(dev, queue);
     return result;
 }
 
-static void on_tap_ready(void *opaque, uint32_t events);
+static void on_netdev_ready(void *opaque, uint32_t events);
 
-/* Has the tap watched, or not, as things are; true when it is. */
-static bool watch_tap(struct net_pair *pair)
+/* Has the host's end watched, or not, as things are; true when it is. */
+static bool watch_netdev(struct net_pair *pair)
 {
     struct virtio_net *net = pair->net;
     struct loop *loop = net->dev.workers[pair->index].loop;
@@ -302,51 +298,101 @@ static bool watch_tap(struct net_pair *pair)
     struct error err;
 
     /* A queue that was switched off and on while we saw it off was not gone. */
-    if (pair->tap_gone && wanted)
-        pair->tap_gone = tap_events(pair) & (POLLERR | POLLHUP);
-    wanted &= !pair->tap_gone;
+    if (pair->netdev_gone && wanted)
+        pair->netdev_gone = netdev_events_of(pair) & (POLLERR | POLLHUP);
+    wanted &= !pair->netdev_gone;
     if (!wanted) {
-        loop_remove(loop, &pair->tap_watch);
+        loop_remove(loop, &pair->netdev_watch);
         net_pair_drop_spill(pair);
         return false;
     }
-    if (pair->tap_watch.fd >= 0 || loop_add(loop, &pair->tap_watch, net->tap->fds[pair->index],
-                                            EPOLLIN, on_tap_ready, pair, &err) == 0)
+    if (pair->netdev_watch.fd >= 0)
+        return true;
+    pair->netdev_awaited = EPOLLIN;
+    if (loop_add(loop, &pair->netdev_watch, net->netdev->fds[pair->index], EPOLLIN, on_netdev_ready,
+                 pair, &err) == 0)
         return true;
     virtio_device_fail(&net->dev, err.msg);
     return false;
+}
+
+/* Waits for an event, or no longer. */
+static void await(struct net_pair *pair, uint32_t event, bool wanted)
+{
+    uint32_t events = wanted ? pair->netdev_awaited | event : pair->netdev_awaited & ~event;
+
+    if (pair->netdev_watch.fd < 0 || events == pair->netdev_awaited)
+        return;
+    pair->netdev_awaited = events;
+    loop_modify(pair->net->dev.workers[pair->index].loop, &pair->netdev_watch, events);
+}
+
+/* No frame will come any more. The peer of a socket was somebody's choice: he has to be told. */
+static void give_up_netdev(struct net_pair *pair, const char *why)
+{
+    pair->netdev_gone = true;
+    virtio_log(&pair->net->dev, "%s", why);
+    watch_netdev(pair);
+    if (pair->net->netdev->stream)
+        virtio_notice(&pair->net->dev, VIRTIO_NOTICE_LINK_LOST);
+}
+
+/* True when the peer of a socket left, or broke the framing. */
+static bool lost_peer(struct net_pair *pair)
+{
+    const char *why = stream_broken(pair->net->netdev);
+
+    if (why && !pair->netdev_gone)
+        give_up_netdev(pair, why);
+    return why != NULL;
 }
 
 void net_receive(struct net_pair *pair)
 {
     enum rx_result result;
 
-    if (!watch_tap(pair))
+    if (!watch_netdev(pair))
         return;
     result = receive_batch(pair);
     /* Wait for what is missing with the tap switched off, or the loop would spin on it. */
-    if (started(pair))
-        loop_modify(pair->net->dev.workers[pair->index].loop, &pair->tap_watch,
-                    result == RX_NO_BUFFER || result == RX_OVER_LIMIT ? 0 : EPOLLIN);
+    if (started(pair) && !lost_peer(pair))
+        await(pair, EPOLLIN, result != RX_NO_BUFFER && result != RX_OVER_LIMIT);
 }
 
-static void on_tap_ready(void *opaque, uint32_t events)
+static void on_netdev_ready(void *opaque, uint32_t events)
 {
     struct net_pair *pair = opaque;
 
-    /* The interface was deleted under us: an error that stays, so there is nothing to wait for. A
-     * queue that is switched off shows the same; it comes back. */
+    if (events & EPOLLOUT) {
+        await(pair, EPOLLOUT, false);
+        net_transmit(pair);
+    }
+    if (!started(pair) || pair->netdev_watch.fd < 0)
+        return;
+    /* The interface was deleted under us, or the socket's peer left: that stays, so there is
+     * nothing to wait for. A queue that is switched off shows the same; it comes back. */
     if (events & (EPOLLERR | EPOLLHUP)) {
-        pair->tap_gone = pair->index < net_active_pairs(pair->net);
-        if (pair->tap_gone)
-            virtio_log(&pair->net->dev, "the tap is gone");
-        watch_tap(pair);
+        if (pair->net->netdev->stream)
+            stream_hung_up(pair->net->netdev);
+        if (pair->index >= net_active_pairs(pair->net))
+            watch_netdev(pair);
+        else if (!lost_peer(pair))
+            give_up_netdev(pair, "the tap is gone");
         return;
     }
     net_receive(pair);
 }
 
-/* ---- transmit: guest to tap ---- */
+/* ---- transmit: guest to host ---- */
+
+/* A peer that does not read holds the guest up, as long as somebody can tell us that it does. */
+static bool has_room(struct net_pair *pair)
+{
+    if (netdev_settle(pair->net->netdev) || pair->netdev_watch.fd < 0)
+        return true;
+    await(pair, EPOLLOUT, true);
+    return false;
+}
 
 static bool send_one(struct virtio_device *dev, unsigned queue, struct virtq_chain *chain)
 {
@@ -354,21 +400,19 @@ static bool send_one(struct virtio_device *dev, unsigned queue, struct virtq_cha
     struct net_pair *pair = &net->pairs[queue / 2];
     ssize_t len = -1;
 
-    if (over_limit(pair, NET_TX))
+    if (over_limit(pair, NET_TX) || !has_room(pair))
         return false;
     /* A runt is dropped, as by a cable, and by one that is not plugged in all; what the tap does
      * not take (no room, the interface is down, a header it does not like) as well. */
-    if (chain->readable_len > TAP_HEADER_SIZE && net->link_up) {
-        account(pair, NET_TX, chain->readable_len - TAP_HEADER_SIZE);
-        do
-            len = writev(net->tap->fds[pair->index], chain->iov, (int)chain->readable);
-        while (len < 0 && errno == EINTR);
+    if (chain->readable_len > NETDEV_HEADER_SIZE && net->link_up) {
+        account(pair, NET_TX, chain->readable_len - NETDEV_HEADER_SIZE);
+        len = netdev_write(net->netdev, pair->index, chain->iov, chain->readable);
     }
     if (len < 0) {
         count(&pair->stats.tx_drops, 1);
     } else {
         count(&pair->stats.tx_packets, 1);
-        count(&pair->stats.tx_bytes, (uint64_t)len - TAP_HEADER_SIZE);
+        count(&pair->stats.tx_bytes, (uint64_t)len - NETDEV_HEADER_SIZE);
     }
     virtq_push(&dev->queues[queue], chain->head, 0);
     return true;
@@ -377,6 +421,11 @@ static bool send_one(struct virtio_device *dev, unsigned queue, struct virtq_cha
 void net_transmit(struct net_pair *pair)
 {
     virtio_serve(&pair->net->dev, net_tx_queue(pair), &pair->chain, send_one);
+    if (!started(pair))
+        return;
+    /* The rest of the last frame, too, has to leave. */
+    has_room(pair);
+    lost_peer(pair);
 }
 
 /* ---- life ---- */
@@ -420,14 +469,17 @@ void net_pair_start(struct net_pair *pair)
     struct virtio_net *net = pair->net;
     struct error err;
 
-    pair->tap_gone = false;
+    pair->netdev_gone = stream_broken(net->netdev) != NULL;
     if (pair->rx_wanted == 0)
         pair->rx_wanted = largest_frame(net);
     if (watch_timers(pair, &err) < 0) {
         virtio_device_fail(&net->dev, err.msg);
         return;
     }
-    watch_tap(pair);
+    watch_netdev(pair);
+    /* What came out of a socket before shows no event. */
+    if (net->netdev->stream)
+        net_receive(pair);
     /* A queue that is not a transmit queue with this driver is not rung for. */
     if (started(pair) && net->dev.queues[net_tx_queue(pair)].ready)
         net_transmit(pair);
@@ -437,7 +489,7 @@ void net_pair_stop(struct net_pair *pair)
 {
     struct loop *loop = pair->net->dev.workers[pair->index].loop;
 
-    loop_remove(loop, &pair->tap_watch);
+    loop_remove(loop, &pair->netdev_watch);
     for (unsigned i = 0; i < NET_DIRECTIONS; i++)
         loop_timer_remove(loop, &pair->timers[i]);
     if (pair->rx_count > 0)
@@ -473,7 +525,7 @@ void net_pair_init(struct virtio_net *net, unsigned index)
     pair->net = net;
     pair->index = index;
     pair->vhost = VHOST_CLOSED;
-    pair->tap_watch.fd = -1;
+    pair->netdev_watch.fd = -1;
     for (unsigned i = 0; i < NET_DIRECTIONS; i++)
         pair->timers[i] = LOOP_TIMER_CLOSED;
 }

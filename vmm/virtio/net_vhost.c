@@ -35,8 +35,8 @@ static int open_pair(struct net_pair *pair, int fd, struct error *err)
 
 static int open_pairs(struct virtio_net *net, const char *list, struct error *err)
 {
-    int fds[TAP_MAX_QUEUES];
-    int count = list ? spec_list_fds(list, fds, TAP_MAX_QUEUES, err) : 0;
+    int fds[NETDEV_MAX_QUEUES];
+    int count = list ? spec_list_fds(list, fds, NETDEV_MAX_QUEUES, err) : 0;
 
     if (count < 0)
         return -1;
@@ -55,8 +55,6 @@ static int open_pairs(struct virtio_net *net, const char *list, struct error *er
 
 int net_vhost_open(struct virtio_net *net, const struct config_net *config, struct error *err)
 {
-    if (config->vhost == VHOST_OFF)
-        return 0;
     if (open_pairs(net, config->vhost_fds, err) < 0) {
         net_vhost_close(net);
         /* Descriptors that were given are meant to be used. */
@@ -87,7 +85,7 @@ static int start_ring(struct net_pair *pair, unsigned index, struct error *err)
     struct error ignored;
 
     if (virtio_vhost_give(&net->dev, queue, &pair->vhost, index, net->vhost_err_fd, err) == 0 &&
-        vhost_net_set_backend(&pair->vhost, index, net->tap->fds[pair->index], err) == 0)
+        vhost_net_set_backend(&pair->vhost, index, net->netdev->fds[pair->index], err) == 0)
         return 0;
     /* It did nothing yet, so its position is still ours. */
     (void)vhost_unset_ring(&pair->vhost, index, &next_avail, &ignored);
