@@ -48,6 +48,7 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/api/pin.c \
 	libvirt-driver/api/secondary.c \
 	libvirt-driver/api/stats.c \
+	libvirt-driver/api/sysinfo.c \
 	libvirt-driver/api/tune.c \
 	libvirt-driver/api/vcpus.c \
 	libvirt-driver/client.c libvirt-driver/client.h \

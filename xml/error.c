@@ -92,6 +92,13 @@ static const struct message {
 
 G_DEFINE_QUARK(libvirt - error - quark, libvirt_error)
 
+/* Of unknown flags libvirt says nothing but what they are. */
+static gboolean is_whole(const GError *error)
+{
+    return libvirt_error_code(error) == VIR_ERR_INVALID_ARG &&
+           g_str_has_prefix(error->message, "unsupported flags (");
+}
+
 static const struct message *find_message(virErrorNumber code)
 {
     if ((unsigned)code < G_N_ELEMENTS(messages) && messages[code].alone)
@@ -144,6 +151,8 @@ char *libvirt_error_message(const GError *error)
 
     /* Not by printf: the format is the table's, but a checked one cannot be looked up at run time.
      */
+    if (is_whole(error))
+        return g_strdup(error->message);
     if (!place)
         return g_strdup(format);
     return g_strdup_printf("%.*s%s%s", (int)(place - format), format, error->message, place + 2);

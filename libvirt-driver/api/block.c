@@ -14,7 +14,7 @@
 #include "libvirt-driver/util.h"
 
 /* A client names a disk by its target or by the path of its image. */
-static const struct domain_disk *find_disk(const domain_def *def, const char *path, GError **error)
+static const struct domain_disk *find_disk(const domain_def *def, const char *path)
 {
     for (guint i = 0; i < def->disks->len; i++) {
         const struct domain_disk *disk = domain_disk_at(def, i);
@@ -22,7 +22,6 @@ static const struct domain_disk *find_disk(const domain_def *def, const char *pa
         if (strcmp(disk->target, path) == 0 || strcmp(disk->source, path) == 0)
             return disk;
     }
-    libvirt_error_set(error, VIR_ERR_INVALID_ARG, "invalid path: %s", path);
     return NULL;
 }
 
@@ -67,10 +66,12 @@ static bool ask_stats(struct domain *domain, const char *path, struct block_stat
     if (!domain_check_runs(domain, error))
         return false;
     if (*path) {
-        const struct domain_disk *disk = find_disk(domain->live, path, error);
+        const struct domain_disk *disk = find_disk(domain->live, path);
 
-        if (!disk)
+        if (!disk) {
+            libvirt_error_set(error, VIR_ERR_INVALID_ARG, "invalid path: %s", path);
             return false;
+        }
         alias = g_strdup(disk->info.alias);
     }
     if (!domain_command(domain, "query-blockstats", NULL, &reply, error))
@@ -194,8 +195,13 @@ bool api_domain_get_block_info(struct call *call, const wire_dom_str_flags *in,
             return false;
         def = domain_def_copy(domain_current_def(domain));
     }
-    disk = find_disk(def, in->value, error);
-    if (!disk || !block_size_read(disk, &size, error))
+    disk = find_disk(def, in->value);
+    if (!disk) {
+        libvirt_error_set(error, VIR_ERR_INVALID_ARG, "invalid path %s not assigned to domain",
+                          in->value);
+        return false;
+    }
+    if (!block_size_read(disk, &size, error))
         return false;
     out->capacity = size.capacity;
     out->allocation = size.allocation;
@@ -210,11 +216,16 @@ static bool resize(struct domain *domain, const char *path, uint64_t bytes, GErr
 
     if (!domain_check_runs(domain, error))
         return false;
-    disk = find_disk(domain->live, path, error);
-    return disk && domain_command(domain, "block_resize",
-                                  json_pack("{s:s, s:I}", "device", disk->info.alias, "size",
-                                            (json_int_t)bytes),
-                                  NULL, error);
+    disk = find_disk(domain->live, path);
+    if (!disk) {
+        libvirt_error_set(error, VIR_ERR_INVALID_ARG,
+                          "disk '%s' was not found in the domain config", path);
+        return false;
+    }
+    return domain_command(
+        domain, "block_resize",
+        json_pack("{s:s, s:I}", "device", disk->info.alias, "size", (json_int_t)bytes), NULL,
+        error);
 }
 
 bool api_domain_block_resize(struct call *call, const wire_block_resize_args *in, wire_none *out,

@@ -296,7 +296,7 @@ static bool edit_lifecycle(domain_def *def, bool running, const void *what, GErr
 /* Nothing is left of a guest that has powered off or rebooted; a crashed one can be kept. */
 static bool check_action(const wire_lifecycle_action_args *in, GError **error)
 {
-    static const char *const events[] = {"on_poweroff", "on_reboot", "on_crash"};
+    static const char *const events[] = {"poweroff", "reboot", "crash"};
     static const char *const actions[] = {
         "destroy", "restart", "rename-restart", "preserve", "coredump-destroy", "coredump-restart",
     };
@@ -311,8 +311,8 @@ static bool check_action(const wire_lifecycle_action_args *in, GError **error)
         G_GNUC_FALLTHROUGH;
     default:
         libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                          "the '%s' action for '%s' is not supported", actions[in->action],
-                          events[in->type]);
+                          "Lifecycle event '%s' doesn't support '%s' action", events[in->type],
+                          actions[in->action]);
         return false;
     }
 }

@@ -104,8 +104,8 @@ static bool edit_link(domain_def *def, bool running, const void *what, GError **
 
     if (!net) {
         domain_mac_format(wanted->mac, mac);
-        libvirt_error_set(error, VIR_ERR_OPERATION_FAILED,
-                          "no device matching MAC address %s found", mac);
+        libvirt_error_set(error, VIR_ERR_DEVICE_MISSING,
+                          "no device found matching MAC address '%s'", mac);
         return false;
     }
     differs = difference(net, wanted);

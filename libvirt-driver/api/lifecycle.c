@@ -154,8 +154,16 @@ bool api_domain_reset(struct call *call, const wire_dom_flags *in, wire_none *ou
     return api_check_flags(call, in->flags, 0, error) && act(call, &in->dom, reset, error);
 }
 
-/* Only the power button can be pressed: there is no agent in the guest to ask. */
-static bool check_power_flags(struct call *call, unsigned flags, GError **error)
+/* There is no agent in the guest to ask: only the power button can be pressed. */
+static bool ask_agent(struct domain *domain, GError **error)
+{
+    libvirt_error_set(error, VIR_ERR_ARGUMENT_UNSUPPORTED, "QEMU guest agent is not configured");
+    return false;
+}
+
+/* Presses the button, unless the flags leave nothing but the agent. */
+static bool press(struct call *call, const wire_domain *dom, unsigned flags,
+                  bool (*action)(struct domain *domain, GError **error), GError **error)
 {
     const unsigned button = VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN;
     const unsigned agent = VIR_DOMAIN_SHUTDOWN_GUEST_AGENT;
@@ -163,12 +171,8 @@ static bool check_power_flags(struct call *call, unsigned flags, GError **error)
     G_STATIC_ASSERT((int)VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN ==
                     (int)VIR_DOMAIN_REBOOT_ACPI_POWER_BTN);
     G_STATIC_ASSERT((int)VIR_DOMAIN_SHUTDOWN_GUEST_AGENT == (int)VIR_DOMAIN_REBOOT_GUEST_AGENT);
-    if (!api_check_flags(call, flags, button | agent, error))
-        return false;
-    if ((flags & (button | agent)) != agent)
-        return true;
-    libvirt_error_set(error, VIR_ERR_ARGUMENT_UNSUPPORTED, "guest agent is not configured");
-    return false;
+    return api_check_flags(call, flags, button | agent, error) &&
+           act(call, dom, (flags & (button | agent)) == agent ? ask_agent : action, error);
 }
 
 static bool power_down(struct domain *domain, bool reboot, GError **error)
@@ -201,10 +205,10 @@ bool api_domain_shutdown(struct call *call, const wire_dom *in, wire_none *out, 
 bool api_domain_shutdown_flags(struct call *call, const wire_dom_flags *in, wire_none *out,
                                GError **error)
 {
-    return check_power_flags(call, in->flags, error) && act(call, &in->dom, shut_down, error);
+    return press(call, &in->dom, in->flags, shut_down, error);
 }
 
 bool api_domain_reboot(struct call *call, const wire_dom_flags *in, wire_none *out, GError **error)
 {
-    return check_power_flags(call, in->flags, error) && act(call, &in->dom, reboot, error);
+    return press(call, &in->dom, in->flags, reboot, error);
 }

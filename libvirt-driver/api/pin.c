@@ -120,7 +120,7 @@ static bool edit_iothread(domain_def *def, bool running, const void *what, GErro
     const struct pin *pin = what;
 
     if (!has_iothread(def, pin->id)) {
-        libvirt_error_set(error, VIR_ERR_INVALID_ARG, "iothread %u not found", pin->id);
+        libvirt_error_set(error, VIR_ERR_INVALID_ARG, "iothreadid %u not found", pin->id);
         return false;
     }
     domain_pin_set(def->cputune.iothreadpins, pin->id, &pin->cpus);

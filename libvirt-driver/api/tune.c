@@ -297,18 +297,48 @@ static struct domain_disk *find_disk(const domain_def *def, const char *name, GE
         if (strcmp(disk->target, name) == 0 || strcmp(disk->source, name) == 0)
             return disk;
     }
-    libvirt_error_set(error, VIR_ERR_INVALID_ARG, "missing disk device '%s' in domain", name);
+    libvirt_error_set(error, VIR_ERR_INVALID_ARG, "disk '%s' was not found in the domain config",
+                      name);
     return NULL;
 }
 
-/* A limit in all and one for reads or writes exclude each other: to set the one takes the other
- * away. */
+/* A limit in all and one for reads or writes exclude each other. */
+static const enum domain_iotune_limit families[][3] = {
+    {DOMAIN_IOTUNE_TOTAL_BYTES, DOMAIN_IOTUNE_READ_BYTES, DOMAIN_IOTUNE_WRITE_BYTES},
+    {DOMAIN_IOTUNE_TOTAL_IOPS, DOMAIN_IOTUNE_READ_IOPS, DOMAIN_IOTUNE_WRITE_IOPS},
+};
+
+static bool is_asked(const struct params *params, unsigned limit)
+{
+    const wire_param *param = params_find(params->list, params->len, domain_iotune_name(limit));
+
+    return param && param->value.wire_value_u.ul;
+}
+
+/* Not both in one call. */
+static bool check_families(const struct params *params, GError **error)
+{
+    static const char *const names[][2] = {{"bytes_sec", "iops_sec"},
+                                           {"bytes_sec_max", "iops_sec_max"}};
+
+    for (unsigned i = 0; i < 2 * G_N_ELEMENTS(families); i++) {
+        const enum domain_iotune_limit *family = families[i % 2];
+        unsigned base = i < 2 ? 0 : DOMAIN_IOTUNE_MAX;
+
+        if (is_asked(params, base + family[0]) &&
+            (is_asked(params, base + family[1]) || is_asked(params, base + family[2]))) {
+            libvirt_error_set(error, VIR_ERR_INVALID_ARG,
+                              "total and read/write of %s cannot be set at the same time",
+                              names[i / 2][i % 2]);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* To set the one takes the other away. */
 static void make_way(struct domain_iotune *iotune, enum domain_iotune_limit limit)
 {
-    static const enum domain_iotune_limit families[][3] = {
-        {DOMAIN_IOTUNE_TOTAL_BYTES, DOMAIN_IOTUNE_READ_BYTES, DOMAIN_IOTUNE_WRITE_BYTES},
-        {DOMAIN_IOTUNE_TOTAL_IOPS, DOMAIN_IOTUNE_READ_IOPS, DOMAIN_IOTUNE_WRITE_IOPS},
-    };
     unsigned rate = limit % DOMAIN_IOTUNE_RATES;
     unsigned base = limit - rate;
 
@@ -409,7 +439,8 @@ static bool check_iotune(const struct params *params, GError **error)
 
     for (unsigned i = 0; i < DOMAIN_IOTUNE_LAST; i++)
         specs[i] = (struct param_spec){domain_iotune_name(i), VIR_TYPED_PARAM_ULLONG};
-    return params_check(params->list, params->len, specs, G_N_ELEMENTS(specs), error);
+    return params_check(params->list, params->len, specs, G_N_ELEMENTS(specs), error) &&
+           check_families(params, error);
 }
 
 bool api_domain_set_block_io_tune(struct call *call, const wire_set_params_str_args *in,

@@ -8,9 +8,10 @@ bool api_domain_get_max_vcpus(struct call *call, const wire_dom *in, wire_int *o
 {
     g_autoptr(locked_domain) domain = api_domain(call, &in->dom, error);
 
-    if (domain)
-        out->value = (int)domain_current_def(domain)->max_vcpus;
-    return domain != NULL;
+    if (!domain || !domain_check_runs(domain, error))
+        return false;
+    out->value = (int)domain->live->max_vcpus;
+    return true;
 }
 
 bool api_domain_get_vcpus_flags(struct call *call, const wire_dom_flags *in, wire_int *out,
@@ -34,7 +35,8 @@ bool api_domain_get_vcpus_flags(struct call *call, const wire_dom_flags *in, wir
     if (!def)
         return false;
     if (in->flags & VIR_DOMAIN_VCPU_GUEST) {
-        libvirt_error_set(error, VIR_ERR_ARGUMENT_UNSUPPORTED, "guest agent is not configured");
+        libvirt_error_set(error, VIR_ERR_ARGUMENT_UNSUPPORTED,
+                          "QEMU guest agent is not configured");
         return false;
     }
     out->value = (int)(in->flags & VIR_DOMAIN_VCPU_MAXIMUM ? def->max_vcpus : def->vcpus);
@@ -172,7 +174,8 @@ static bool set_vcpus(struct call *call, const wire_domain *dom, unsigned count,
         return false;
     }
     if (flags & VIR_DOMAIN_VCPU_GUEST) {
-        libvirt_error_set(error, VIR_ERR_ARGUMENT_UNSUPPORTED, "guest agent is not configured");
+        libvirt_error_set(error, VIR_ERR_ARGUMENT_UNSUPPORTED,
+                          "QEMU guest agent is not configured");
         return false;
     }
     return api_edit(call, dom, &edit, &vcpus, flags, error);

@@ -350,6 +350,10 @@ def test_limits_of_a_disk(running):
         1 << 21, 0, 100)
     assert inactive(running).findtext("devices/disk/iotune/read_bytes_sec") == str(1 << 20)
     refused(INVALID_ARG, running.setBlockIoTune, "vdx", {"total_bytes_sec": 1}, LIVE)
+    for kind in ("bytes_sec", "iops_sec", "bytes_sec_max", "iops_sec_max"):
+        assert f"total and read/write of {kind} cannot be set" in refused(
+            INVALID_ARG, running.setBlockIoTune, "vda",
+            {f"total_{kind}": 1, f"write_{kind}": 1}, LIVE)
     refused(INVALID_ARG, running.blockIoTune, "vdx")
 
 
@@ -392,7 +396,7 @@ def test_an_interfaces_numbers_and_link(virtvoled, payloads):
         virtvoled.virsh("domif-setlink", "netted", "vtapi0", "up", "--config")
         device = tree(domain).find("devices/interface")
         device.find("mac").set("address", "52:54:00:00:00:08")
-        refused(libvirt.VIR_ERR_OPERATION_FAILED, domain.updateDeviceFlags,
+        refused(libvirt.VIR_ERR_DEVICE_MISSING, domain.updateDeviceFlags,
                 ElementTree.tostring(device, encoding="unicode"), LIVE)
         device.find("mac").set("address", "52:54:00:00:00:07")
         ElementTree.SubElement(device, "mtu").set("size", "9000")
