@@ -271,6 +271,15 @@ const struct x86_feature_word *x86_feature_word(unsigned index)
     return &words[index].place;
 }
 
+uint32_t x86_feature_word_mask(unsigned index)
+{
+    uint32_t mask = 0;
+
+    for (unsigned bit = 0; bit < 32; bit++)
+        mask |= words[index].names[bit] ? UINT32_C(1) << bit : 0;
+    return mask;
+}
+
 bool x86_feature_set_has(const struct x86_feature_set *set, unsigned feature)
 {
     return set->words[feature / 32] >> feature % 32 & 1;
@@ -334,8 +343,16 @@ void x86_feature_set_for_guest(struct x86_feature_set *set)
 
 struct x86_feature_set x86_feature_set_of_machine(void)
 {
-    static const char *const names[] = {"apic",         "x2apic", "arat",       "hypervisor",
-                                        "tsc-deadline", "ht",     "cmp_legacy", "topoext"};
+    static const char *const names[] = {"apic", "x2apic", "arat", "hypervisor", "tsc-deadline"};
+    struct x86_feature_set set = {{0}};
+
+    add_names(&set, names, sizeof(names) / sizeof(names[0]));
+    return set;
+}
+
+struct x86_feature_set x86_feature_set_of_topology(void)
+{
+    static const char *const names[] = {"ht", "cmp_legacy", "topoext"};
     struct x86_feature_set set = {{0}};
 
     add_names(&set, names, sizeof(names) / sizeof(names[0]));

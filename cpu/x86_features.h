@@ -35,6 +35,9 @@ bool x86_feature_find(const char *name, unsigned *feature);
 const char *x86_feature_name(unsigned feature);
 const struct x86_feature_word *x86_feature_word(unsigned index);
 
+/* The bits of a word that are features. */
+uint32_t x86_feature_word_mask(unsigned index);
+
 bool x86_feature_set_has(const struct x86_feature_set *set, unsigned feature);
 void x86_feature_set_add(struct x86_feature_set *set, unsigned feature);
 void x86_feature_set_remove(struct x86_feature_set *set, unsigned feature);
@@ -46,9 +49,10 @@ struct x86_feature_set x86_feature_set_minus(const struct x86_feature_set *set,
 /* What guests get of what KVM supports: never virtualisation or enclaves of their own; and in any
  * case what KVM emulates, and a machine without other timers needs. */
 void x86_feature_set_for_guest(struct x86_feature_set *set);
-/* What a machine has whatever CPU is asked for: its interrupt controller and timer, and what tells
- * of the topology. */
+/* What a machine has whatever CPU is asked for: its interrupt controller and timer. */
 struct x86_feature_set x86_feature_set_of_machine(void);
+/* What a machine tells by its topology, whatever the host and the definition say. */
+struct x86_feature_set x86_feature_set_of_topology(void);
 /* Adds to a set of what is taken away what makes no sense without it: AVX2 goes with AVX. */
 void x86_feature_set_add_dependents(struct x86_feature_set *off);
 

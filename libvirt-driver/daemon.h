@@ -26,6 +26,7 @@ struct domain_list;
 struct events;
 struct consoles;
 struct host;
+struct cpus;
 struct cgroups;
 struct storage;
 
@@ -40,6 +41,7 @@ struct daemon {
     struct events *events;
     struct consoles *consoles;
     struct host *host;
+    struct cpus *cpus;
     struct cgroups *cgroups;
     struct storage *storage;
 };

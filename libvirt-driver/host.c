@@ -172,23 +172,6 @@ static void find_topology(struct host *host)
     }
 }
 
-static const char *find_vendor(void)
-{
-    static const struct {
-        const char *id;
-        const char *vendor;
-    } known[] = {{"GenuineIntel", "Intel"}, {"AuthenticAMD", "AMD"}, {"HygonGenuine", "Hygon"}};
-    g_autofree char *text = NULL;
-
-    if (!g_file_get_contents("/proc/cpuinfo", &text, NULL, NULL))
-        return NULL;
-    for (gsize i = 0; i < G_N_ELEMENTS(known); i++) {
-        if (strstr(text, known[i].id))
-            return known[i].vendor;
-    }
-    return NULL;
-}
-
 struct host *host_new(const char *emulator)
 {
     static const unsigned page_sizes_kib[] = {4};
@@ -206,7 +189,6 @@ struct host *host_new(const char *emulator)
     host->caps.uuid = keep(host, uuid ? g_ascii_strdown(uuid, -1) : NULL);
     g_free(uuid);
     host->caps.arch = keep(host, g_strdup(uname(&uts) == 0 ? uts.machine : "x86_64"));
-    host->caps.vendor = find_vendor();
     host->caps.cells = &g_array_index(host->cells, struct host_cell, 0);
     host->caps.cell_count = host->cells->len;
     host->caps.page_sizes_kib = page_sizes_kib;

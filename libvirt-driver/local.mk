@@ -34,6 +34,7 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/api/api.h libvirt-driver/api/common.c \
 	libvirt-driver/api/block.c libvirt-driver/api/block.h \
 	libvirt-driver/api/connect.c \
+	libvirt-driver/api/cpu.c \
 	libvirt-driver/api/console.c libvirt-driver/api/console.h \
 	libvirt-driver/api/definition.c \
 	libvirt-driver/api/events.c libvirt-driver/api/events.h \
@@ -52,6 +53,7 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/api/tune.c \
 	libvirt-driver/api/vcpus.c \
 	libvirt-driver/client.c libvirt-driver/client.h \
+	libvirt-driver/cpus.c libvirt-driver/cpus.h \
 	libvirt-driver/daemon.h \
 	libvirt-driver/domain/affinity.c libvirt-driver/domain/affinity.h \
 	libvirt-driver/domain/change.c libvirt-driver/domain/change.h \

@@ -18,6 +18,7 @@
 #include "config.h"
 #include "libvirt-driver/api/console.h"
 #include "libvirt-driver/api/events.h"
+#include "libvirt-driver/cpus.h"
 #include "libvirt-driver/daemon.h"
 #include "libvirt-driver/domain/list.h"
 #include "libvirt-driver/domain/log_watch.h"
@@ -226,6 +227,7 @@ static int run(struct daemon *daemon, const struct options *options)
     }
     daemon->loop = g_main_loop_new(NULL, FALSE);
     daemon->host = host_new(daemon->settings.emulator);
+    daemon->cpus = cpus_new();
     daemon->cgroups =
         cgroups_new(daemon->paths.session ? NULL : daemon->settings.cgroup, daemon->paths.run);
     daemon->domains = domain_list_new();
@@ -239,6 +241,7 @@ static int run(struct daemon *daemon, const struct options *options)
     consoles_free(daemon->consoles);
     events_free(daemon->events);
     cgroups_free(daemon->cgroups);
+    cpus_free(daemon->cpus);
     host_free(daemon->host);
     watches_free(daemon->watches);
     g_main_loop_unref(daemon->loop);

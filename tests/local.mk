@@ -52,6 +52,7 @@ EXTRA_DIST += \
 	tests/e2e/test_guest_net.py \
 	tests/e2e/test_qmp.py \
 	tests/e2e/test_virsh.py \
+	tests/e2e/test_virsh_cpu.py \
 	tests/e2e/test_virsh_guest.py \
 	tests/lab/agent.py \
 	tests/lab/cache.py \

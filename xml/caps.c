@@ -13,18 +13,31 @@ static unsigned word_size(const char *arch)
 
 /* ---- capabilities ---- */
 
+/* A host's features are said to be there, a guest's have a policy. */
+static void write_features(struct xml_writer *w, const struct x86_feature_set *set,
+                           const char *policy)
+{
+    for (unsigned i = 0; i < X86_FEATURE_LAST; i++) {
+        const char *name = x86_feature_set_has(set, i) ? x86_feature_name(i) : NULL;
+
+        if (name)
+            xml_empty(w, "feature", "policy", policy, "name", name, NULL);
+    }
+}
+
 static void write_cpu(struct xml_writer *w, const struct host_caps *host)
 {
     xml_open(w, "cpu", NULL);
     xml_text_element(w, "arch", host->arch, NULL);
-    if (host->model)
-        xml_text_element(w, "model", host->model, NULL);
-    if (host->vendor)
-        xml_text_element(w, "vendor", host->vendor, NULL);
+    if (host->cpu.model)
+        xml_text_element(w, "model", host->cpu.model->name, NULL);
+    if (host->cpu.vendor)
+        xml_text_element(w, "vendor", host->cpu.vendor, NULL);
     if (host->sockets)
         xml_empty(w, "topology", "sockets", XML_NUMBER(host->sockets), "dies",
                   XML_NUMBER(host->dies), "cores", XML_NUMBER(host->cores), "threads",
                   XML_NUMBER(host->threads), NULL);
+    write_features(w, &host->cpu.extra, NULL);
     for (unsigned i = 0; i < host->page_size_count; i++)
         xml_empty(w, "pages", "unit", "KiB", "size", XML_NUMBER(host->page_sizes_kib[i]), NULL);
     xml_close(w, "cpu");
@@ -111,8 +124,44 @@ static void write_unsupported(struct xml_writer *w, const char *const *names)
         xml_empty(w, *names, "supported", "no", NULL);
 }
 
-/* What a guest gets is the host's CPU in each of these. Clients take it that a host-model has a
- * name: it is offered where that is known. */
+/* Clients take it that a host-model has a name: it is offered where that is known. */
+static void write_host_model(struct xml_writer *w, const struct cpu_description *cpu)
+{
+    xml_open(w, "mode", "name", "host-model", "supported", cpu->model ? "yes" : "no", NULL);
+    if (cpu->model) {
+        struct x86_feature_set topology = x86_feature_set_of_topology();
+        struct x86_feature_set extra = x86_feature_set_minus(&cpu->extra, &topology);
+
+        xml_text_element(w, "model", cpu->model->name, "fallback", "forbid", NULL);
+        if (cpu->vendor)
+            xml_text_element(w, "vendor", cpu->vendor, NULL);
+        write_features(w, &extra, "require");
+        write_features(w, &cpu->missing, "disable");
+    }
+    xml_close(w, "mode");
+}
+
+static bool is_usable(const struct cpu_model *model, const struct cpu_host *guest)
+{
+    struct x86_feature_set missing = x86_feature_set_minus(&model->features, &guest->features);
+
+    return !model->unseen && x86_feature_set_is_empty(&missing);
+}
+
+static void write_custom(struct xml_writer *w, const struct host_caps *host)
+{
+    bool is_supported = host->map && host->guest;
+
+    xml_open(w, "mode", "name", "custom", "supported", is_supported ? "yes" : "no", NULL);
+    for (guint i = 0; is_supported && i < host->map->models->len; i++) {
+        const struct cpu_model *model = g_ptr_array_index(host->map->models, i);
+
+        xml_text_element(w, "model", model->name, "usable",
+                         is_usable(model, host->guest) ? "yes" : "no", NULL);
+    }
+    xml_close(w, "mode");
+}
+
 static void write_cpu_modes(struct xml_writer *w, const struct host_caps *host)
 {
     static const char *const on_off[] = {"on", "off", NULL};
@@ -124,13 +173,8 @@ static void write_cpu_modes(struct xml_writer *w, const struct host_caps *host)
     xml_open(w, "mode", "name", "maximum", "supported", "yes", NULL);
     write_enum(w, "maximumMigratable", on_off);
     xml_close(w, "mode");
-    xml_open(w, "mode", "name", "host-model", "supported", host->model ? "yes" : "no", NULL);
-    if (host->model)
-        xml_text_element(w, "model", host->model, "fallback", "forbid", NULL);
-    if (host->model && host->vendor)
-        xml_text_element(w, "vendor", host->vendor, NULL);
-    xml_close(w, "mode");
-    xml_empty(w, "mode", "name", "custom", "supported", "no", NULL);
+    write_host_model(w, &host->host_model);
+    write_custom(w, host);
     xml_close(w, "cpu");
 }
 
@@ -189,7 +233,7 @@ static void write_domain_caps(struct xml_writer *w, const struct host_caps *host
     xml_close(w, "domainCapabilities");
 }
 
-static bool check_wish(const struct host_caps *host, const char *emulator, const char *arch,
+bool domain_caps_check(const struct host_caps *host, const char *emulator, const char *arch,
                        const char *machine, const char *virttype, GError **error)
 {
     if (virttype && strcmp(virttype, "kvm") != 0)
@@ -218,7 +262,7 @@ char *domain_caps_format(const struct host_caps *host, const char *emulator, con
 {
     struct xml_writer w;
 
-    if (!check_wish(host, emulator, arch, machine, virttype, error))
+    if (!domain_caps_check(host, emulator, arch, machine, virttype, error))
         return NULL;
     xml_writer_init(&w);
     write_domain_caps(&w, host);

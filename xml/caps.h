@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "xml/cpu_model.h"
 #include "xml/error.h"
 
 struct host_cpu {
@@ -29,11 +30,14 @@ struct host_cell {
 
 /* Borrowed strings; what may be NULL is left out of the XML. */
 struct host_caps {
-    const char *uuid;   /* of the host; may be NULL */
-    const char *arch;   /* "x86_64" */
-    const char *vendor; /* of its CPUs: "Intel", "AMD"; may be NULL, as may model */
-    const char *model;  /* libvirt's name of it; without one host-model is not offered */
-    unsigned sockets;   /* topology of a cell; 0 when it is not known */
+    const char *uuid; /* of the host; may be NULL */
+    const char *arch; /* "x86_64" */
+    /* Its CPU by libvirt's names, and what guests get of it; a NULL model: it is not known. */
+    struct cpu_description cpu;
+    struct cpu_description host_model;
+    const struct cpu_map *map;    /* the models that there are; NULL: none */
+    const struct cpu_host *guest; /* may be NULL */
+    unsigned sockets;             /* topology of a cell; 0 when it is not known */
     unsigned dies;
     unsigned cores;
     unsigned threads;
@@ -48,6 +52,10 @@ struct host_caps {
 
 /* <capabilities>; to be freed with g_free(). */
 char *caps_format(const struct host_caps *host);
+
+/* Whether that is what this driver has; any argument may be NULL. VIR_ERR_INVALID_ARG otherwise. */
+bool domain_caps_check(const struct host_caps *host, const char *emulator, const char *arch,
+                       const char *machine, const char *virttype, GError **error);
 
 /*
  * <domainCapabilities> for what the caller asks for; any argument may be NULL (the driver's own).

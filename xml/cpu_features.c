@@ -48,9 +48,8 @@ void cpu_host_init(struct cpu_host *host, const struct cpuid_entry *entries, uns
         const struct x86_feature_word *word = x86_feature_word(i);
         const struct cpuid_entry *e = find_entry(entries, count, word->function, word->index);
 
-        host->features.words[i] = e ? register_of(e, word->reg) : 0;
+        host->features.words[i] = e ? register_of(e, word->reg) & x86_feature_word_mask(i) : 0;
     }
-    x86_feature_set_for_guest(&host->features);
 }
 
 bool cpu_feature_is_known(const char *name)
@@ -65,33 +64,4 @@ bool cpu_host_has(const struct cpu_host *host, const char *name)
     unsigned feature;
 
     return x86_feature_find(name, &feature) && x86_feature_set_has(&host->features, feature);
-}
-
-static void append_name(GString *list, const char *name)
-{
-    g_string_append_printf(list, "%s%s", list->len ? ", " : "", name);
-}
-
-bool domain_check_host_cpu(const domain_def *def, const struct cpu_host *host, GError **error)
-{
-    g_autoptr(GString) missing = g_string_new(NULL);
-    g_autoptr(GString) forbidden = g_string_new(NULL);
-
-    for (guint i = 0; i < def->cpu.features->len; i++) {
-        const struct domain_cpu_feature *feature = g_ptr_array_index(def->cpu.features, i);
-        bool is_set = cpu_host_has(host, feature->name);
-
-        if ((feature->policy == DOMAIN_CPU_REQUIRE || feature->policy == DOMAIN_CPU_FORCE) &&
-            !is_set)
-            append_name(missing, feature->name);
-        if (feature->policy == DOMAIN_CPU_FORBID && is_set)
-            append_name(forbidden, feature->name);
-    }
-    if (missing->len)
-        libvirt_error_set(error, VIR_ERR_CPU_INCOMPATIBLE,
-                          "Host CPU does not provide required features: %s", missing->str);
-    else if (forbidden->len)
-        libvirt_error_set(error, VIR_ERR_CPU_INCOMPATIBLE,
-                          "Host CPU provides forbidden features: %s", forbidden->str);
-    return !missing->len && !forbidden->len;
 }

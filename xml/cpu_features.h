@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A host's CPU as its guests get it, and what a domain wants of its features (<cpu><feature>). What
- * the host has is told by the caller: KVM_GET_SUPPORTED_CPUID is what a guest can be given.
+ * A CPU as CPUID tells of it: a host's own, or what KVM gives of it to guests. The caller asks
+ * either.
  */
 #ifndef VOLE_XML_CPU_FEATURES_H
 #define VOLE_XML_CPU_FEATURES_H
@@ -24,7 +24,7 @@ struct cpu_host {
     unsigned family;
     unsigned model;
     unsigned stepping;
-    struct x86_feature_set features; /* that its guests have */
+    struct x86_feature_set features;
 };
 
 /* Without entries (an architecture that has no CPUID) all of it is empty. */
@@ -33,9 +33,5 @@ void cpu_host_init(struct cpu_host *host, const struct cpuid_entry *entries, uns
 bool cpu_feature_is_known(const char *name);
 /* False for what is not known, too. */
 bool cpu_host_has(const struct cpu_host *host, const char *name);
-
-/* VIR_ERR_CPU_INCOMPATIBLE, naming them, when the host lacks features that the domain requires or
- * has some that it forbids. To be asked when a domain starts. */
-bool domain_check_host_cpu(const domain_def *def, const struct cpu_host *host, GError **error);
 
 #endif

@@ -64,6 +64,8 @@ static const size_t def_strings[] = {
     AT(domain_def, os.kernel),
     AT(domain_def, os.initrd),
     AT(domain_def, os.cmdline),
+    AT(domain_def, cpu.model),
+    AT(domain_def, cpu.vendor),
     AT(domain_def, emulator),
     AT(domain_def, memballoon.info.alias),
     AT(domain_def, virtio_serial_info.alias),

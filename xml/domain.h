@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cpu/x86_features.h"
 #include "xml/cpuset.h"
 #include "xml/error.h"
 
@@ -144,6 +145,21 @@ enum domain_cpu_mode {
     DOMAIN_CPU_HOST_PASSTHROUGH,
     DOMAIN_CPU_HOST_MODEL,
     DOMAIN_CPU_MAXIMUM,
+    DOMAIN_CPU_CUSTOM,
+};
+
+/* Of a custom CPU: what becomes of the host's features that its model has not. */
+enum domain_cpu_match {
+    DOMAIN_CPU_MATCH_ABSENT = 0, /* as EXACT */
+    DOMAIN_CPU_MATCH_EXACT,      /* the guest does not have them */
+    DOMAIN_CPU_MATCH_MINIMUM,    /* it has them, too */
+    DOMAIN_CPU_MATCH_STRICT,     /* there must be none */
+};
+
+enum domain_cpu_fallback {
+    DOMAIN_CPU_FALLBACK_ABSENT = 0,
+    DOMAIN_CPU_FALLBACK_ALLOW,
+    DOMAIN_CPU_FALLBACK_FORBID,
 };
 
 enum domain_cpu_check {
@@ -161,7 +177,7 @@ enum domain_cpu_policy {
     DOMAIN_CPU_DISABLE, /* the guest does not have it */
 };
 
-/* To be compared with the host when the domain starts: domain_check_host_cpu(). */
+/* To be compared with the host when the domain starts: cpu_resolve(). */
 struct domain_cpu_feature {
     char *name; /* libvirt's, and in xml/cpu_features.h */
     enum domain_cpu_policy policy;
@@ -169,13 +185,20 @@ struct domain_cpu_feature {
 
 struct domain_cpu {
     enum domain_cpu_mode mode;
-    enum domain_cpu_check check;   /* kept: the host's own CPU passes every check */
+    enum domain_cpu_match match;
+    char *model;  /* custom: libvirt's name; NULL otherwise */
+    char *vendor; /* that the host's CPU has to be of: "AMD"; or NULL */
+    enum domain_cpu_fallback fallback;
+    enum domain_cpu_check check;   /* kept: what a guest gets always is what was asked for */
     enum domain_switch migratable; /* host-passthrough and maximum only */
     unsigned sockets;              /* topology; 0: none given. The product with cores and */
     unsigned cores;                /* threads is max_vcpus and vcpus */
     unsigned threads;
     bool dies;           /* dies='1' was given */
     GPtrArray *features; /* of struct domain_cpu_feature; never NULL */
+    /* Of the host's features those that the guest is to lack, beside those in `features`. Found out
+     * at each start (cpu_resolve()), and of no meaning otherwise. */
+    struct x86_feature_set off;
 };
 
 enum domain_clock_offset {

@@ -56,39 +56,88 @@ static bool read_feature(xmlNode *node, void *target, GError **error)
     return true;
 }
 
+static bool read_model(xmlNode *node, void *target, GError **error)
+{
+    struct domain_cpu *cpu = target;
+    int fallback = DOMAIN_CPU_FALLBACK_ABSENT;
+
+    cpu->model = xml_text(node);
+    if (!xml_enum_attribute(node, "fallback", domain_cpu_fallback_values, &fallback, error))
+        return false;
+    cpu->fallback = (enum domain_cpu_fallback)fallback;
+    return true;
+}
+
+static bool read_vendor(xmlNode *node, void *target, GError **error)
+{
+    struct domain_cpu *cpu = target;
+
+    cpu->vendor = xml_text(node);
+    return cpu->vendor || xml_invalid(error, node, "the vendor has no name");
+}
+
 static const struct xml_element cpu_elements[] = {
+    {"model", "fallback", XML_ONCE | XML_TEXT, read_model},
+    {"vendor", NULL, XML_ONCE | XML_TEXT, read_vendor},
     {"topology", "sockets dies cores threads", XML_ONCE | XML_EMPTY, read_topology},
     {"feature", "policy name", XML_EMPTY, read_feature},
-    {"model", .refused = "the guest's CPU is the host's; a model cannot be chosen"},
-    {"vendor", .refused = "the guest's CPU is the host's; a vendor cannot be chosen"},
     {"numa", .refused = "a microVM is one NUMA node"},
     {"cache", .refused = "the guest's CPU is the host's; its caches cannot be chosen"},
     {"maxphysaddr", .refused = "the guest's CPU is the host's; its addresses cannot be chosen"},
     {},
 };
 
-bool domain_read_cpu(xmlNode *node, void *target, GError **error)
+/* As libvirt: a model without a mode is a custom CPU. */
+static bool check_model(xmlNode *node, struct domain_cpu *cpu, GError **error)
 {
-    struct domain_cpu *cpu = &((struct domain_parser *)target)->def->cpu;
+    bool has_match = cpu->match != DOMAIN_CPU_MATCH_ABSENT;
+
+    if (cpu->mode == DOMAIN_CPU_ABSENT && (cpu->model || has_match))
+        cpu->mode = DOMAIN_CPU_CUSTOM;
+    if (cpu->mode == DOMAIN_CPU_CUSTOM && !cpu->model)
+        return xml_invalid(error, node, "a custom CPU needs the name of a model");
+    if (cpu->mode == DOMAIN_CPU_CUSTOM)
+        return true;
+    if (cpu->model)
+        return xml_refuse(error, node,
+                          "the model is the host's, and is named only for mode='custom'");
+    if (cpu->vendor)
+        return xml_refuse(error, node,
+                          "the vendor is the host's, and is named only for mode='custom'");
+    return !has_match || xml_invalid(error, node, "match is an attribute of custom CPUs");
+}
+
+bool domain_read_cpu_node(xmlNode *node, struct domain_cpu *cpu, GError **error)
+{
     int mode = DOMAIN_CPU_ABSENT;
+    int match = DOMAIN_CPU_MATCH_ABSENT;
     int check = DOMAIN_CPU_CHECK_ABSENT;
     int migratable = DOMAIN_SWITCH_ABSENT;
 
     if (!xml_enum_attribute(node, "mode", domain_cpu_values, &mode, error) ||
+        !xml_enum_attribute(node, "match", domain_cpu_match_values, &match, error) ||
         !xml_enum_attribute(node, "check", domain_cpu_check_values, &check, error) ||
         !xml_enum_attribute(node, "migratable", domain_switch_values, &migratable, error) ||
         !xml_read_children(node, cpu_elements, cpu, error))
+        return false;
+    cpu->mode = (enum domain_cpu_mode)mode;
+    cpu->match = (enum domain_cpu_match)match;
+    cpu->check = (enum domain_cpu_check)check;
+    cpu->migratable = (enum domain_switch)migratable;
+    if (!check_model(node, cpu, error))
         return false;
     if (migratable != DOMAIN_SWITCH_ABSENT && mode != DOMAIN_CPU_HOST_PASSTHROUGH &&
         mode != DOMAIN_CPU_MAXIMUM)
         return xml_invalid(error, node,
                            "migratable is an attribute of host-passthrough and maximum");
-    if (check != DOMAIN_CPU_CHECK_ABSENT && mode == DOMAIN_CPU_ABSENT)
+    if (check != DOMAIN_CPU_CHECK_ABSENT && cpu->mode == DOMAIN_CPU_ABSENT)
         return xml_invalid(error, node, "check has no meaning without a mode");
-    if (cpu->features->len && mode == DOMAIN_CPU_ABSENT)
+    if (cpu->features->len && cpu->mode == DOMAIN_CPU_ABSENT)
         return xml_invalid(error, node, "features have no meaning without a mode");
-    cpu->mode = (enum domain_cpu_mode)mode;
-    cpu->check = (enum domain_cpu_check)check;
-    cpu->migratable = (enum domain_switch)migratable;
     return true;
+}
+
+bool domain_read_cpu(xmlNode *node, void *target, GError **error)
+{
+    return domain_read_cpu_node(node, &((struct domain_parser *)target)->def->cpu, error);
 }

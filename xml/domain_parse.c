@@ -240,7 +240,7 @@ static const struct xml_element domain_elements[] = {
     {"cputune", NULL, XML_ONCE, domain_read_cputune},
     {"os", "firmware", XML_ONCE, domain_read_os},
     {"features", NULL, XML_ONCE, domain_read_features},
-    {"cpu", "mode check migratable", XML_ONCE, domain_read_cpu},
+    {"cpu", "mode match check migratable", XML_ONCE, domain_read_cpu},
     {"clock", "offset adjustment basis timezone start", XML_ONCE, domain_read_clock},
     {"on_poweroff", NULL, XML_ONCE | XML_TEXT, read_on_poweroff},
     {"on_reboot", NULL, XML_ONCE | XML_TEXT, read_on_reboot},

@@ -53,6 +53,7 @@ void parsed_chardev_free(struct parsed_chardev *chardev);
 bool domain_read_os(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_features(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_cpu(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_cpu_node(xmlNode *node, struct domain_cpu *cpu, GError **error);
 bool domain_read_clock(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_devices(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_max_memory(xmlNode *node, void *domain_parser, GError **error);

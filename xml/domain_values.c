@@ -34,7 +34,20 @@ const struct xml_value domain_cpu_values[] = {
     {"host-passthrough", DOMAIN_CPU_HOST_PASSTHROUGH},
     {"host-model", DOMAIN_CPU_HOST_MODEL},
     {"maximum", DOMAIN_CPU_MAXIMUM},
-    {"custom", 0, "the guest's CPU is the host's; use host-passthrough"},
+    {"custom", DOMAIN_CPU_CUSTOM},
+    {},
+};
+
+const struct xml_value domain_cpu_match_values[] = {
+    {"exact", DOMAIN_CPU_MATCH_EXACT},
+    {"minimum", DOMAIN_CPU_MATCH_MINIMUM},
+    {"strict", DOMAIN_CPU_MATCH_STRICT},
+    {},
+};
+
+const struct xml_value domain_cpu_fallback_values[] = {
+    {"allow", DOMAIN_CPU_FALLBACK_ALLOW},
+    {"forbid", DOMAIN_CPU_FALLBACK_FORBID},
     {},
 };
 

@@ -25,6 +25,8 @@ extern const struct xml_value domain_yes_no_values[]; /* yes, no: enum domain_sw
 extern const struct xml_value domain_boot_values[];   /* enum domain_boot_device */
 extern const struct xml_value domain_cpu_values[];    /* enum domain_cpu_mode */
 extern const struct xml_value domain_cpu_check_values[];
+extern const struct xml_value domain_cpu_match_values[];
+extern const struct xml_value domain_cpu_fallback_values[];
 extern const struct xml_value domain_disk_type_values[];
 extern const struct xml_value domain_cache_values[]; /* enum domain_disk_cache */
 extern const struct xml_value domain_net_type_values[];

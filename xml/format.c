@@ -156,9 +156,18 @@ static void format_cpu(struct format *f, const struct domain_cpu *cpu)
 {
     if (!cpu->mode && !cpu->sockets)
         return;
-    xml_open(&f->w, "cpu", "mode", word_of(domain_cpu_values, cpu->mode), "check",
+    xml_open(&f->w, "cpu", "mode", word_of(domain_cpu_values, cpu->mode), "match",
+             word_of(domain_cpu_match_values, cpu->match), "check",
              word_of(domain_cpu_check_values, cpu->check), "migratable",
              word_of(domain_switch_values, cpu->migratable), NULL);
+    if (cpu->model)
+        xml_text_element(&f->w, "model", cpu->model, "fallback",
+                         word_of(domain_cpu_fallback_values, cpu->fallback), NULL);
+    else if (cpu->fallback)
+        xml_empty(&f->w, "model", "fallback", word_of(domain_cpu_fallback_values, cpu->fallback),
+                  NULL);
+    if (cpu->vendor)
+        xml_text_element(&f->w, "vendor", cpu->vendor, NULL);
     if (cpu->sockets)
         xml_empty(&f->w, "topology", "sockets", XML_NUMBER(cpu->sockets), "dies",
                   cpu->dies ? "1" : NULL, "cores", XML_NUMBER(cpu->cores), "threads",

@@ -342,7 +342,16 @@ static json_t *topology_json(const struct domain_cpu *cpu)
     return topology;
 }
 
-/* What is asked for has been compared with the host; the VMM does so once more. */
+static bool is_of_topology(const char *name)
+{
+    struct x86_feature_set topology = x86_feature_set_of_topology();
+    unsigned feature;
+
+    return x86_feature_find(name, &feature) && x86_feature_set_has(&topology, feature);
+}
+
+/* What is asked for has been compared with the host; the VMM does so once more. What follows from
+ * the topology is not asked of it. */
 static json_t *cpu_json(const struct domain_cpu *cpu)
 {
     json_t *object = json_object();
@@ -352,8 +361,14 @@ static json_t *cpu_json(const struct domain_cpu *cpu)
         const struct domain_cpu_feature *feature = g_ptr_array_index(cpu->features, i);
         bool off = feature->policy == DOMAIN_CPU_DISABLE || feature->policy == DOMAIN_CPU_FORBID;
 
-        if (feature->policy != DOMAIN_CPU_OPTIONAL)
+        if (feature->policy != DOMAIN_CPU_OPTIONAL && (off || !is_of_topology(feature->name)))
             json_object_set_new(features, feature->name, json_boolean(!off));
+    }
+    for (unsigned i = 0; i < X86_FEATURE_LAST; i++) {
+        const char *name = x86_feature_set_has(&cpu->off, i) ? x86_feature_name(i) : NULL;
+
+        if (name)
+            json_object_set_new(features, name, json_false());
     }
     set_if_any(object, "features", features);
     return object;

@@ -11,6 +11,10 @@ xml_libxmldomain_a_SOURCES = \
 	xml/cpuset.c xml/cpuset.h \
 	xml/domain.c xml/domain.h xml/domain_priv.h \
 	xml/cpu_features.c xml/cpu_features.h \
+	xml/cpu_map.c xml/cpu_map.h \
+	xml/cpu_model.c xml/cpu_model.h \
+	xml/cpu_compare.c xml/cpu_compare.h \
+	xml/cpu_resolve.c xml/cpu_resolve.h \
 	xml/domain_chardevs.c \
 	xml/domain_clock.c \
 	xml/domain_cpu.c \
@@ -70,6 +74,12 @@ tests_unit_test_xml_domain_LDADD = $(xml_test_ldadd)
 xml_tests += tests/unit/test-xml-cpus
 tests_unit_test_xml_cpus_CFLAGS = $(xml_libxmldomain_a_CFLAGS)
 tests_unit_test_xml_cpus_LDADD = $(xml_test_ldadd)
+
+xml_tests += tests/unit/test-xml-cpu-models
+tests_unit_test_xml_cpu_models_CPPFLAGS = $(xml_test_cppflags)
+tests_unit_test_xml_cpu_models_CFLAGS = $(xml_libxmldomain_a_CFLAGS)
+tests_unit_test_xml_cpu_models_LDADD = $(xml_test_ldadd)
+EXTRA_DIST += tests/cpu_map
 
 xml_tests += tests/unit/test-xml-caps
 tests_unit_test_xml_caps_CFLAGS = $(xml_libxmldomain_a_CFLAGS)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "libvirt-driver/api/api.h"
+#include "libvirt-driver/cpus.h"
 #include "libvirt-driver/host.h"
 
 bool api_node_get_info(struct call *call, const wire_none *in, wire_node_info *out, GError **error)
@@ -28,6 +29,7 @@ static struct host_caps current_caps(struct call *call)
     struct host_caps caps = call->daemon->host->caps;
 
     caps.kvm_usable = host_kvm_usable();
+    cpus_fill_caps(call->daemon->cpus, &caps);
     return caps;
 }
 
@@ -235,16 +237,4 @@ bool api_node_get_free_pages(struct call *call, const wire_free_pages_args *in,
         }
     }
     return true;
-}
-
-/* A guest has the host's CPU: there are no models to choose from. */
-bool api_connect_get_cpu_model_names(struct call *call, const wire_cpu_models_args *in,
-                                     wire_cpu_models *out, GError **error)
-{
-    if (!api_check_flags(call, in->flags, 0, error))
-        return false;
-    if (strcmp(in->arch, call->daemon->host->caps.arch) == 0)
-        return true;
-    libvirt_error_set(error, VIR_ERR_INVALID_ARG, "cannot find architecture %s", in->arch);
-    return false;
 }

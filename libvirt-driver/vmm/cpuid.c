@@ -1,31 +1,49 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "libvirt-driver/vmm/cpuid.h"
 
+#if defined(__x86_64__)
+
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <sys/ioctl.h>
 
 #include "libvirt-driver/util.h"
-#include "xml/cpu_features.h"
-
-#if defined(__x86_64__)
 
 #define ENTRIES_MAX 256
 
-bool cpuid_check(const domain_def *def, GError **error)
+/* Asks the processor. What is beyond its last function is all zeros, and not the last one's. */
+static struct cpuid_entry ask(uint32_t function, uint32_t index)
+{
+    struct cpuid_entry e = {.function = function, .index = index};
+
+    if (function <= __get_cpuid_max(function & 0x80000000, NULL))
+        __cpuid_count(function, index, e.eax, e.ebx, e.ecx, e.edx);
+    return e;
+}
+
+void cpuid_of_host(struct cpu_host *host)
+{
+    struct cpuid_entry entries[2 + X86_FEATURE_WORDS];
+    unsigned count = 0;
+
+    entries[count++] = ask(0, 0);
+    entries[count++] = ask(1, 0);
+    for (unsigned i = 0; i < X86_FEATURE_WORDS; i++)
+        entries[count++] = ask(x86_feature_word(i)->function, x86_feature_word(i)->index);
+    cpu_host_init(host, entries, count);
+}
+
+bool cpuid_of_guests(struct cpu_host *guest, GError **error)
 {
     struct {
         struct kvm_cpuid2 head;
         struct kvm_cpuid_entry2 entries[ENTRIES_MAX];
     } kvm = {.head.nent = ENTRIES_MAX};
     struct cpuid_entry entries[ENTRIES_MAX];
-    struct cpu_host host;
-    auto_close int fd = -1;
+    auto_close int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 
-    if (!def->cpu.features->len)
-        return true;
-    fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
     if (fd < 0 || ioctl(fd, KVM_GET_SUPPORTED_CPUID, &kvm) < 0) {
         libvirt_error_set_errno(error, errno, "cannot ask KVM for the features of the host's CPU");
         return false;
@@ -36,19 +54,22 @@ bool cpuid_check(const domain_def *def, GError **error)
         entries[i] = (struct cpuid_entry){from->function, from->index, from->eax,
                                           from->ebx,      from->ecx,   from->edx};
     }
-    cpu_host_init(&host, entries, kvm.head.nent);
-    return domain_check_host_cpu(def, &host, error);
+    cpu_host_init(guest, entries, kvm.head.nent);
+    x86_feature_set_for_guest(&guest->features);
+    return true;
 }
 
 #else
 
-/* Other architectures' definitions know no CPU features. */
-bool cpuid_check(const domain_def *def, GError **error)
+void cpuid_of_host(struct cpu_host *host)
 {
-    if (!def->cpu.features->len)
-        return true;
-    libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "CPU features cannot be chosen here");
-    return false;
+    cpu_host_init(host, NULL, 0);
+}
+
+bool cpuid_of_guests(struct cpu_host *guest, GError **error)
+{
+    cpu_host_init(guest, NULL, 0);
+    return true;
 }
 
 #endif

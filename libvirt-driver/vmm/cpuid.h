@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * What of its CPU the host can give to a guest, as KVM tells it.
- */
+/* What CPUID tells of the host's CPU, and KVM of what it can give of that to a guest. */
 #ifndef VOLE_DRIVER_VMM_CPUID_H
 #define VOLE_DRIVER_VMM_CPUID_H
 
 #include <glib.h>
 #include <stdbool.h>
 
-#include "xml/domain.h"
+#include "xml/cpu_features.h"
 
-/* True when the definition asks for no features, or the host has them all and none of those that it
- * forbids. */
-bool cpuid_check(const domain_def *def, GError **error);
+/* All empty on an architecture that has no CPUID. */
+void cpuid_of_host(struct cpu_host *host);
+/* False with `error` set when KVM cannot be asked. */
+bool cpuid_of_guests(struct cpu_host *guest, GError **error);
 
 #endif

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include "libvirt-driver/cpus.h"
 #include "libvirt-driver/util.h"
 #include "libvirt-driver/vmm/cgroup.h"
 #include "libvirt-driver/vmm/chardev.h"
@@ -147,7 +148,8 @@ bool launch_vmm(const struct daemon *daemon, domain_def *live, struct terminals 
         .log_path = paths_file(daemon->paths.log, live->name, ".log"),
     };
     domain_def_assign_aliases(live);
-    if (emulator && outfit_fill(&outfit, &daemon->paths, live, terminals, error) &&
+    if (emulator && cpus_resolve(daemon->cpus, live, error) &&
+        outfit_fill(&outfit, &daemon->paths, live, terminals, error) &&
         add_monitor(&outfit, &daemon->paths, live, launched, error))
         log = log_file_open(launched->log_path, settings, error);
     if (log >= 0) {

@@ -9,7 +9,6 @@
 
 #include "libvirt-driver/util.h"
 #include "libvirt-driver/vmm/chardev.h"
-#include "libvirt-driver/vmm/cpuid.h"
 #include "libvirt-driver/vmm/image.h"
 #include "libvirt-driver/vmm/tap.h"
 
@@ -243,8 +242,7 @@ static bool add_vsock(struct outfit *outfit, domain_def *live, GError **error)
 bool outfit_fill(struct outfit *outfit, const struct paths *paths, domain_def *live,
                  struct terminals *terminals, GError **error)
 {
-    return cpuid_check(live, error) && add_boot(outfit, live, error) &&
-           add_disks(outfit, live, error) && add_nets(outfit, live, error) &&
-           add_chardevs(outfit, paths, live, terminals, error) && add_rng(outfit, live, error) &&
-           add_vsock(outfit, live, error) && add_kvm(outfit, error);
+    return add_boot(outfit, live, error) && add_disks(outfit, live, error) &&
+           add_nets(outfit, live, error) && add_chardevs(outfit, paths, live, terminals, error) &&
+           add_rng(outfit, live, error) && add_vsock(outfit, live, error) && add_kvm(outfit, error);
 }

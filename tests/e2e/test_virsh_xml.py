@@ -32,7 +32,7 @@ EVERYTHING = """
     <kernel>{kernel}</kernel>
   </os>
   <features><acpi/><apic/><vmport state='off'/></features>
-  <cpu mode='host-model' check='partial'>
+  <cpu mode='host-passthrough' check='partial'>
     <topology sockets='1' cores='1' threads='2'/>
     <feature policy='require' name='sse2'/>
     <feature policy='optional' name='avx512f'/>

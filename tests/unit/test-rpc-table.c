@@ -7,6 +7,8 @@
 
 /* Calls that libvirt's client library itself refuses on a read-only connection. */
 static const char *const writers[] = {
+    "CONNECT_BASELINE_HYPERVISOR_CPU",
+    "CONNECT_COMPARE_HYPERVISOR_CPU",
     "CONNECT_GET_DOMAIN_CAPABILITIES",
     "CONNECT_FIND_STORAGE_POOL_SOURCES",
     "CONNECT_SET_IDENTITY",

@@ -19,11 +19,13 @@ static const struct host_cell cells[] = {
 };
 static const unsigned page_sizes[] = {4, 2048};
 
+static const struct cpu_model model = {.name = (char *)"EPYC", .vendor = (char *)"AMD"};
+
 static const struct host_caps host = {
     .uuid = "6f1c3ad2-5b5e-4a55-9e0c-0d9f3b6b8f11",
     .arch = "x86_64",
-    .vendor = "AMD",
-    .model = "EPYC",
+    .cpu = {.model = &model, .vendor = "AMD", .extra = {{1u << 25}}},
+    .host_model = {.model = &model, .vendor = "AMD", .missing = {{1u << 28}}},
     .sockets = 1,
     .dies = 1,
     .cores = 1,
@@ -85,6 +87,8 @@ static void test_host(void)
     check_schema(text, SCHEMAS "capability.rng");
     check_xpath(text, "string(/capabilities/host/uuid)", host.uuid);
     check_xpath(text, "string(/capabilities/host/cpu/model)", "EPYC");
+    check_xpath(text, "string(/capabilities/host/cpu/vendor)", "AMD");
+    check_xpath(text, "string(/capabilities/host/cpu/feature/@name)", "aes");
     check_xpath(text, "string(/capabilities/host/cpu/topology/@threads)", "2");
     check_xpath(text, "count(/capabilities/host/topology/cells/cell/cpus/cpu)", "2");
     check_xpath(text, "string(//cell/cpus/cpu[2]/@siblings)", "0-1");
@@ -122,6 +126,8 @@ static void test_domain(void)
     check_xpath(text, "string(//cpu/mode[@name='host-passthrough']/@supported)", "yes");
     check_xpath(text, "string(//cpu/mode[@name='host-model']/@supported)", "yes");
     check_xpath(text, "string(//cpu/mode[@name='host-model']/model)", "EPYC");
+    check_xpath(text, "string(//cpu/mode[@name='host-model']/feature[@policy='disable']/@name)",
+                "avx");
     check_xpath(text, "string(//cpu/mode[@name='custom']/@supported)", "no");
     check_xpath(text, "string(//iothreads/@supported)", "yes");
     check_xpath(text, "count(//memoryBacking/enum[@name='sourceType']/value)", "2");
@@ -138,7 +144,7 @@ static void test_unknown_model(void)
     struct host_caps unnamed = host;
     g_autofree char *text = NULL;
 
-    unnamed.model = NULL;
+    unnamed.host_model.model = NULL;
     text = domain_caps_format(&unnamed, NULL, NULL, NULL, NULL, NULL);
     check_schema(text, SCHEMAS "domaincaps.rng");
     check_xpath(text, "string(//cpu/mode[@name='host-model']/@supported)", "no");
