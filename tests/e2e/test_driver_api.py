@@ -474,7 +474,7 @@ def test_the_host(virtvoled):
         assert memory["total"] > memory["free"] > 0
         refused(INVALID_ARG, connection.getMemoryStats, 100000)
         assert connection.getFreePages([4], 0, 1)[0][4] > 0
-        assert connection.getCPUModelNames("x86_64") == []
+        assert "qemu64" in connection.getCPUModelNames("x86_64")
         assert connection.getFreeMemory() > 0 and connection.getCPUMap()[0] >= os.cpu_count()
         assert connection.getSecurityModel()[0] == "none"
 
