@@ -18,6 +18,9 @@ from support.virtvoled import Virtvoled
 from support.vole import Vole
 from support.wait import SHORT, Deadline
 
+# The exit status of newer-clients that says nothing of what is tested with them.
+CLIENTS_UNREACHABLE = 3
+
 
 def pytest_configure(config):
     if "VOLE_BUILDDIR" not in os.environ:
@@ -212,6 +215,17 @@ def system_virtvoled(folder):
     for place in ("etc/libvirt/vole", "run/libvirt", "var/lib/libvirt/vole",
                   "var/log/libvirt/vole"):
         shutil.rmtree(Path("/") / place, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def newer_clients():
+    """The folder of Debian 13's clients; where nothing can be fetched, there is nothing to test."""
+    done = subprocess.run([TREE / "tests/lab/newer-clients"], check=False, text=True,
+                          capture_output=True)
+    if done.returncode == CLIENTS_UNREACHABLE:
+        pytest.skip(done.stderr.strip().splitlines()[-1])
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.strip())
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 
 import subprocess
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 
 import pytest
 
@@ -11,23 +10,9 @@ from support.guest import TREE
 from support.virtvoled import domain_xml, ended, leave
 from support.wait import SHORT
 
-UNREACHABLE = 3
-
-
-@pytest.fixture(scope="module")
-def clients():
-    """The folder of the clients; where nothing can be fetched, there is nothing to be tested."""
-    done = subprocess.run([TREE / "tests/lab/newer-clients"], check=False, text=True,
-                          capture_output=True)
-    if done.returncode == UNREACHABLE:
-        pytest.skip(done.stderr.strip().splitlines()[-1])
-    assert done.returncode == 0, done.stderr
-    return Path(done.stdout.strip())
-
-
 @pytest.fixture
-def newer(virtvoled, clients):
-    virtvoled.virsh_program = clients / "bin/virsh"
+def newer(virtvoled, newer_clients):
+    virtvoled.virsh_program = newer_clients / "bin/virsh"
     assert int(virtvoled.virsh("--version").split(".")[0]) >= 11
     return virtvoled
 
@@ -121,10 +106,10 @@ def test_readers_and_who_is_not_there(newer, payloads):
     newer.uri = newer.uri.removesuffix("-ro")
 
 
-def test_python(newer, clients, payloads, folder):
+def test_python(newer, newer_clients, payloads, folder):
     path = folder / "life.xml"
     path.write_text(domain_xml("life", kernel=payloads.echo), encoding="utf-8")
-    done = subprocess.run([clients / "bin/python3", TREE / "tests/e2e/support/newer_client.py",
+    done = subprocess.run([newer_clients / "bin/python3", TREE / "tests/e2e/support/newer_client.py",
                            newer.uri, path], check=False, text=True, capture_output=True,
                           timeout=SHORT * 4)
     assert done.returncode == 0, done.stderr

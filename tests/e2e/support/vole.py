@@ -17,6 +17,12 @@ def program(name):
     return str(path)
 
 
+def others_can_run(name):
+    """Whether the build tree lies where a user without any rights comes to it."""
+    path = Path(os.path.realpath(program(name)))
+    return all(place.stat().st_mode & 0o001 for place in [path, *path.parents])
+
+
 class Vole:
     """`vole run ARGUMENTS`, with a QMP socket and the serial port on sockets of its own.
 
