@@ -19,21 +19,13 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "vmm/config.h"
-#include "vmm/kvm.h"
+#include "vmm/arch/arch.h"
+#include "vmm/check_host_priv.h"
 #include "vmm/machine.h"
-#include "vmm/util.h"
-
-struct host {
-    const char *root;
-    bool kvm_opens; /* /dev/kvm does */
-    struct kvm kvm; /* `fd` is -1 when it cannot be used */
-};
 
 /* ---- findings ---- */
 
-PRINTF_LIKE(3, 4)
-static void say(struct host_finding *f, enum host_verdict verdict, const char *fmt, ...)
+void host_say(struct host_finding *f, enum host_verdict verdict, const char *fmt, ...)
 {
     va_list ap;
 
@@ -43,8 +35,7 @@ static void say(struct host_finding *f, enum host_verdict verdict, const char *f
     va_end(ap);
 }
 
-PRINTF_LIKE(2, 3)
-static void advise(struct host_finding *f, const char *fmt, ...)
+void host_advise(struct host_finding *f, const char *fmt, ...)
 {
     va_list ap;
 
@@ -64,8 +55,7 @@ static int open_file(const struct host *h, const char *path, int flags)
     return open(full, flags | O_CLOEXEC);
 }
 
-/* The file's text, to be freed, or NULL where it cannot be read. */
-static char *read_file(const struct host *h, const char *path)
+char *host_read_file(const struct host *h, const char *path)
 {
     cleanup_close int fd = open_file(h, path, O_RDONLY);
     cleanup_free char *text = NULL;
@@ -88,7 +78,7 @@ static char *read_file(const struct host *h, const char *path)
 /* The number that a file begins with; false where there is none. */
 static bool read_number(const struct host *h, const char *path, uint64_t *out)
 {
-    cleanup_free char *text = read_file(h, path);
+    cleanup_free char *text = host_read_file(h, path);
 
     if (!text)
         return false;
@@ -154,7 +144,7 @@ bool host_status_has_capability(const char *status, unsigned bit)
 
 static bool have_capability(const struct host *h, unsigned bit)
 {
-    cleanup_free char *status = read_file(h, "/proc/self/status");
+    cleanup_free char *status = host_read_file(h, "/proc/self/status");
 
     return status && host_status_has_capability(status, bit);
 }
@@ -171,15 +161,15 @@ static void advise_about_group(const struct host *h, const char *path, struct ho
     struct stat st;
 
     if (stat(full, &st) < 0 || st.st_gid == 0 || !(st.st_mode & S_IWGRP)) {
-        advise(f, "give a group access to it: chgrp kvm %s; chmod 660 %s", path, path);
+        host_advise(f, "give a group access to it: chgrp kvm %s; chmod 660 %s", path, path);
         return;
     }
     group = getgrgid(st.st_gid);
     if (group)
-        advise(f, "add the user to the group %s: usermod -aG %s NAME; then log in anew",
-               group->gr_name, group->gr_name);
+        host_advise(f, "add the user to the group %s: usermod -aG %s NAME; then log in anew",
+                    group->gr_name, group->gr_name);
     else
-        advise(f, "the user has to be in the group %u", st.st_gid);
+        host_advise(f, "the user has to be in the group %u", st.st_gid);
 }
 
 static void check_kvm(struct host *h, struct host_finding *f)
@@ -188,36 +178,14 @@ static void check_kvm(struct host *h, struct host_finding *f)
 
     h->kvm_opens = fd >= 0;
     if (h->kvm_opens) {
-        say(f, HOST_OK, "/dev/kvm can be opened");
+        host_say(f, HOST_OK, "/dev/kvm can be opened");
         return;
     }
-    say(f, HOST_FAIL, "/dev/kvm cannot be opened: %s", strerror(errno));
+    host_say(f, HOST_FAIL, "/dev/kvm cannot be opened: %s", strerror(errno));
     if (errno == EACCES || errno == EPERM)
         advise_about_group(h, "/dev/kvm", f);
     else
-        advise(f, "enable virtualisation in the firmware (in a virtual machine: nested "
-                  "virtualisation), then modprobe kvm_intel or kvm_amd");
-}
-
-/* That /dev/kvm opens is not enough: there are hosts whose KVM emulates the guest's kernel, which
- * carries small payloads but not Linux. */
-static void check_processor(struct host *h, struct host_finding *f)
-{
-    cleanup_free char *cpuinfo = read_file(h, "/proc/cpuinfo");
-    int vmx = cpuinfo ? host_cpuinfo_has(cpuinfo, "flags", "vmx") : -1;
-    int svm = cpuinfo ? host_cpuinfo_has(cpuinfo, "flags", "svm") : -1;
-
-    if (vmx > 0 || svm > 0) {
-        say(f, HOST_OK, "hardware virtualisation: %s", vmx > 0 ? "VT-x (vmx)" : "AMD-V (svm)");
-    } else if (vmx < 0) {
-        say(f, HOST_OK, "/proc/cpuinfo does not tell; KVM decides");
-    } else {
-        say(f, HOST_FAIL,
-            "no hardware virtualisation (neither vmx nor svm in /proc/cpuinfo): "
-            "Linux guests do not boot, even where /dev/kvm is there");
-        advise(f, "enable VT-x or AMD-V in the firmware; in a virtual machine, enable nested "
-                  "virtualisation on its host");
-    }
+        host_advise(f, "%s", arch_traits.kvm_hint);
 }
 
 static void check_kvm_interface(struct host *h, struct host_finding *f)
@@ -225,36 +193,40 @@ static void check_kvm_interface(struct host *h, struct host_finding *f)
     struct error err;
 
     if (!h->kvm_opens) {
-        say(f, HOST_FAIL, "%s", no_kvm);
+        host_say(f, HOST_FAIL, "%s", no_kvm);
         return;
     }
     if (kvm_open(&h->kvm, CONFIG_KVM, &err) == 0) {
-        say(f, HOST_OK,
-            "KVM API version %d, with irqfd, ioeventfd, interrupt routing, immediate "
-            "exit",
-            KVM_API_VERSION);
+        host_say(f, HOST_OK,
+                 "KVM API version %d, with irqfd, ioeventfd, interrupt routing, immediate "
+                 "exit",
+                 KVM_API_VERSION);
         return;
     }
-    say(f, HOST_FAIL, "%s", err.msg);
-    advise(f, "Linux 4.13 or newer is needed");
+    host_say(f, HOST_FAIL, "%s", err.msg);
+    host_advise(f, "Linux 4.13 or newer is needed");
 }
 
 static void check_vm(struct host *h, struct host_finding *f)
 {
-    cleanup_close int vm = -1;
+    struct memory nothing = {.count = 0};
+    struct kvm kvm = h->kvm;
+    unsigned long type;
+    struct error err;
 
     if (h->kvm.fd < 0) {
-        say(f, HOST_FAIL, "%s", no_kvm);
+        host_say(f, HOST_FAIL, "%s", no_kvm);
         return;
     }
-    vm = kvm_ioctl(&h->kvm, KVM_CREATE_VM, NULL);
-    if (vm >= 0) {
-        say(f, HOST_OK, "KVM makes virtual machines");
+    if (arch_vm_type(&kvm, 0, &type, &err) == 0 && kvm_vm_create(&kvm, type, &nothing, &err) == 0) {
+        host_say(f, HOST_OK, "KVM makes virtual machines");
+        kvm_vm_destroy(&kvm);
         return;
     }
-    say(f, HOST_FAIL, "KVM makes no virtual machine: %s", strerror(-vm));
-    advise(f, vm == -EBUSY ? "another hypervisor holds the processor's virtualisation: end it"
-                           : "see the kernel's log: dmesg");
+    host_say(f, HOST_FAIL, "KVM makes no virtual machine: %s", err.msg);
+    host_advise(f, errno == EBUSY
+                       ? "another hypervisor holds the processor's virtualisation: end it"
+                       : "see the kernel's log: dmesg");
 }
 
 static void check_vcpus(struct host *h, struct host_finding *f)
@@ -262,33 +234,12 @@ static void check_vcpus(struct host *h, struct host_finding *f)
     int most;
 
     if (h->kvm.fd < 0) {
-        say(f, HOST_FAIL, "%s", no_kvm);
+        host_say(f, HOST_FAIL, "%s", no_kvm);
         return;
     }
     most = kvm_check(&h->kvm, KVM_CAP_MAX_VCPUS);
-    say(f, HOST_OK, "up to %d virtual processors a machine (%ld of the host are online)",
-        MIN(most ? most : 4, CONFIG_MAX_CPUS), sysconf(_SC_NPROCESSORS_ONLN));
-}
-
-static void check_nested(struct host *h, struct host_finding *f)
-{
-    static const char *const modules[] = {"kvm_intel", "kvm_amd"};
-
-    for (size_t i = 0; i < ARRAY_SIZE(modules); i++) {
-        cleanup_free char *path = xasprintf("/sys/module/%s/parameters/nested", modules[i]);
-        cleanup_free char *text = read_file(h, path);
-
-        if (!text)
-            continue;
-        if (text[0] == 'Y' || text[0] == '1') {
-            say(f, HOST_OK, "guests can run virtual machines themselves");
-        } else {
-            say(f, HOST_WARN, "guests cannot run virtual machines themselves");
-            advise(f, "load the module %s with nested=1", modules[i]);
-        }
-        return;
-    }
-    say(f, HOST_WARN, "guests cannot run virtual machines themselves");
+    host_say(f, HOST_OK, "up to %d virtual processors a machine (%ld of the host are online)",
+             MIN(most ? most : 4, (int)arch_traits.max_cpus), sysconf(_SC_NPROCESSORS_ONLN));
 }
 
 /* ---- the host's devices for ours ---- */
@@ -300,14 +251,14 @@ static void check_device(const struct host *h, struct host_finding *f, const cha
     cleanup_close int fd = open_file(h, path, O_RDWR);
 
     if (fd >= 0) {
-        say(f, HOST_OK, "%s can be opened: %s", path, with);
+        host_say(f, HOST_OK, "%s can be opened: %s", path, with);
         return;
     }
-    say(f, HOST_WARN, "%s cannot be opened (%s): %s", path, strerror(errno), without);
+    host_say(f, HOST_WARN, "%s cannot be opened (%s): %s", path, strerror(errno), without);
     if (errno == EACCES || errno == EPERM)
         advise_about_group(h, path, f);
     else
-        advise(f, "modprobe %s", module);
+        host_advise(f, "modprobe %s", module);
 }
 
 static void check_tun(struct host *h, struct host_finding *f)
@@ -335,17 +286,17 @@ static void check_io_uring(struct host *h, struct host_finding *f)
 
     if (r == 0) {
         io_uring_queue_exit(&ring);
-        say(f, HOST_OK, "disks can use io_uring");
+        host_say(f, HOST_OK, "disks can use io_uring");
         return;
     }
-    say(f, HOST_WARN, "no io_uring (%s): disks use threads", strerror(-r));
+    host_say(f, HOST_WARN, "no io_uring (%s): disks use threads", strerror(-r));
     if (read_number(h, "/proc/sys/kernel/io_uring_disabled", &disabled) && disabled)
-        advise(f, "it is disabled for %s: sysctl kernel.io_uring_disabled=0",
-               disabled == 1 ? "users outside kernel.io_uring_group" : "everybody");
+        host_advise(f, "it is disabled for %s: sysctl kernel.io_uring_disabled=0",
+                    disabled == 1 ? "users outside kernel.io_uring_group" : "everybody");
     else if (r == -ENOMEM)
-        advise(f, "raise the limit of locked memory: ulimit -l");
+        host_advise(f, "raise the limit of locked memory: ulimit -l");
     else
-        advise(f, "a kernel that has it and a sandbox that allows it are needed");
+        host_advise(f, "a kernel that has it and a sandbox that allows it are needed");
 }
 
 /* ---- memory ---- */
@@ -377,23 +328,23 @@ static void check_huge_pages(struct host *h, struct host_finding *f)
     }
     f->verdict = reserved ? HOST_OK : HOST_WARN;
     if (len == 0)
-        say(f, HOST_WARN, "the kernel has no huge pages: no --memory ...,hugepages=");
+        host_say(f, HOST_WARN, "the kernel has no huge pages: no --memory ...,hugepages=");
     else if (!reserved)
-        advise(f, "for --memory ...,hugepages=2M reserve some: sysctl vm.nr_hugepages=N");
+        host_advise(f, "for --memory ...,hugepages=2M reserve some: sysctl vm.nr_hugepages=N");
 }
 
 static void check_thp(struct host *h, struct host_finding *f)
 {
-    cleanup_free char *text = read_file(h, "/sys/kernel/mm/transparent_hugepage/enabled");
+    cleanup_free char *text = host_read_file(h, "/sys/kernel/mm/transparent_hugepage/enabled");
     char mode[16];
 
     if (!text || !host_bracketed_word(text, mode, sizeof(mode))) {
-        say(f, HOST_WARN, "the kernel has no transparent huge pages");
+        host_say(f, HOST_WARN, "the kernel has no transparent huge pages");
     } else if (strcmp(mode, "never") == 0) {
-        say(f, HOST_WARN, "transparent huge pages are off: guests are slower");
-        advise(f, "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled");
+        host_say(f, HOST_WARN, "transparent huge pages are off: guests are slower");
+        host_advise(f, "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled");
     } else {
-        say(f, HOST_OK, "transparent huge pages are on (%s)", mode);
+        host_say(f, HOST_OK, "transparent huge pages are on (%s)", mode);
     }
 }
 
@@ -404,16 +355,16 @@ static void check_memlock(struct host *h, struct host_finding *f)
     struct rlimit limit;
 
     if (have_capability(h, CAP_IPC_LOCK)) {
-        say(f, HOST_OK, "memory can be locked without a limit (CAP_IPC_LOCK)");
+        host_say(f, HOST_OK, "memory can be locked without a limit (CAP_IPC_LOCK)");
     } else if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0) {
-        say(f, HOST_WARN, "RLIMIT_MEMLOCK is not known: %s", strerror(errno));
+        host_say(f, HOST_WARN, "RLIMIT_MEMLOCK is not known: %s", strerror(errno));
     } else if (limit.rlim_cur == RLIM_INFINITY) {
-        say(f, HOST_OK, "memory can be locked without a limit");
+        host_say(f, HOST_OK, "memory can be locked without a limit");
     } else {
-        say(f, HOST_WARN,
-            "%" PRIu64 " KiB of memory can be locked: no more for --memory ...,lock=on",
-            (uint64_t)limit.rlim_cur / KiB);
-        advise(f, "raise RLIMIT_MEMLOCK: ulimit -l, or memlock in /etc/security/limits.conf");
+        host_say(f, HOST_WARN,
+                 "%" PRIu64 " KiB of memory can be locked: no more for --memory ...,lock=on",
+                 (uint64_t)limit.rlim_cur / KiB);
+        host_advise(f, "raise RLIMIT_MEMLOCK: ulimit -l, or memlock in /etc/security/limits.conf");
     }
 }
 
@@ -425,13 +376,13 @@ static void check_nofile(struct host *h, struct host_finding *f)
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
-        say(f, HOST_WARN, "RLIMIT_NOFILE is not known: %s", strerror(errno));
+        host_say(f, HOST_WARN, "RLIMIT_NOFILE is not known: %s", strerror(errno));
     } else if (limit.rlim_cur < FILES_ENOUGH) {
-        say(f, HOST_WARN, "%" PRIu64 " open files are too few for many devices or queues",
-            (uint64_t)limit.rlim_cur);
-        advise(f, "raise RLIMIT_NOFILE: ulimit -n %d", FILES_ENOUGH);
+        host_say(f, HOST_WARN, "%" PRIu64 " open files are too few for many devices or queues",
+                 (uint64_t)limit.rlim_cur);
+        host_advise(f, "raise RLIMIT_NOFILE: ulimit -n %d", FILES_ENOUGH);
     } else {
-        say(f, HOST_OK, "%" PRIu64 " open files are possible", (uint64_t)limit.rlim_cur);
+        host_say(f, HOST_OK, "%" PRIu64 " open files are possible", (uint64_t)limit.rlim_cur);
     }
 }
 
@@ -441,12 +392,12 @@ static const struct {
     const char *name;
     void (*check)(struct host *h, struct host_finding *f);
 } checks[] = {
-    {"processor", check_processor},
+    {"processor", arch_check_processor},
     {"kvm", check_kvm},
     {"kvm-interface", check_kvm_interface}, /* opens it for those that follow */
     {"kvm-machine", check_vm},
     {"cpus", check_vcpus},
-    {"nested", check_nested},
+    {"nested", arch_check_nested},
     {"tap", check_tun},
     {"vhost-net", check_vhost_net},
     {"vhost-vsock", check_vhost_vsock},

@@ -17,7 +17,7 @@
 #include "vmm/throttle.h"
 #include "vmm/util.h"
 
-#define CONFIG_MAX_CPUS     254
+#define CONFIG_MAX_CPUS     512 /* an architecture may have fewer: arch_traits */
 #define CONFIG_MAX_DISKS    16
 #define CONFIG_MAX_NETS     16
 #define CONFIG_MAX_CONSOLES 4
@@ -150,7 +150,7 @@ struct config_rtc {
 struct config {
     char *name;                      /* "vole" when not given */
     char *uuid;                      /* canonical text, or NULL */
-    unsigned cpus;                   /* 1 to CONFIG_MAX_CPUS */
+    unsigned cpus;                   /* from 1 */
     struct config_topology topology; /* one socket of single-threaded cores when not given */
     struct config_cpu cpu;
     uint64_t memory; /* bytes, whole pages */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/un.h>
 
+#include "vmm/arch/arch.h"
 #include "vmm/backend/chardev.h"
 #include "vmm/config_priv.h"
 
@@ -58,6 +59,17 @@ static int validate_flat_devices(const struct config *config, struct error *err)
     return 0;
 }
 
+/* What this architecture has not. */
+static int validate_traits(const struct config *config, struct error *err)
+{
+    if (config->flat && !arch_traits.has_flat)
+        return error_set(err, "flat: there are no real-mode binaries for %s; give a kernel",
+                         arch_traits.name);
+    if (config->debug_port >= 0 && !arch_traits.has_ports)
+        return error_set(err, "debug_port: %s has no I/O ports", arch_traits.name);
+    return 0;
+}
+
 static int validate_boot(const struct config *config, struct error *err)
 {
     if (!config->kernel && !config->flat)
@@ -77,9 +89,9 @@ static int validate_cpus(const struct config *config, struct error *err)
 {
     const struct config_topology *t = &config->topology;
 
-    if (config->cpus < 1 || config->cpus > CONFIG_MAX_CPUS)
-        return error_set(err, "%u cpus are not possible, 1 to %d are", config->cpus,
-                         CONFIG_MAX_CPUS);
+    if (config->cpus < 1 || config->cpus > arch_traits.max_cpus)
+        return error_set(err, "%u cpus are not possible, 1 to %u are", config->cpus,
+                         arch_traits.max_cpus);
     if ((uint64_t)t->sockets * t->cores * t->threads != config->cpus)
         return error_set(err, "topology: %u sockets of %u cores with %u threads are not %u cpus",
                          t->sockets, t->cores, t->threads, config->cpus);
@@ -419,5 +431,5 @@ int config_validate(struct config *config, struct error *err)
         validate_rtc(config, err) < 0 || validate_devices(config, err) < 0 ||
         validate_ids(config, err) < 0 || validate_specs(config, err) < 0)
         return -1;
-    return 0;
+    return validate_traits(config, err);
 }

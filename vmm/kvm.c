@@ -25,6 +25,11 @@ int kvm_vm_ioctl(const struct kvm *kvm, unsigned long request, void *arg)
     return retry_ioctl(kvm->vm, request, arg);
 }
 
+int kvm_device_ioctl(int fd, unsigned long request, void *arg)
+{
+    return retry_ioctl(fd, request, arg);
+}
+
 int kvm_check(const struct kvm *kvm, int capability)
 {
     int r = ioctl(kvm->fd, KVM_CHECK_EXTENSION, (unsigned long)capability);
@@ -109,9 +114,9 @@ void kvm_close(struct kvm *kvm)
     kvm->fd = -1;
 }
 
-int kvm_vm_create(struct kvm *kvm, const struct memory *mem, struct error *err)
+int kvm_vm_create(struct kvm *kvm, unsigned long type, const struct memory *mem, struct error *err)
 {
-    kvm->vm = ioctl(kvm->fd, KVM_CREATE_VM, 0UL);
+    kvm->vm = ioctl(kvm->fd, KVM_CREATE_VM, type);
     if (kvm->vm < 0)
         return error_set_errno(err, errno, "create a VM");
 

@@ -28,8 +28,8 @@ struct kvm {
 int kvm_open(struct kvm *kvm, const char *source, struct error *err);
 void kvm_close(struct kvm *kvm);
 
-/* Makes a VM with that RAM. 0, or -1 with `err`. */
-int kvm_vm_create(struct kvm *kvm, const struct memory *mem, struct error *err);
+/* Makes a VM with that RAM; `type` is arch_vm_type()'s. 0, or -1 with `err`. */
+int kvm_vm_create(struct kvm *kvm, unsigned long type, const struct memory *mem, struct error *err);
 void kvm_vm_destroy(struct kvm *kvm);
 
 /* KVM_CHECK_EXTENSION: 0 when the host does not have it. */
@@ -37,6 +37,8 @@ int kvm_check(const struct kvm *kvm, int capability);
 /* An ioctl on the VM or on /dev/kvm, retried when a signal came. 0 or more, or a negative errno. */
 int kvm_vm_ioctl(const struct kvm *kvm, unsigned long request, void *arg);
 int kvm_ioctl(const struct kvm *kvm, unsigned long request, void *arg);
+/* The same on a device that the VM has been given (KVM_CREATE_DEVICE). */
+int kvm_device_ioctl(int fd, unsigned long request, void *arg);
 
 /* Lets `eventfd` raise interrupt `gsi`. 0, or -1 with `err`. */
 int kvm_irqfd(const struct kvm *kvm, int eventfd, uint32_t gsi, struct error *err);

@@ -16,7 +16,7 @@ vmm_libvmm_a_SOURCES = \
 	vmm/backend/vhost.c vmm/backend/vhost.h \
 	vmm/bus.c vmm/bus.h \
 	vmm/coalesced.c vmm/coalesced.h \
-	vmm/check_host.c vmm/check_host.h \
+	vmm/check_host.c vmm/check_host.h vmm/check_host_priv.h \
 	vmm/config.c vmm/config.h vmm/config_priv.h vmm/config_args.c vmm/config_cpu.c \
 	vmm/config_fields.c vmm/config_json.c vmm/config_parts.c vmm/config_types.c vmm/config_validate.c \
 	vmm/devices/debug_port.c vmm/devices/debug_port.h \
@@ -63,6 +63,7 @@ vmm_libvmm_a_SOURCES += \
 	cpu/x86_features.c cpu/x86_features.h \
 	vmm/arch/x86_64/cpuid.c vmm/arch/x86_64/cpuid.h \
 	vmm/arch/x86_64/cpuid_features.c vmm/arch/x86_64/cpuid_features.h \
+	vmm/arch/x86_64/host.c \
 	vmm/arch/x86_64/irqchip.c \
 	vmm/arch/x86_64/layout.h \
 	vmm/arch/x86_64/platform.c vmm/arch/x86_64/platform.h \

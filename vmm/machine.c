@@ -86,12 +86,23 @@ static int wire_devices(struct machine *m, struct error *err)
     return 0;
 }
 
+static int create_vm(struct machine *m, struct error *err)
+{
+    const struct memory_region *top = &m->memory.regions[m->memory.count - 1];
+    unsigned long type;
+
+    if (arch_vm_type(&m->kvm, top->gpa + top->size, &type, err) < 0)
+        return -1;
+    return kvm_vm_create(&m->kvm, type, &m->memory, err);
+}
+
+/* Interrupt controllers may have to know all vCPUs before they take lines, so these come first. */
 static int power_on(struct machine *m, struct error *err)
 {
     struct arch_entry entry;
 
-    if (kvm_vm_create(&m->kvm, &m->memory, err) < 0 || arch_vm_setup(m, err) < 0 ||
-        wire_devices(m, err) < 0 || vcpu_set_create(&m->vcpus, &m->kvm, err) < 0 ||
+    if (create_vm(m, err) < 0 || arch_vm_setup(m, err) < 0 ||
+        vcpu_set_create(&m->vcpus, &m->kvm, err) < 0 || wire_devices(m, err) < 0 ||
         arch_boot_load(m, &entry, err) < 0)
         return -1;
     for (unsigned i = 0; i < m->vcpus.count; i++) {

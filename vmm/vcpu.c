@@ -180,7 +180,7 @@ static void *vcpu_main(void *opaque)
     return NULL;
 }
 
-/* A vCPU's thread uses little stack; 254 of them should not reserve gigabytes. */
+/* A vCPU's thread uses little stack; hundreds of them should not reserve gigabytes. */
 #define VCPU_STACK (256 * KiB)
 
 static int start_thread(struct vcpu *vcpu, struct error *err)

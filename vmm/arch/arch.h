@@ -7,6 +7,7 @@
 #ifndef VOLE_ARCH_ARCH_H
 #define VOLE_ARCH_ARCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "vmm/irq.h"
@@ -14,7 +15,27 @@
 #include "vmm/util.h"
 #include "vmm/vcpu.h"
 
+struct host;
+struct host_finding;
 struct machine;
+
+/* ---- host.c: what there is to know before there is a machine ---- */
+
+struct arch_traits {
+    const char *name;     /* as the kernel has it: uname -m */
+    unsigned max_cpus;    /* of a machine; at most CONFIG_MAX_CPUS */
+    bool has_flat;        /* flat binaries can be started */
+    bool has_ports;       /* there is port I/O, so a debug port can be */
+    const char *kvm_hint; /* what to do where there is no /dev/kvm */
+};
+extern const struct arch_traits arch_traits;
+
+/* `vole check-host`: whether the processor can carry guests, and theirs again. Each fills a finding
+ * but for its name. */
+void arch_check_processor(struct host *h, struct host_finding *f);
+void arch_check_nested(struct host *h, struct host_finding *f);
+
+/* ---- what the functions below speak of ---- */
 
 /* Where and in which mode the first vCPU starts; filled by arch_boot_load(). The modes are the
  * architecture's own. */
@@ -44,13 +65,17 @@ int arch_virtio_slot(struct machine *m, unsigned n, struct arch_virtio_slot *slo
 int arch_platform_new(struct machine *m, struct error *err);
 void arch_platform_reset(struct machine *m);
 void arch_platform_free(struct machine *m);
-/* Gives all interrupt lines to a fresh VM. */
+/* Gives all interrupt lines to a fresh VM, whose vCPUs have been made. */
 int arch_platform_wire(struct machine *m, struct error *err);
 /* Presses the power button. */
 void arch_power_button(struct machine *m);
 
 /* ---- irqchip.c: interrupt controllers and what else a VM needs before it has vCPUs ---- */
 
+/* What KVM_CREATE_VM wants to hear for a guest whose RAM ends at `end`. 0, or -1 with `err` where
+ * that is farther than the host's processors can address. */
+int arch_vm_type(const struct kvm *kvm, uint64_t end, unsigned long *type, struct error *err);
+/* Makes what comes before vCPUs in a fresh VM. */
 int arch_vm_setup(struct machine *m, struct error *err);
 
 /* ---- boot.c: the kernel, its parameters and tables, into fresh RAM ---- */
@@ -66,7 +91,7 @@ int arch_cpu_check(const struct machine *m, struct error *err);
 /* The number by which KVM, and the guest's interrupt controllers, know the index-th vCPU. */
 unsigned arch_vcpu_id(const struct machine *m, unsigned index);
 
-/* Registers and features of a fresh vCPU. `entry` concerns the first one. */
+/* Registers and features of a fresh vCPU, after all else. `entry` concerns the first one. */
 int arch_vcpu_setup(struct vcpu *vcpu, const struct arch_entry *entry, struct error *err);
 /* An exit that vcpu.c does not know. In the vCPU's thread. */
 enum vcpu_next arch_vcpu_exit(struct vcpu *vcpu);

@@ -27,6 +27,16 @@ static int route_to_ioapic(struct machine *m, struct error *err)
     return r < 0 ? error_set_errno(err, -r, "route the interrupts") : 0;
 }
 
+/* There is one kind. How far it addresses is known by CPUID (see below). */
+int arch_vm_type(const struct kvm *kvm, uint64_t end, unsigned long *type, struct error *err)
+{
+    (void)kvm;
+    (void)end;
+    (void)err;
+    *type = 0;
+    return 0;
+}
+
 /* Guest RAM ends where this host's processors can still address it. */
 static int check_address_bits(const struct machine *m, struct error *err)
 {
