@@ -21,15 +21,21 @@ vmm_libvmm_a_SOURCES = \
 	vmm/config_fields.c vmm/config_json.c vmm/config_parts.c vmm/config_types.c vmm/config_validate.c \
 	vmm/devices/debug_port.c vmm/devices/debug_port.h \
 	vmm/devices/i8042.c vmm/devices/i8042.h \
+	vmm/devices/pl011.c vmm/devices/pl011.h \
+	vmm/devices/pl031.c vmm/devices/pl031.h \
+	vmm/devices/pl061.c vmm/devices/pl061.h \
 	vmm/devices/power.c vmm/devices/power.h \
+	vmm/devices/primecell.h \
 	vmm/devices/pvpanic.c vmm/devices/pvpanic.h \
 	vmm/devices/rtc.c vmm/devices/rtc.h \
 	vmm/devices/serial.c vmm/devices/serial.h \
 	vmm/irq.c vmm/irq.h \
 	vmm/kvm.c vmm/kvm.h \
 	vmm/kvm_stats.c vmm/kvm_stats.h \
-	vmm/loader/elf.c vmm/loader/flat.c \
+	vmm/loader/arm64.c vmm/loader/arm64.h \
+	vmm/loader/elf.c vmm/loader/flat.c vmm/loader/kind.c \
 	vmm/loader/loader.c vmm/loader/loader.h \
+	vmm/loader/unpack.c vmm/loader/unpack.h \
 	vmm/loop.c vmm/loop.h \
 	vmm/machine.c vmm/machine.h vmm/machine_devices.c vmm/machine_priv.h \
 	vmm/machine_stats.c \
@@ -70,14 +76,27 @@ vmm_libvmm_a_SOURCES += \
 	vmm/loader/bzimage.c vmm/loader/bzimage.h
 endif
 
+if ARCH_AARCH64
+vmm_libvmm_a_SOURCES += \
+	vmm/arch/aarch64/boot.c \
+	vmm/arch/aarch64/cpu.c \
+	vmm/arch/aarch64/devtree.c \
+	vmm/arch/aarch64/host.c \
+	vmm/arch/aarch64/irqchip.c \
+	vmm/arch/aarch64/platform.c vmm/arch/aarch64/platform.h
+endif
+
+# A program links of these what its architecture's objects need, and nothing else.
+vmm_libs = vmm/libvmm.a $(JANSSON_LIBS) $(URING_LIBS) $(ZLIB_LIBS) $(ZSTD_LIBS) $(FDT_LIBS)
+
 bin_PROGRAMS += vole
 vole_SOURCES = vmm/main.c
 vole_CFLAGS = $(vmm_libvmm_a_CFLAGS)
-vole_LDADD = vmm/libvmm.a $(JANSSON_LIBS) $(URING_LIBS)
+vole_LDADD = $(vmm_libs)
 dist_man_MANS += docs/man/vole.1
 
 # Unit tests: each is tests/unit/NAME.c.
-vmm_test_ldadd = vmm/libvmm.a $(JANSSON_LIBS) $(URING_LIBS)
+vmm_test_ldadd = $(vmm_libs)
 vmm_tests =
 
 vmm_tests += tests/unit/test-util
@@ -235,6 +254,21 @@ vmm_tests += tests/unit/test-loader
 tests_unit_test_loader_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_loader_LDADD = $(vmm_test_ldadd)
 endif
+
+vmm_tests += tests/unit/test-arm64-devices
+tests_unit_test_arm64_devices_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_arm64_devices_LDADD = $(vmm_test_ldadd)
+
+vmm_tests += tests/unit/test-arm64-loader
+tests_unit_test_arm64_loader_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_arm64_loader_LDADD = $(vmm_test_ldadd)
+
+# The tree is the same wherever it is written.
+vmm_tests += tests/unit/test-devtree
+tests_unit_test_devtree_SOURCES = tests/unit/test-devtree.c \
+	vmm/arch/aarch64/devtree.c vmm/arch/aarch64/devtree.h vmm/arch/aarch64/layout.h
+tests_unit_test_devtree_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_devtree_LDADD = $(vmm_test_ldadd)
 
 check_PROGRAMS += $(vmm_tests)
 TESTS += $(vmm_tests)

@@ -34,6 +34,12 @@ int image_open(struct image *image, int fd, const char *name, struct error *err)
 int initrd_load(const struct image *image, const struct memory *mem, uint64_t floor,
                 uint64_t ceiling, uint64_t *gpa, struct error *err);
 
+/* ---- kind.c ---- */
+
+/* "an arm64 kernel (Image)", "compressed by gzip", "no kernel": what to say of a file that is not
+ * what was expected. */
+const char *image_kind(const struct image *image);
+
 /* ---- elf.c: ELF64 with a PVH entry (Xen's ELF note 18), or with the 64-bit entry of Linux ---- */
 
 struct elf_kernel {
