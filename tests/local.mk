@@ -57,6 +57,8 @@ EXTRA_DIST += \
 	tests/lab/agent.py \
 	tests/lab/cache.py \
 	tests/lab/client.py \
+	tests/lab/foreign.py \
+	tests/lab/foreign_root.py \
 	tests/lab/clients.py \
 	tests/lab/guest-image \
 	tests/lab/guest.py \

@@ -13,6 +13,7 @@ import subprocess
 from pathlib import Path
 
 import cache
+import foreign
 import kernel
 import vmlinux
 
@@ -23,7 +24,7 @@ LABEL = "debian-root"
 
 # By flavour of Debian's kernel: cloud is the small one for virtual machines, generic the one that
 # every Debian machine has.
-KERNELS = {"cloud": "linux-image-cloud-amd64", "generic": "linux-image-amd64"}
+KERNELS = {"cloud": "linux-image-cloud-{}", "generic": "linux-image-{}"}
 
 # Without dbus there is no logind, and without logind a power button does nothing.
 PACKAGES = ["systemd-sysv", "udev", "dbus", "login", "util-linux", "iproute2", "iputils-ping",
@@ -35,9 +36,8 @@ LEFT_OUT = ["/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr
 
 def guest(flavour, note):
     """A folder with disk.img, vmlinuz, initrd.img, vmlinux (the ELF kernel) and config."""
-    kernel.arch()
     key = cache.key_of(Path(__file__), SUITE, flavour, mirror())
-    return cache.entry(f"guest-{flavour}", key, lambda folder: _make(folder, flavour), note)
+    return cache.entry(kernel.entry_name(f"guest-{flavour}"), key, lambda folder: _make(folder, flavour), note)
 
 
 def mirror():
@@ -69,14 +69,17 @@ def _make(folder, flavour):
         "download /disk.img " + shlex.quote(str(disk)),
     ]
     argv = ["mmdebstrap", "--quiet", "--variant=minbase", "--format=null",
-            "--include=" + ",".join([*PACKAGES, KERNELS[flavour]])]
+            "--architectures=" + kernel.arch().debian,
+            "--include=" + ",".join([*PACKAGES, KERNELS[flavour].format(kernel.arch().debian)])]
     argv += [f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT]
     argv += [f"--aptopt={line}" for line in _proxy()]
     argv += [f"--customize-hook={hook}" for hook in hooks]
     env = dict(os.environ)
     if os.geteuid() == 0:  # with user namespaces, another user works there, who may not come here
         env["TMPDIR"] = str(folder)
-    kernel.run(*argv, SUITE, "-", *([mirror()] if mirror() else []), env=env)
+    argv += [SUITE, "-", *([mirror()] if mirror() else [])]
+    argv, preexec = foreign.wrap(kernel.machine(), argv)
+    kernel.run(*argv, env=env, preexec_fn=preexec)
 
     for name in ("vmlinuz", "initrd.img", "config"):
         (image,) = boot.glob(f"{name}-*")

@@ -20,6 +20,7 @@ import threading
 from pathlib import Path
 
 import client
+import foreign_root
 import kernel
 from wire import MAX_PAYLOAD, PORT_NAME, Kind, Parser, frame
 
@@ -44,6 +45,16 @@ CONSOLE_BYTES = 64 * 1024
 PR_SET_PDEATHSIG = 1
 
 
+# By machine: the emulator, its arguments, and the kernel's words.
+QEMUS = {
+    "x86_64": (["qemu-system-x86_64", "-M", "q35", "-cpu", CPU],
+               "no_timer_check tsc=reliable mitigations=off"),
+    # Pointers are signed by an algorithm of QEMU's own, which costs a tenth of the real one.
+    "aarch64": (["qemu-system-aarch64", "-M", "virt,virtualization=on,gic-version=3",
+                 "-cpu", "max,pauth-impdef=on"], "mitigations=off"),
+}
+
+
 class LabError(Exception):
     """The lab failed, not the command in it; the text is one line for the user."""
 
@@ -66,13 +77,14 @@ class Lab:
         self.console = bytearray()
 
     def __enter__(self):
-        binary = shutil.which("qemu-system-x86_64")
-        if binary is None:
-            raise LabError("qemu-system-x86_64 is missing; run build-aux/deps lab")
+        words, _ = QEMUS[kernel.machine()]
+        if shutil.which(words[0]) is None:
+            group = kernel.machine() if kernel.is_foreign() else "lab"
+            raise LabError(f"{words[0]} is missing; run build-aux/deps {group}")
         self.port, theirs = socket.socketpair()
         self.console_out, console_in = os.pipe()
         try:
-            argv = qemu_arguments(binary, self.options, theirs.fileno())
+            argv = qemu_arguments(self.options, theirs.fileno())
             self.qemu = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=console_in, stderr=subprocess.STDOUT,
                 pass_fds=[theirs.fileno()], preexec_fn=die_with_parent, start_new_session=True)
@@ -172,25 +184,31 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def qemu_arguments(binary, options, port):
+def qemu_arguments(options, port):
     base = kernel.kernel(note)
     initrd = kernel.initramfs(note)
-    config = [f"modules {kernel.modules(base)}"]
+    words, cmdline = QEMUS[kernel.machine()]
+    config = []
+    shares = file_system("root", "/", ",readonly=on")
+    if kernel.is_foreign():
+        config += ["host"]
+        shares = file_system("root", str(foreign_root.root(note)), ",readonly=on")
+        shares += file_system("host", "/", ",readonly=on")
+    config += [f"modules {kernel.modules(base)}"]
     config += [f"keep {path}" for path in kept_folders(options.share)]
-    shares = []
     for index, folder in enumerate(map(os.path.realpath, options.share)):
         config.append(f"share share{index} {folder}")
         shares += file_system(f"share{index}", folder, "")
     if any("\n" in line for line in config):
         raise LabError("a folder's name contains a newline")
     return [
-        binary, "-nodefaults", "-no-user-config", "-display", "none", "-name", "vole-lab",
-        "-M", "q35", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", CPU,
+        *words, "-nodefaults", "-no-user-config", "-display", "none", "-name", "vole-lab",
+        "-accel", "tcg,thread=multi,tb-size=512",
         "-smp", str(options.cpus), "-m", options.memory, "-no-reboot", "-serial", "stdio",
         "-kernel", str(base / "vmlinux"), "-initrd", str(initrd),
-        "-append", "console=ttyS0 loglevel=7 panic=-1 no_timer_check tsc=reliable mitigations=off",
+        "-append", f"console={kernel.arch().console} loglevel=7 panic=-1 {cmdline}",
         "-fw_cfg", "name=opt/vole/lab,string=" + escape("\n".join(config) + "\n"),
-        *file_system("root", "/", ",readonly=on"), *shares,
+        *shares,
         "-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
         "-chardev", f"socket,id=port,fd={port}",
         "-device", f"virtserialport,chardev=port,name={PORT_NAME}",
@@ -209,11 +227,13 @@ def escape(text):
 
 
 def kept_folders(shares):
-    """What lies below /run and has to be seen: where we are, the tree, and the cache."""
+    """What has to be seen, and would not be: where we are, the tree, the build, and the cache. Of
+    this machine's root that is what lies below /run; of another one, all."""
     tree = Path(__file__).resolve().parents[2]
-    wanted = {os.path.realpath(path) for path in (os.getcwd(), tree, kernel.cache.root())}
-    wanted -= {os.path.realpath(path) for path in shares}
-    return sorted(path for path in wanted if path.startswith("/run/"))
+    wanted = {os.getcwd(), tree, kernel.cache.root(), os.environ.get("VOLE_BUILDDIR", tree)}
+    wanted = {os.path.realpath(path) for path in wanted}
+    wanted -= {os.path.realpath(path) for path in shares} | {"/"}
+    return sorted(path for path in wanted if kernel.is_foreign() or path.startswith("/run/"))
 
 
 def start_in_background(options):

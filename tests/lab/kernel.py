@@ -5,6 +5,7 @@ import gzip
 import os
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import cache
@@ -12,42 +13,88 @@ import vmlinux
 
 HERE = Path(__file__).resolve().parent
 
-# By machine: the kernel's metapackage, and what must be loaded to mount the root or is wanted by
-# every user of the lab; what these depend on comes with them.
+@dataclass(frozen=True)
+class Arch:
+    """Of a machine, whose name is what uname calls it."""
+    debian: str    # Debian's name for it
+    kernel: str    # the metapackage of the lab's kernel
+    console: str   # of the lab, and of a guest
+    modules: list  # what must be loaded to mount the root or is wanted by every user of the lab;
+                   # what these depend on comes with them
+
+
+MODULES = ["virtio_pci", "virtio_console", "qemu_fw_cfg", "9pnet_virtio", "9p", "overlay", "tun"]
 ARCHES = {
-    "x86_64": ("linux-image-amd64",
-               ["virtio_pci", "virtio_console", "qemu_fw_cfg", "9pnet_virtio", "9p", "overlay",
-                "tun", "kvm_amd"]),
+    "x86_64": Arch("amd64", "linux-image-amd64", "ttyS0", [*MODULES, "kvm_amd"]),
+    "aarch64": Arch("arm64", "linux-image-arm64", "ttyAMA0", MODULES),
 }
 BUSYBOX = Path("/bin/busybox")
 APPLETS = ["sh", "mount", "mkdir", "insmod", "cp", "chmod", "uname", "ip",
            "hostname", "switch_root", "poweroff"]
 
 
+def machine():
+    """The lab's architecture: this machine's, or the one that somebody asked for."""
+    name = os.environ.get("VOLE_LAB_ARCH") or os.uname().machine
+    if name not in ARCHES:
+        raise cache.BuildError(f"there is no lab for {name} yet")
+    return name
+
+
 def arch():
-    machine = os.uname().machine
-    if machine not in ARCHES:
-        raise cache.BuildError(f"there is no lab for {machine} yet")
-    return machine
+    return ARCHES[machine()]
+
+
+def is_foreign():
+    return machine() != os.uname().machine
+
+
+def package_name(name):
+    """As apt has it, which takes this machine's own architecture to be meant."""
+    return f"{name}:{arch().debian}" if is_foreign() else name
+
+
+def entry_name(name):
+    """Of the cache, where every architecture has its own."""
+    return f"{name}-{machine()}" if is_foreign() else name
+
+
+def release():
+    return Path("/etc/debian_version").read_text(encoding="ascii").strip()
+
+
+def busybox(note):
+    """The static busybox of the lab's architecture."""
+    if not is_foreign():
+        if not BUSYBOX.exists():
+            raise cache.BuildError(f"{BUSYBOX} is missing; run build-aux/deps lab")
+        return BUSYBOX
+
+    def unpack(folder):
+        run("dpkg-deb", "-x", download(package_name("busybox-static"), folder), folder)
+    return cache.entry(entry_name("busybox"), cache.key_of(release(), Path(__file__)), unpack,
+                       note) / "bin/busybox"
 
 
 def kernel(note):
     """The folder of the unpacked kernel package: vmlinux, and lib/modules/RELEASE.
 
-    vmlinux is the ELF file from inside the package's bzImage, entered by PVH: an emulated
-    processor would need seconds to decompress it.
+    vmlinux is what an emulator can start without unpacking it first, which would take seconds: the
+    ELF file from inside a bzImage, which is entered by PVH; arm64's Image is that already.
     """
-    metapackage, _ = ARCHES[arch()]
-    release = Path("/etc/debian_version").read_text(encoding="ascii").strip()
-    key = cache.key_of(metapackage, release, Path(__file__), HERE / "vmlinux.py")
-    return cache.entry("lab-kernel", key, lambda folder: _unpack_kernel(folder, metapackage), note)
+    metapackage = package_name(arch().kernel)
+    key = cache.key_of(metapackage, release(), Path(__file__), HERE / "vmlinux.py")
+    return cache.entry(entry_name("lab-kernel"), key,
+                       lambda folder: _unpack_kernel(folder, metapackage), note)
 
 
 def initramfs(note):
     """The initramfs of that kernel with the lab's own init and agent, as a file."""
     base = kernel(note)
-    key = cache.key_of(base.name, BUSYBOX, HERE / "init", HERE / "agent.py", HERE / "wire.py")
-    folder = cache.entry("lab-initramfs", key, lambda folder: _make_initramfs(folder, base), note)
+    shell = busybox(note)
+    key = cache.key_of(base.name, shell, HERE / "init", HERE / "agent.py", HERE / "wire.py")
+    folder = cache.entry(entry_name("lab-initramfs"), key,
+                         lambda folder: _make_initramfs(folder, base, shell), note)
     return folder / "initrd.img"
 
 
@@ -72,7 +119,7 @@ def download(package, folder):
     """The newest .deb of `package`, into `folder`."""
     # Without a sandbox user of its own apt need not be able to write to the folder as that user.
     run("apt-get", "-o", "APT::Sandbox::User=root", "download", package, cwd=folder)
-    (deb,) = folder.glob(f"{package}_*.deb")
+    (deb,) = folder.glob(f"{package.partition(':')[0]}_*.deb")
     return deb
 
 
@@ -97,13 +144,11 @@ def _unpack_kernel(folder, metapackage):
     run("depmod", "-b", folder, modules(folder).name)
 
 
-def _make_initramfs(folder, base):
+def _make_initramfs(folder, base, shell):
     root = folder / "root"
     for name in ("bin", "proc", "sys", "dev", "modules", "agent"):
         (root / name).mkdir(parents=True)
-    if not BUSYBOX.exists():
-        raise cache.BuildError(f"{BUSYBOX} is missing; run build-aux/deps lab")
-    shutil.copy(BUSYBOX, root / "bin/busybox")
+    shutil.copy(shell, root / "bin/busybox")
     for applet in APPLETS:
         (root / "bin" / applet).symlink_to("busybox")
     shutil.copy(HERE / "init", root / "init")
@@ -125,9 +170,8 @@ def _make_initramfs(folder, base):
 
 def _load_order(base):
     """Module files, each after those that it needs, as modprobe would load them."""
-    _, wanted = ARCHES[arch()]
     order = []
-    for name in wanted:
+    for name in arch().modules:
         listing = run("modprobe", "-d", base, "-S", modules(base).name, "--show-depends", name)
         for line in listing.splitlines():
             kind, _, rest = line.partition(" ")

@@ -35,19 +35,19 @@ exec sh
 
 def initramfs(guest, note):
     """The initramfs for the kernel of the folder `guest`, as a file."""
-    key = cache.key_of(guest.name, kernel.BUSYBOX, Path(__file__))
+    shell = kernel.busybox(note)
+    key = cache.key_of(guest.name, shell, Path(__file__))
     flavour = guest.name.split("-")[1]
-    return cache.entry(f"small-{flavour}", key, lambda folder: _make(folder, guest / "disk.img"),
+    return cache.entry(kernel.entry_name(f"small-{flavour}"), key,
+                       lambda folder: _make(folder, guest / "disk.img", shell),
                        note) / "initrd.img"
 
 
-def _make(folder, disk):
+def _make(folder, disk, shell):
     root = folder / "root"
     for name in ("bin", "proc", "sys", "dev", "modules", "root"):
         (root / name).mkdir(parents=True)
-    if not kernel.BUSYBOX.exists():
-        raise cache.BuildError(f"{kernel.BUSYBOX} is missing; run build-aux/deps lab")
-    shutil.copy(kernel.BUSYBOX, root / "bin/busybox")
+    shutil.copy(shell, root / "bin/busybox")
     (root / "init").write_text(INIT, encoding="ascii")
     (root / "init").chmod(0o755)
     _copy_drivers(disk, root / "modules")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The ELF kernel inside a bzImage: Documentation/arch/x86/boot.rst says where it lies
+"""The kernel that starts without unpacking itself. It is the ELF file inside a bzImage: Documentation/arch/x86/boot.rst says where it lies
 (payload_offset, payload_length), its first bytes say how it is compressed."""
 
 import gzip
@@ -14,9 +14,16 @@ MAGIC = 0x202
 PAYLOAD = 0x248
 
 
+ARM64_MAGIC = 0x38
+
+
 def extract(bzimage, target):
-    """Writes the ELF file that `bzimage` decompresses when it boots to `target`."""
+    """Writes the ELF file that `bzimage` decompresses when it boots to `target`. An arm64 Image is
+    not compressed, and stays as it is."""
     image = bzimage.read_bytes()
+    if image[ARM64_MAGIC:ARM64_MAGIC + 4] == b"ARM\x64":
+        target.write_bytes(image)
+        return
     if len(image) < 0x250 or image[MAGIC:MAGIC + 4] != b"HdrS":
         raise BuildError(f"{bzimage} is not a bzImage")
     setup = (image[SETUP_SECTS] or 4) + 1
