@@ -7,6 +7,7 @@
 
 #include "libvirt-driver/api/events.h"
 #include "libvirt-driver/domain/process.h"
+#include "libvirt-driver/proxy/proxy.h"
 #include "libvirt-driver/rpc/dispatch.h"
 #include "libvirt-driver/rpc/stream.h"
 #include "libvirt-driver/server.h"
@@ -40,6 +41,7 @@ struct client {
     struct rpc_reader reader;
     bool reader_full;    /* a packet may be waiting in the reader */
     GHashTable *streams; /* by serial */
+    struct proxy *proxy; /* NULL until it is needed */
     GSource *keepalive_timer;
     gint64 last_heard; /* monotonic microseconds */
     guint pings_unanswered;
@@ -52,6 +54,7 @@ struct client {
     bool open;
     bool readonly;
     char *uri;
+    GBytes *identity;
     bool close_callback;
     guint calls; /* under way */
     GQueue tx;   /* of GBytes */
@@ -118,6 +121,7 @@ void client_unref(struct client *client)
     g_source_unref(&client->source->source);
     g_queue_clear_full(&client->tx, (GDestroyNotify)g_bytes_unref);
     g_mutex_clear(&client->lock);
+    g_clear_pointer(&client->identity, g_bytes_unref);
     g_free(client->uri);
     g_free(client);
 }
@@ -217,6 +221,7 @@ void client_close(struct client *client)
         stream_close(stream);
     }
     g_clear_pointer(&client->streams, g_hash_table_unref);
+    g_clear_pointer(&client->proxy, proxy_free);
     rpc_reader_clear(&client->reader);
     events_forget_client(client->daemon->events, client);
     pool_events_forget_client(client->daemon->storage->events, client);
@@ -251,6 +256,9 @@ static bool client_fill(struct client *client)
 static bool client_is_busy(struct client *client)
 {
     hold_lock(&client->lock);
+
+    if (client->proxy && proxy_is_full(client->proxy))
+        return true;
 
     return client->calls >= client->daemon->settings.max_client_requests ||
            client->tx_bytes > BACKLOG_STOP_READING;
@@ -295,6 +303,8 @@ static bool client_packet(struct client *client, GBytes *packet)
         /* A packet for a stream that ended here while it was on its way is no error. */
         if (stream)
             stream_packet(stream, &header, packet);
+        else if (client->proxy)
+            proxy_stream_packet(client->proxy, &header, packet);
         return true;
     default:
         /* Descriptors cannot come: the feature that allows them is never granted. */
@@ -379,6 +389,8 @@ static void client_io(struct client *client)
         return;
     }
     update_streams(client);
+    if (client->proxy)
+        proxy_update(client->proxy);
     client_poll(client);
 }
 
@@ -455,6 +467,49 @@ char *client_uri(struct client *client)
 const struct client_peer *client_peer(const struct client *client)
 {
     return &client->peer;
+}
+
+GArray *client_groups(struct client *client)
+{
+    GArray *groups = g_array_new(FALSE, FALSE, sizeof(gid_t));
+    socklen_t len = 0;
+
+    /* The first call tells how many there are. */
+    if (getsockopt(client->fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &len) == 0 || errno != ERANGE)
+        return groups;
+    g_array_set_size(groups, len / sizeof(gid_t));
+    if (getsockopt(client->fd, SOL_SOCKET, SO_PEERGROUPS, groups->data, &len) < 0)
+        g_array_set_size(groups, 0);
+    return groups;
+}
+
+void client_set_identity(struct client *client, GBytes *payload)
+{
+    hold_lock(&client->lock);
+
+    g_clear_pointer(&client->identity, g_bytes_unref);
+    client->identity = g_bytes_ref(payload);
+}
+
+GBytes *client_identity(struct client *client)
+{
+    hold_lock(&client->lock);
+
+    return client->identity ? g_bytes_ref(client->identity) : NULL;
+}
+
+struct proxy *client_proxy(struct client *client)
+{
+    if (!client->proxy)
+        client->proxy = proxy_new(client->daemon, client);
+    return client->proxy;
+}
+
+void client_wake_up(struct client *client)
+{
+    hold_lock(&client->lock);
+
+    client_wake(client);
 }
 
 bool client_set_close_callback(struct client *client, bool registered)

@@ -17,6 +17,7 @@
 #include "libvirt-driver/rpc/packet.h"
 
 struct client;
+struct proxy;
 struct stream;
 
 /* Who is at the other end of the socket. */
@@ -63,6 +64,15 @@ bool client_is_readonly(struct client *client);
 /* The URI it was opened with, to be freed. */
 char *client_uri(struct client *client);
 const struct client_peer *client_peer(const struct client *client);
+/* Its supplementary groups when it connected, to be released: gid_t. Main thread. */
+GArray *client_groups(struct client *client);
+/* For whom it said that it speaks: the payload of its CONNECT_SET_IDENTITY. NULL: for itself. */
+void client_set_identity(struct client *client, GBytes *payload);
+GBytes *client_identity(struct client *client);
+/* What it has to do with the host's own libvirt daemons. Main thread, until it is closed. */
+struct proxy *client_proxy(struct client *client);
+/* Any thread: perhaps it may be read from again. */
+void client_wake_up(struct client *client);
 /* It said that it answers pings. */
 void client_enable_keepalive(struct client *client);
 /* False when it was registered (or not registered) already. */

@@ -75,6 +75,11 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/rpc/stream.c libvirt-driver/rpc/stream.h \
 	libvirt-driver/rpc/unserved.def \
 	libvirt-driver/server.c libvirt-driver/server.h \
+	libvirt-driver/proxy/connect.c libvirt-driver/proxy/connect.h \
+	libvirt-driver/proxy/procedures.def \
+	libvirt-driver/proxy/proxy.c libvirt-driver/proxy/proxy.h \
+	libvirt-driver/proxy/table.c libvirt-driver/proxy/table.h \
+	libvirt-driver/proxy/upstream.c libvirt-driver/proxy/upstream.h \
 	libvirt-driver/settings.c libvirt-driver/settings.h \
 	libvirt-driver/sockets.c libvirt-driver/sockets.h \
 	libvirt-driver/storage/api_pools.c libvirt-driver/storage/api_volumes.c \

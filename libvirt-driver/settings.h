@@ -27,7 +27,9 @@ struct settings {
     guint prio_workers;       /* threads for calls that never wait for a VMM */
     guint keepalive_interval; /* seconds; 0: the daemon never asks */
     guint keepalive_count;
-    guint log_level; /* 1 (all) to 4 (errors) */
+    guint
+        host_daemon_timeout; /* seconds one of the host's libvirt daemons has to let a client in */
+    guint log_level;         /* 1 (all) to 4 (errors) */
     char *log_outputs;
     char *log_filters;
 

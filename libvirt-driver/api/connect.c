@@ -188,8 +188,8 @@ bool api_connect_unregister_close(struct call *call, const wire_none *in, wire_n
     return false;
 }
 
-/* A gateway says for whom it speaks. Rights do not depend on that here; only one that could do all
- * by itself anyway is believed. */
+/* A gateway says for whom it speaks. Rights do not depend on that here, but the host's own daemons
+ * are told; only one that could do all by itself anyway is believed. */
 bool api_connect_set_identity(struct call *call, const wire_identity *in, wire_none *out,
                               GError **error)
 {
@@ -197,8 +197,15 @@ bool api_connect_set_identity(struct call *call, const wire_identity *in, wire_n
 
     if (!api_check_flags(call, in->flags, 0, error))
         return false;
-    if (peer->uid == 0 || peer->uid == geteuid())
+    if (peer->uid == 0 || peer->uid == geteuid()) {
+        struct rpc_header header = {0};
+        g_autoptr(GBytes) packet = rpc_packet_new(&header, &rpc_shape_identity, in);
+        g_autoptr(GBytes) payload = g_bytes_new_from_bytes(
+            packet, RPC_PACKET_MIN, g_bytes_get_size(packet) - RPC_PACKET_MIN);
+
+        client_set_identity(call->client, payload);
         return true;
+    }
     libvirt_error_set(error, VIR_ERR_ACCESS_DENIED, "'connect' denied access to set identity");
     return false;
 }

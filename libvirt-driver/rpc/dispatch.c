@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "libvirt-driver/api/api.h"
+#include "libvirt-driver/proxy/proxy.h"
 #include "libvirt-driver/rpc/error.h"
 #include "libvirt-driver/rpc/stream.h"
 #include "libvirt-driver/server.h"
@@ -46,31 +47,31 @@ const struct rpc_procedure *rpc_procedure_find(int number)
     return &procedures[number];
 }
 
-static const char *const unserved[] = {
-#define UNSERVED(number, function) [(number)] = #function,
-#include "libvirt-driver/rpc/unserved.def"
-#undef UNSERVED
-};
-
-/* The error for a procedure that is not in the table. */
-static void refuse_procedure(int number, GError **error)
-{
-    if (number >= 0 && (gsize)number < G_N_ELEMENTS(unserved) && unserved[number])
-        libvirt_error_set(error, VIR_ERR_NO_SUPPORT, "%s", unserved[number]);
-    else /* clients look for these very words and tell "not supported" then */
-        libvirt_error_set(error, VIR_ERR_RPC, "unknown procedure: %d", number);
-}
-
 /* Words that libvirt's functions spell in a way of their own. */
 static const char *spelled(const char *word)
 {
-    static const char *const own[] = {"XML", "URI", "CPU", "UUID", "ID", "OS"};
+    static const struct {
+        const char *word;
+        const char *spelling;
+    } own[] = {{"XML", "XML"},
+               {"URI", "URI"},
+               {"CPU", "CPU"},
+               {"UUID", "UUID"},
+               {"ID", "ID"},
+               {"OS", "OS"},
+               {"MAC", "MAC"},
+               {"DHCP", "DHCP"},
+               {"SCSI", "SCSI"},
+               {"WWN", "WWN"},
+               {"IOTHREAD", "IOThread"},
+               {"NWFILTER", "NWFilter"},
+               {"NWFILTERS", "NWFilters"}};
 
     for (gsize i = 0; i < G_N_ELEMENTS(own); i++) {
-        if (strcmp(own[i], word) == 0)
-            return own[i];
+        if (strcmp(own[i].word, word) == 0)
+            return own[i].spelling;
     }
-    return strcmp(word, "IOTHREAD") == 0 ? "IOThread" : NULL;
+    return NULL;
 }
 
 char *rpc_procedure_function(const struct rpc_procedure *procedure)
@@ -88,6 +89,30 @@ char *rpc_procedure_function(const struct rpc_procedure *procedure)
             g_string_append_printf(name, "%c%s", words[i][0], rest);
     }
     return g_string_free(name, FALSE);
+}
+
+static const char *const unserved[] = {
+#define UNSERVED(number, function) [(number)] = #function,
+#include "libvirt-driver/rpc/unserved.def"
+#undef UNSERVED
+};
+
+/* The error for a procedure that is not in the table. */
+static void refuse_procedure(int number, GError **error)
+{
+    const struct proxy_procedure *proxied = proxy_procedure_find(number);
+
+    if (proxied && proxied->kind != PROXY_EVENT) {
+        const struct rpc_procedure procedure = {.name = proxied->name};
+        g_autofree char *function = rpc_procedure_function(&procedure);
+
+        libvirt_error_set(error, VIR_ERR_NO_SUPPORT, "%s", function);
+        return;
+    }
+    if (number >= 0 && (gsize)number < G_N_ELEMENTS(unserved) && unserved[number])
+        libvirt_error_set(error, VIR_ERR_NO_SUPPORT, "%s", unserved[number]);
+    else /* clients look for these very words and tell "not supported" then */
+        libvirt_error_set(error, VIR_ERR_RPC, "unknown procedure: %d", number);
 }
 
 struct job {
@@ -176,36 +201,37 @@ static void run_job(gpointer data, struct daemon *daemon)
     g_free(job);
 }
 
-static const struct rpc_procedure *check_header(const struct rpc_header *header, GError **error)
+static bool check_header(const struct rpc_header *header, GError **error)
 {
-    const struct rpc_procedure *procedure;
-
     if (header->program != RPC_PROGRAM_REMOTE || header->version != RPC_PROGRAM_VERSION) {
         libvirt_error_set(error, VIR_ERR_RPC, "Cannot find program %u version %u", header->program,
                           header->version);
-        return NULL;
+        return false;
     }
     if (header->status != RPC_OK) {
         libvirt_error_set(error, VIR_ERR_RPC, "Unexpected message status %d", header->status);
-        return NULL;
+        return false;
     }
-    procedure = rpc_procedure_find(header->procedure);
-    if (!procedure)
-        refuse_procedure(header->procedure, error);
-    return procedure;
+    return true;
 }
 
-void rpc_dispatch(struct daemon *daemon, struct client *client, const struct rpc_header *header,
-                  GBytes *packet)
+static void refuse(struct call *call, const GError *error)
+{
+    reply_error(call, error);
+    client_call_done(call->client);
+}
+
+void rpc_dispatch_here(struct daemon *daemon, struct client *client,
+                       const struct rpc_header *header, GBytes *packet)
 {
     struct call call = {.daemon = daemon, .client = client, .header = *header};
     g_autoptr(GError) error = NULL;
-    const struct rpc_procedure *procedure = check_header(header, &error);
+    const struct rpc_procedure *procedure = rpc_procedure_find(header->procedure);
     struct job *job;
 
     if (!procedure) {
-        reply_error(&call, error);
-        client_call_done(client);
+        refuse_procedure(header->procedure, &error);
+        refuse(&call, error);
         return;
     }
     job = g_new(struct job, 1);
@@ -215,6 +241,29 @@ void rpc_dispatch(struct daemon *daemon, struct client *client, const struct rpc
         run_job(job, daemon);
     else
         server_run(daemon->server, run_job, job, procedure->pool == RPC_POOL_QUICK);
+}
+
+void rpc_dispatch(struct daemon *daemon, struct client *client, const struct rpc_header *header,
+                  GBytes *packet)
+{
+    /* Who may only look is told what he may not do by the daemon that is asked. */
+    static const struct rpc_procedure elsewhere = {.phase = RPC_PHASE_OPEN};
+    struct call call = {.daemon = daemon, .client = client, .header = *header};
+    const struct rpc_procedure *own = rpc_procedure_find(header->procedure);
+    enum proxy_driver driver = proxy_driver_of(header, packet);
+    g_autoptr(GError) error = NULL;
+
+    /* What may be asked of us already, before there is anybody whom we could ask. */
+    if (own && own->phase < RPC_PHASE_OPEN && !client_is_open(client))
+        driver = PROXY_NONE;
+    if (!check_header(header, &error))
+        refuse(&call, error);
+    else if (driver == PROXY_NONE)
+        rpc_dispatch_here(daemon, client, header, packet);
+    else if (!call_allowed(&call, &elsewhere, &error))
+        refuse(&call, error);
+    else
+        proxy_call(client_proxy(client), driver, header, packet);
 }
 
 void rpc_send_message(struct client *client, int procedure, const struct rpc_shape *shape,

@@ -53,11 +53,13 @@ const struct rpc_procedure *rpc_procedure_find(int number);
  */
 const struct rpc_procedure *rpc_procedures(gsize *count);
 
-/* Main thread: checks the call and runs it, or gives it to a worker, or answers it with an error.
- * Ends in
- * client_call_done() either way. */
+/* Main thread: hands the call on to one of the host's own daemons, runs it, gives it to a worker,
+ * or answers it with an error. Ends in client_call_done() in any case. */
 void rpc_dispatch(struct daemon *daemon, struct client *client, const struct rpc_header *header,
                   GBytes *packet);
+/* The same for a call that no other daemon is there for. */
+void rpc_dispatch_here(struct daemon *daemon, struct client *client,
+                       const struct rpc_header *header, GBytes *packet);
 
 /* "virDomainDestroy" for DOMAIN_DESTROY; to be freed. */
 char *rpc_procedure_function(const struct rpc_procedure *procedure);
