@@ -135,7 +135,7 @@ libvirt-driver/systemd/user/virtvoled.service: libvirt-driver/systemd/user/virtv
 
 # Unit tests: each is tests/unit/NAME.c.
 driver_tests = tests/unit/test-rpc-packet tests/unit/test-rpc-table tests/unit/test-driver-store \
-	tests/unit/test-driver-polkit tests/unit/test-watch
+	tests/unit/test-driver-polkit tests/unit/test-watch tests/unit/test-proxy-table
 tests_unit_test_rpc_packet_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
 tests_unit_test_rpc_packet_LDADD = $(driver_libs)
 tests_unit_test_rpc_table_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
@@ -146,6 +146,10 @@ tests_unit_test_driver_polkit_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
 tests_unit_test_driver_polkit_LDADD = $(driver_libs)
 tests_unit_test_watch_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
 tests_unit_test_watch_LDADD = $(driver_libs)
+tests_unit_test_proxy_table_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags) \
+	-DTOP_SRCDIR='"$(top_srcdir)"'
+tests_unit_test_proxy_table_LDADD = $(driver_libs)
+EXTRA_DIST += tests/unit/libvirt-procedures
 check_PROGRAMS += $(driver_tests)
 TESTS += $(driver_tests)
 
@@ -156,6 +160,7 @@ EXTRA_DIST += tests/unit/fake-vole
 EXTRA_DIST += tests/e2e/test_driver_api.py tests/e2e/test_driver_daemon.py \
 	tests/e2e/test_driver_stress.py tests/e2e/test_install.py tests/e2e/test_newer_clients.py \
 	tests/e2e/test_session.py tests/e2e/test_storage.py
+EXTRA_DIST += tests/e2e/test_proxy.py
 
 EXTRA_DIST += tests/fuzz/corpus/fuzz-rpc
 if FUZZING

@@ -38,7 +38,7 @@ EXTRA_DIST += \
 	tests/e2e/support/newer_client.py \
 	tests/e2e/support/payloads.py \
 	tests/e2e/support/qmp.py \
-	tests/e2e/support/virtvoled.py \
+	tests/e2e/support/libvirtd.py tests/e2e/support/virtvoled.py \
 	tests/e2e/support/vole.py \
 	tests/e2e/support/wait.py \
 	tests/e2e/test_bad_input.py \
