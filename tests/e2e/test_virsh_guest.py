@@ -5,12 +5,15 @@ opened the console of, on vole:///system without any option."""
 import os
 import signal
 import subprocess
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import libvirt
 import pytest
 
+from support.console import Console
 from support.events import Events
-from support.guest import PASSWORD
+from support.guest import PASSWORD, Shell
 from support.virtvoled import ended
 from support.wait import BOOT, SHORT, Deadline
 
@@ -169,3 +172,65 @@ def test_destroy_of_a_booting_guest(debian_domain):
     daemon.virsh("destroy", "debian")
     assert daemon.virsh("domstate", "debian") == "shut off"
     assert daemon.vmm_pids() == []
+
+
+@pytest.fixture
+def small_domain(daemon, image):
+    """(libvirt's domain, a shell in it, its control group) of a machine of 256 MiB."""
+    daemon.define("small", kernel=image.kernel, initrd=image.small_initrd, memory_mib=256,
+                  cmdline="console=ttyS0 quiet",
+                  devices="<memballoon model='virtio'><stats period='1'/></memballoon>")
+    connection = daemon.connect()
+    domain = connection.lookupByName("small")
+    domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+    tty = ElementTree.fromstring(domain.XMLDesc()).find("devices/serial/source").get("path")
+    console = Console.terminal(tty)
+    domain.resume()
+    (pid,) = daemon.vmm_pids()
+    group = Path(f"/proc/{pid}/cgroup").read_text().strip().split("::")[1]
+    yield domain, Shell.init(console), Path("/sys/fs/cgroup" + group)
+    console.close()
+    connection.close()
+
+
+def test_limits_hold_and_memory_comes_and_goes(daemon, small_domain):
+    domain, guest, group = small_domain
+
+    # the balloon: clients are told, and see it in the guest's own numbers
+    kind = libvirt.VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE
+    events = Events(daemon.uri, kind)
+    domain.setMemory(160 << 10)
+    events.wait(("small", 160 << 10, kind))
+    assert domain.info()[2] == 160 << 10
+    deadline = Deadline(BOOT)
+    while not 0 < (stats := domain.memoryStats()).get("unused", 0) < 160 << 10:
+        assert not deadline.passed(), stats
+    assert stats["actual"] == 160 << 10 and stats["last_update"] > 0
+    domain.setMemory(256 << 10)
+    events.wait(("small", 256 << 10, kind))
+    events.connection.close()
+
+    # processor time: the kernel holds the guest back
+    daemon.virsh("schedinfo", "small", "--live", "--set", "cpu_shares=300", "global_period=50000",
+                 "global_quota=10000")
+    assert group.joinpath("cpu.weight").read_text() == "300\n"
+    assert group.joinpath("cpu.max").read_text() == "10000 50000\n"
+    read = domain.schedulerParametersFlags(libvirt.VIR_DOMAIN_AFFECT_LIVE)
+    assert (read["cpu_shares"], read["global_period"], read["global_quota"]) == (
+        300, 50000, 10000)
+    guest.run("while :; do :; done &")
+    while "nr_throttled 0\n" in group.joinpath("cpu.stat").read_text():
+        assert not deadline.passed()
+    domain.setSchedulerParameters({"global_quota": -1})
+    guest.run("kill $!")
+
+    # memory: a guest that takes more than the host lets it have is ended
+    limit = 224 << 10
+    domain.setMemoryParameters({"hard_limit": limit}, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+    assert int(group.joinpath("memory.max").read_text()) == limit << 10
+    assert domain.memoryParameters(libvirt.VIR_DOMAIN_AFFECT_LIVE)["hard_limit"] == limit
+    guest.run("mount -t tmpfs -o size=100% tmpfs /tmp")
+    guest.send("dd if=/dev/zero of=/tmp/all bs=1M")
+    while domain.state() != [libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_CRASHED]:
+        assert not deadline.passed(), domain.state()
+    assert not group.exists()
