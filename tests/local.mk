@@ -42,6 +42,7 @@ EXTRA_DIST += \
 	tests/e2e/support/vole.py \
 	tests/e2e/support/wait.py \
 	tests/e2e/test_bad_input.py \
+	tests/e2e/test_bench.py \
 	tests/e2e/test_check_host.py \
 	tests/e2e/test_flat.py \
 	tests/e2e/test_guest.py \
