@@ -359,6 +359,31 @@ def test_limits_of_a_disk(running):
 
 # ---- disks and interfaces ----
 
+@pytest.mark.parametrize("first, second, together", [
+    ("<readonly/>", "<readonly/>", True),
+    ("<shareable/>", "<shareable/>", True),
+    ("<readonly/><shareable/>", "<shareable/>", True),
+    ("", "", False),
+    ("", "<readonly/>", False),
+    ("<readonly/>", "<shareable/>", False),  # it may be shared with those who only read
+])
+def test_an_image_of_two_domains(virtvoled, payloads, folder, first, second, together):
+    image = folder / "disk.img"
+    image.write_bytes(bytes(1 << 20))
+    for name, kind in (("first", first), ("second", second)):
+        virtvoled.define(name, kernel=payloads.echo, devices=f"""
+            <disk type='file'><driver name='qemu' type='raw'/><source file='{image}'/>
+            <target dev='vda' bus='virtio'/>{kind}</disk>""")
+    with virtvoled.connect() as connection:
+        connection.lookupByName("first").create()
+        domain = connection.lookupByName("second")
+        if together:
+            domain.create()
+        else:
+            assert "is in use by another domain or program" in refused(
+                libvirt.VIR_ERR_RESOURCE_BUSY, domain.create)
+
+
 def test_a_disks_numbers(running, folder):
     assert running.blockInfo("vda")[0] == 1 << 20
     assert running.blockStats("vda")[4] == -1

@@ -167,6 +167,34 @@ static void test_holder_is_nobody(void)
     remove_image();
 }
 
+/* Who hands a descriptor over locks it, and may have locked less of it. */
+static void test_inherited_lock(void)
+{
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 100, .l_len = 1};
+    struct flock other = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 200, .l_len = 1};
+    char spec[32];
+    struct disk *disk;
+    int fd;
+    int stranger;
+
+    make_image(SIZE);
+    fd = open(path, O_RDWR);
+    stranger = open(path, O_RDWR);
+    check_int(fcntl(fd, F_OFD_SETLK, &lock), 0);
+    snprintf(spec, sizeof(spec), "fd:%d", fd);
+    disk = open_image(spec, false);
+    check(disk != NULL);
+    check_int(fcntl(stranger, F_OFD_GETLK, &other), 0);
+    check_int(other.l_type, F_UNLCK);
+    other = (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    check_int(fcntl(stranger, F_OFD_GETLK, &other), 0);
+    check_int(other.l_type, F_RDLCK);
+    check_int(other.l_start, 100);
+    close(stranger);
+    disk_close(disk);
+    remove_image();
+}
+
 static void test_inherited_descriptor(void)
 {
     char spec[32];
@@ -223,6 +251,7 @@ int main(void)
         TAP(test_one_writer),
         TAP(test_holder_is_named),
         TAP(test_holder_is_nobody),
+        TAP(test_inherited_lock),
         TAP(test_inherited_descriptor),
         TAP(test_refused_images),
         {0},

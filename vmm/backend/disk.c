@@ -138,6 +138,13 @@ static int find_size(const struct disk *disk, uint64_t *size, struct error *err)
     return check_blocks(disk, *size, err);
 }
 
+/* Who hands a descriptor over has locked it in his own way, which may share the image with others:
+ * this lock would take the place of his. */
+static int lock_image(const struct disk *disk, struct error *err)
+{
+    return spec_is_fd(disk->name) ? 0 : disk_lock_image(disk->fd, disk->readonly, disk->name, err);
+}
+
 struct disk *disk_open(const struct disk_options *options, struct error *err)
 {
     struct disk *disk;
@@ -163,7 +170,7 @@ struct disk *disk_open(const struct disk_options *options, struct error *err)
     pthread_mutex_init(&disk->lock, NULL);
     pthread_mutex_init(&disk->rmw_lock, NULL);
     disk_pool_init(&disk->pool);
-    if (look_at_image(disk, err) < 0 || disk_lock_image(fd, disk->readonly, disk->name, err) < 0)
+    if (look_at_image(disk, err) < 0 || lock_image(disk, err) < 0)
         goto fail;
     find_geometry(disk);
     if (set_mode(disk, err) < 0 || find_size(disk, &disk->size, err) < 0)
