@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "libvirt-driver/cpus.h"
 
+#include "libvirt-driver/util.h"
 #include "libvirt-driver/vmm/cpuid.h"
 #include "xml/cpu_resolve.h"
 
@@ -33,7 +34,7 @@ void cpus_free(struct cpus *cpus)
 
 const struct cpu_map *cpus_map(struct cpus *cpus, GError **error)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&cpus->lock);
+    hold_lock(&cpus->lock);
     g_autoptr(GError) why = NULL;
 
     if (!cpus->map)
@@ -46,7 +47,7 @@ const struct cpu_map *cpus_map(struct cpus *cpus, GError **error)
 
 const struct cpu_host *cpus_host(struct cpus *cpus)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&cpus->lock);
+    hold_lock(&cpus->lock);
 
     if (!cpus->has_host)
         cpuid_of_host(&cpus->host);
@@ -56,7 +57,7 @@ const struct cpu_host *cpus_host(struct cpus *cpus)
 
 const struct cpu_host *cpus_guest(struct cpus *cpus, GError **error)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&cpus->lock);
+    hold_lock(&cpus->lock);
 
     if (!cpus->has_guest)
         cpus->has_guest = cpuid_of_guests(&cpus->guest, error);

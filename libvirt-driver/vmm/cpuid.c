@@ -18,7 +18,8 @@ static struct cpuid_entry ask(uint32_t function, uint32_t index)
 {
     struct cpuid_entry e = {.function = function, .index = index};
 
-    if (function <= __get_cpuid_max(function & 0x80000000, NULL))
+    /* The compilers do not agree about what sign its result has. */
+    if (function <= (uint32_t)__get_cpuid_max(function & 0x80000000, NULL))
         __cpuid_count(function, index, e.eax, e.ebx, e.ecx, e.edx);
     return e;
 }
