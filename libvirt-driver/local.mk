@@ -32,6 +32,8 @@ libvirt_driver_libdriver_a_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
 $(libvirt_driver_libdriver_a_OBJECTS): libvirt-driver/rpc/protocol.h
 libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/api/api.h libvirt-driver/api/common.c \
+	libvirt-driver/api/bandwidth.c \
+	libvirt-driver/api/blkio.c \
 	libvirt-driver/api/block.c libvirt-driver/api/block.h \
 	libvirt-driver/api/connect.c \
 	libvirt-driver/api/cpu.c \
@@ -47,6 +49,7 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/api/node.c \
 	libvirt-driver/api/params.c libvirt-driver/api/params.h \
 	libvirt-driver/api/pin.c \
+	libvirt-driver/api/scheduler.c \
 	libvirt-driver/api/secondary.c \
 	libvirt-driver/api/stats.c \
 	libvirt-driver/api/sysinfo.c \
@@ -61,6 +64,7 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/domain/list.c libvirt-driver/domain/list.h \
 	libvirt-driver/domain/log_watch.c libvirt-driver/domain/log_watch.h \
 	libvirt-driver/domain/process.c libvirt-driver/domain/process.h \
+	libvirt-driver/domain/quotas.c libvirt-driver/domain/quotas.h \
 	libvirt-driver/domain/restore.c libvirt-driver/domain/restore.h \
 	libvirt-driver/domain/store.c libvirt-driver/domain/store.h \
 	libvirt-driver/host.c libvirt-driver/host.h \

@@ -51,6 +51,8 @@ static const struct layout panic_layout = {
     sizeof(struct domain_panic), {AT(struct domain_panic, info.alias)}, 1};
 static const struct layout feature_layout = {
     sizeof(struct domain_cpu_feature), {AT(struct domain_cpu_feature, name)}, 1};
+static const struct layout blkio_layout = {
+    sizeof(struct domain_blkio_device), {AT(struct domain_blkio_device, path)}, 1};
 static const struct layout pin_layout = {sizeof(struct domain_pin), {0}, 0};
 
 /* A definition's own strings. */
@@ -163,6 +165,7 @@ static const struct {
     {AT(domain_def, vsocks), (GDestroyNotify)domain_vsock_free, &vsock_layout},
     {AT(domain_def, panics), (GDestroyNotify)domain_panic_free, &panic_layout},
     {AT(domain_def, cpu.features), (GDestroyNotify)domain_cpu_feature_free, &feature_layout},
+    {AT(domain_def, blkio_devices), (GDestroyNotify)domain_blkio_device_free, &blkio_layout},
     {AT(domain_def, cputune.vcpupins), g_free, &pin_layout},
     {AT(domain_def, cputune.iothreadpins), g_free, &pin_layout},
 };

@@ -110,6 +110,30 @@ struct domain_memtune {
     uint64_t swap_hard_limit_kib; /* memory and swap together */
 };
 
+/* Limits of a block device: <blkiotune>, and virDomainSetBlkioParameters behind "device_". */
+enum domain_blkio_limit {
+    DOMAIN_BLKIO_READ_BYTES = 0,
+    DOMAIN_BLKIO_WRITE_BYTES,
+    DOMAIN_BLKIO_READ_IOPS,
+    DOMAIN_BLKIO_WRITE_IOPS,
+    DOMAIN_BLKIO_LIMITS,
+};
+
+struct domain_blkio_device {
+    char *path;                           /* of the host's; never NULL */
+    unsigned weight;                      /* 1 to 10000, as cgroup v2's io.weight; 0: none given */
+    uint64_t limits[DOMAIN_BLKIO_LIMITS]; /* a second; 0: none */
+};
+
+/* Whose time is limited. */
+enum domain_quota_kind {
+    DOMAIN_QUOTA_VCPU = 0, /* each vCPU's */
+    DOMAIN_QUOTA_GLOBAL,   /* the whole domain's */
+    DOMAIN_QUOTA_EMULATOR, /* that of what is neither a vCPU nor an I/O thread */
+    DOMAIN_QUOTA_IOTHREAD, /* that of all I/O threads together */
+    DOMAIN_QUOTA_LAST,
+};
+
 struct domain_cpu_quota {
     uint64_t period; /* microseconds, 1000 to 1000000; 0: none given */
     int64_t quota;   /* of them, in each period; -1: no limit; 0: none given */
@@ -122,9 +146,9 @@ struct domain_pin {
 };
 
 struct domain_cputune {
-    unsigned shares;                /* 1 to 10000, as cgroup v2's cpu.weight; 0: none given */
-    struct domain_cpu_quota global; /* of the whole domain */
-    GPtrArray *vcpupins;            /* of struct domain_pin, sorted by id; never NULL, as is... */
+    unsigned shares; /* 1 to 10000, as cgroup v2's cpu.weight; 0: none given */
+    struct domain_cpu_quota quotas[DOMAIN_QUOTA_LAST];
+    GPtrArray *vcpupins; /* of struct domain_pin, sorted by id; never NULL, as is... */
     GPtrArray *iothreadpins;
     struct cpuset emulatorpin; /* empty: none given */
 };
@@ -438,6 +462,8 @@ struct domain_def {
     uint64_t current_memory_kib; /* <currentMemory>: the rest is the balloon's from the start */
     struct domain_memory_backing memory_backing;
     struct domain_memtune memtune;
+    unsigned blkio_weight;    /* 1 to 10000, as cgroup v2's io.weight; 0: none given */
+    GPtrArray *blkio_devices; /* of struct domain_blkio_device; never NULL */
     unsigned max_vcpus;
     unsigned vcpus;       /* current='...': what the machine starts with */
     struct cpuset cpuset; /* of <vcpu>; empty: all */
@@ -475,14 +501,16 @@ struct domain_def {
 };
 
 /* The i-th member, typed: domain_disk_at(def, 0)->target. The index is not checked. */
-#define domain_disk_at(def, i)     ((struct domain_disk *)g_ptr_array_index((def)->disks, (i)))
-#define domain_net_at(def, i)      ((struct domain_net *)g_ptr_array_index((def)->nets, (i)))
-#define domain_serial_at(def, i)   ((struct domain_serial *)g_ptr_array_index((def)->serials, (i)))
-#define domain_console_at(def, i)  ((struct domain_console *)g_ptr_array_index((def)->consoles, (i)))
-#define domain_channel_at(def, i)  ((struct domain_channel *)g_ptr_array_index((def)->channels, (i)))
-#define domain_rng_at(def, i)      ((struct domain_rng *)g_ptr_array_index((def)->rngs, (i)))
-#define domain_vsock_at(def, i)    ((struct domain_vsock *)g_ptr_array_index((def)->vsocks, (i)))
-#define domain_panic_at(def, i)    ((struct domain_panic *)g_ptr_array_index((def)->panics, (i)))
+#define domain_disk_at(def, i)    ((struct domain_disk *)g_ptr_array_index((def)->disks, (i)))
+#define domain_net_at(def, i)     ((struct domain_net *)g_ptr_array_index((def)->nets, (i)))
+#define domain_serial_at(def, i)  ((struct domain_serial *)g_ptr_array_index((def)->serials, (i)))
+#define domain_console_at(def, i) ((struct domain_console *)g_ptr_array_index((def)->consoles, (i)))
+#define domain_channel_at(def, i) ((struct domain_channel *)g_ptr_array_index((def)->channels, (i)))
+#define domain_rng_at(def, i)     ((struct domain_rng *)g_ptr_array_index((def)->rngs, (i)))
+#define domain_vsock_at(def, i)   ((struct domain_vsock *)g_ptr_array_index((def)->vsocks, (i)))
+#define domain_panic_at(def, i)   ((struct domain_panic *)g_ptr_array_index((def)->panics, (i)))
+#define domain_blkio_device_at(def, i) \
+    ((struct domain_blkio_device *)g_ptr_array_index((def)->blkio_devices, (i)))
 #define domain_pin_at(pins, i)     ((struct domain_pin *)g_ptr_array_index((pins), (i)))
 #define domain_iothread_at(def, i) g_array_index((def)->iothreads, unsigned, (i))
 
@@ -524,6 +552,21 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(domain_def, domain_def_free)
  * document then carries the aliases as the devices' ids.
  */
 void domain_def_assign_aliases(domain_def *def);
+
+/* "read_bytes_sec", as an element; its largest value. */
+const char *domain_blkio_name(enum domain_blkio_limit limit);
+uint64_t domain_blkio_limit_max(enum domain_blkio_limit limit);
+/* VIR_ERR_CONFIG_UNSUPPORTED for one that is out of range. */
+bool domain_blkio_weight_check(uint64_t weight, GError **error);
+/* The limits of a device; NULL when there are none, or made when there are none. */
+struct domain_blkio_device *domain_blkio_find(const domain_def *def, const char *path);
+struct domain_blkio_device *domain_blkio_add(domain_def *def, const char *path);
+/* Devices without limits go. */
+void domain_blkio_drop_empty(domain_def *def);
+
+/* "global_" of global_period and global_quota, as elements and typed parameters; "" for vCPUs',
+ * whose parameters begin with "vcpu_". */
+const char *domain_quota_prefix(enum domain_quota_kind kind);
 
 /* The pin of a vCPU or I/O thread in one of the arrays of struct domain_cputune, or NULL. */
 struct domain_pin *domain_pin_find(GPtrArray *pins, unsigned id);

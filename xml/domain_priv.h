@@ -25,6 +25,7 @@ void domain_channel_free(struct domain_channel *channel);
 void domain_rng_free(struct domain_rng *rng);
 void domain_vsock_free(struct domain_vsock *vsock);
 void domain_panic_free(struct domain_panic *panic);
+void domain_blkio_device_free(struct domain_blkio_device *device);
 void domain_cpu_feature_free(struct domain_cpu_feature *feature);
 
 /* An alias that begins so is the user's; others are made when the domain starts. */
@@ -61,6 +62,7 @@ bool domain_read_memory(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_current_memory(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_memory_backing(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_memtune(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_blkiotune(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_vcpu(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_iothreads(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_iothreadids(xmlNode *node, void *domain_parser, GError **error);

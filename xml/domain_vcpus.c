@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* <vcpu>, <iothreads>, <iothreadids> and <cputune>. */
+#include <string.h>
+
 #include "xml/domain_priv.h"
 
 bool domain_read_vcpu(xmlNode *node, void *target, GError **error)
@@ -132,6 +134,33 @@ static bool read_shares(xmlNode *node, void *target, GError **error)
     return true;
 }
 
+static const char *const quota_prefixes[] = {
+    [DOMAIN_QUOTA_VCPU] = "",
+    [DOMAIN_QUOTA_GLOBAL] = "global_",
+    [DOMAIN_QUOTA_EMULATOR] = "emulator_",
+    [DOMAIN_QUOTA_IOTHREAD] = "iothread_",
+};
+G_STATIC_ASSERT(G_N_ELEMENTS(quota_prefixes) == DOMAIN_QUOTA_LAST);
+
+const char *domain_quota_prefix(enum domain_quota_kind kind)
+{
+    return quota_prefixes[kind];
+}
+
+/* Which of the quotas an element is about: its name up to the last word. */
+static struct domain_cpu_quota *quota_of(const xmlNode *node, struct domain_cputune *tune)
+{
+    const char *name = (const char *)node->name;
+    const char *word = strrchr(name, '_');
+    gsize len = word ? (gsize)(word + 1 - name) : 0;
+
+    for (unsigned i = 0; i < DOMAIN_QUOTA_LAST; i++) {
+        if (strlen(quota_prefixes[i]) == len && strncmp(quota_prefixes[i], name, len) == 0)
+            return &tune->quotas[i];
+    }
+    g_return_val_if_reached(&tune->quotas[DOMAIN_QUOTA_GLOBAL]); /* the table has no others */
+}
+
 static bool read_period(xmlNode *node, void *target, GError **error)
 {
     uint64_t period = 0;
@@ -140,7 +169,7 @@ static bool read_period(xmlNode *node, void *target, GError **error)
         return false;
     if (period < PERIOD_MIN || period > PERIOD_MAX)
         return out_of_range(node, PERIOD_MIN, PERIOD_MAX, error);
-    ((struct domain_cputune *)target)->global.period = period;
+    quota_of(node, target)->period = period;
     return true;
 }
 
@@ -153,7 +182,7 @@ static bool read_quota(xmlNode *node, void *target, GError **error)
         return xml_invalid(error, node, "not a number");
     if (quota >= 0 && (quota < QUOTA_MIN || quota > QUOTA_MAX))
         return out_of_range(node, QUOTA_MIN, QUOTA_MAX, error);
-    ((struct domain_cputune *)target)->global.quota = MAX(quota, -1);
+    quota_of(node, target)->quota = MAX(quota, -1);
     return true;
 }
 
@@ -199,7 +228,6 @@ static bool read_emulatorpin(xmlNode *node, void *target, GError **error)
     return read_cpuset(node, &((struct domain_cputune *)target)->emulatorpin, error);
 }
 
-#define ONLY_GLOBAL  "time is limited for the domain as a whole: global_period, global_quota"
 #define NO_SCHEDULER "scheduling policies are not set"
 #define NO_RESCTRL   "caches and memory bandwidth are not divided up"
 
@@ -210,12 +238,12 @@ static const struct xml_element cputune_elements[] = {
     {"vcpupin", "vcpu cpuset", XML_EMPTY, read_vcpupin},
     {"emulatorpin", "cpuset", XML_ONCE | XML_EMPTY, read_emulatorpin},
     {"iothreadpin", "iothread cpuset", XML_EMPTY, read_iothreadpin},
-    {"period", .refused = ONLY_GLOBAL},
-    {"quota", .refused = ONLY_GLOBAL},
-    {"emulator_period", .refused = ONLY_GLOBAL},
-    {"emulator_quota", .refused = ONLY_GLOBAL},
-    {"iothread_period", .refused = ONLY_GLOBAL},
-    {"iothread_quota", .refused = ONLY_GLOBAL},
+    {"period", NULL, XML_ONCE | XML_TEXT, read_period},
+    {"quota", NULL, XML_ONCE | XML_TEXT, read_quota},
+    {"emulator_period", NULL, XML_ONCE | XML_TEXT, read_period},
+    {"emulator_quota", NULL, XML_ONCE | XML_TEXT, read_quota},
+    {"iothread_period", NULL, XML_ONCE | XML_TEXT, read_period},
+    {"iothread_quota", NULL, XML_ONCE | XML_TEXT, read_quota},
     {"vcpusched", .refused = NO_SCHEDULER},
     {"iothreadsched", .refused = NO_SCHEDULER},
     {"emulatorsched", .refused = NO_SCHEDULER},

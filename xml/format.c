@@ -60,6 +60,30 @@ static void format_memory_backing(struct format *f, const struct domain_memory_b
     xml_close_or_drop(w, "memoryBacking");
 }
 
+static void format_blkiotune(struct format *f, const domain_def *def)
+{
+    struct xml_writer *w = &f->w;
+
+    xml_open(w, "blkiotune", NULL);
+    if (def->blkio_weight)
+        xml_text_element(w, "weight", XML_NUMBER(def->blkio_weight), NULL);
+    for (guint i = 0; i < def->blkio_devices->len; i++) {
+        const struct domain_blkio_device *device = domain_blkio_device_at(def, i);
+
+        xml_open(w, "device", NULL);
+        xml_text_element(w, "path", device->path, NULL);
+        if (device->weight)
+            xml_text_element(w, "weight", XML_NUMBER(device->weight), NULL);
+        for (unsigned limit = 0; limit < DOMAIN_BLKIO_LIMITS; limit++) {
+            if (device->limits[limit])
+                xml_text_element(w, domain_blkio_name(limit), XML_NUMBER(device->limits[limit]),
+                                 NULL);
+        }
+        xml_close(w, "device");
+    }
+    xml_close_or_drop(w, "blkiotune");
+}
+
 static void format_memory(struct format *f, const domain_def *def)
 {
     const struct domain_memtune *tune = &def->memtune;
@@ -69,6 +93,7 @@ static void format_memory(struct format *f, const domain_def *def)
                          XML_NUMBER(def->memory_slots), "unit", "KiB", NULL);
     format_kib(f, "memory", def->memory_kib);
     format_kib(f, "currentMemory", def->current_memory_kib);
+    format_blkiotune(f, def);
     xml_open(&f->w, "memtune", NULL);
     format_kib(f, "hard_limit", tune->hard_limit_kib);
     format_kib(f, "soft_limit", tune->soft_limit_kib);
@@ -109,10 +134,16 @@ static void format_cputune(struct format *f, const struct domain_cputune *tune)
     xml_open(&f->w, "cputune", NULL);
     if (tune->shares)
         xml_text_element(&f->w, "shares", XML_NUMBER(tune->shares), NULL);
-    if (tune->global.period)
-        xml_text_element(&f->w, "global_period", XML_NUMBER(tune->global.period), NULL);
-    if (tune->global.quota)
-        xml_text_element(&f->w, "global_quota", XML_NUMBER(tune->global.quota), NULL);
+    for (unsigned i = 0; i < DOMAIN_QUOTA_LAST; i++) {
+        const struct domain_cpu_quota *quota = &tune->quotas[i];
+        g_autofree char *period_name = g_strconcat(domain_quota_prefix(i), "period", NULL);
+        g_autofree char *quota_name = g_strconcat(domain_quota_prefix(i), "quota", NULL);
+
+        if (quota->period)
+            xml_text_element(&f->w, period_name, XML_NUMBER(quota->period), NULL);
+        if (quota->quota)
+            xml_text_element(&f->w, quota_name, XML_NUMBER(quota->quota), NULL);
+    }
     format_pins(f, "vcpupin", "vcpu", tune->vcpupins);
     if (!cpuset_is_empty(&tune->emulatorpin)) {
         g_autofree char *cpus = cpuset_format(&tune->emulatorpin);

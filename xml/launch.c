@@ -149,7 +149,7 @@ static json_t *disks_json(const domain_def *def, const struct launch_sources *so
  * libvirt's "burst" is how many bytes may go out at the peak's rate; the VMM's is for how many
  * seconds that rate may last. Without a peak the burst is what may go out in the first second.
  */
-static json_t *net_limits_json(const struct domain_bandwidth *bandwidth)
+json_t *launch_net_limits(const struct domain_bandwidth *bandwidth)
 {
     json_t *limits = json_object();
     uint64_t average = (uint64_t)bandwidth->average * KILOBYTE;
@@ -194,8 +194,8 @@ static json_t *net_json(const struct domain_net *net, const char *tap, const cha
         json_object_set_new(object, "link", json_false());
     set_string(object, "vhost", vhost_of(net->driver));
     set_string(object, "vhost_fds", vhost_fds);
-    set_if_any(object, "rx_limits", net_limits_json(&net->inbound));
-    set_if_any(object, "tx_limits", net_limits_json(&net->outbound));
+    set_if_any(object, "rx_limits", launch_net_limits(&net->inbound));
+    set_if_any(object, "tx_limits", launch_net_limits(&net->outbound));
     return object;
 }
 

@@ -6,6 +6,7 @@
 #define VOLE_XML_LAUNCH_H
 
 #include <glib.h>
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "xml/domain.h"
@@ -42,5 +43,9 @@ enum launch_flags {
  */
 char *launch_document(const domain_def *def, const struct launch_sources *sources, unsigned flags,
                       GError **error);
+
+/* A bandwidth as the document's limits of a network device (a new reference): "bps", "bps_max",
+ * "bps_max_length"; an empty object for none. */
+json_t *launch_net_limits(const struct domain_bandwidth *bandwidth);
 
 #endif

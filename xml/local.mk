@@ -15,6 +15,7 @@ xml_libxmldomain_a_SOURCES = \
 	xml/cpu_model.c xml/cpu_model.h \
 	xml/cpu_compare.c xml/cpu_compare.h \
 	xml/cpu_resolve.c xml/cpu_resolve.h \
+	xml/domain_blkio.c \
 	xml/domain_chardevs.c \
 	xml/domain_clock.c \
 	xml/domain_cpu.c \

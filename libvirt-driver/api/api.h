@@ -34,6 +34,8 @@ bool api_edit(struct call *call, const wire_domain *dom, const struct edit *edit
 void api_fill_domain(wire_domain *wire, const struct domain *domain);
 /* The definition that virDomainModificationImpact flags (AFFECT_LIVE, AFFECT_CONFIG) mean. */
 const domain_def *api_def(const struct domain *domain, unsigned flags, GError **error);
+/* An interface by the name of its tap or by its MAC address; NULL when there is none. */
+struct domain_net *api_find_net(const domain_def *def, const char *device);
 /* What a running domain's process, and one of its vCPUs, have used. */
 struct host_usage api_usage(const struct domain *domain);
 struct host_usage api_vcpu_usage(const struct domain *domain, unsigned vcpu);

@@ -7,7 +7,7 @@
 #include "libvirt-driver/vmm/tap.h"
 
 /* By the name of its tap or by its MAC address. */
-static struct domain_net *find_net(const domain_def *def, const char *device)
+struct domain_net *api_find_net(const domain_def *def, const char *device)
 {
     for (guint i = 0; i < def->nets->len; i++) {
         struct domain_net *net = domain_net_at(def, i);
@@ -29,7 +29,7 @@ bool api_domain_interface_stats(struct call *call, const wire_dom_str *in,
 
     if (!domain || !domain_check_runs(domain, error))
         return false;
-    net = find_net(domain->live, in->value);
+    net = api_find_net(domain->live, in->value);
     if (!net) {
         libvirt_error_set(error, VIR_ERR_INVALID_ARG, "'%s' is not a known interface", in->value);
         return false;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What of the host's time and memory a domain may have: scheduler and memory parameters, which the
- * domain's control group carries out, and the limits of its disks, which the VMM does. In all of
- * them only what is named changes, and 0 (or for memory "unlimited") takes a limit away.
+ * What of the host's memory a domain may have, which its control group carries out, and the limits
+ * of its disks, which the VMM does. Only what is named changes, and 0 (or for memory "unlimited")
+ * takes a limit away.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -15,186 +15,10 @@
 
 #define IMPACT (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG)
 
-/* The kernel's own bounds, which libvirt states as its. */
-#define PERIOD_MIN     1000
-#define PERIOD_MAX     1000000
-#define PERIOD_DEFAULT 100000
-#define QUOTA_MIN      1000
-#define SHARES_MAX     10000
-#define SHARES_DEFAULT 100
-
 struct params {
     const wire_param *list;
     guint len;
 };
-
-/* ---- the scheduler ---- */
-
-static const struct param_spec scheduler_specs[] = {
-    {VIR_DOMAIN_SCHEDULER_CPU_SHARES, VIR_TYPED_PARAM_ULLONG},
-    {VIR_DOMAIN_SCHEDULER_GLOBAL_PERIOD, VIR_TYPED_PARAM_ULLONG},
-    {VIR_DOMAIN_SCHEDULER_GLOBAL_QUOTA, VIR_TYPED_PARAM_LLONG},
-};
-
-static bool edit_scheduler(domain_def *def, bool running, const void *what, GError **error)
-{
-    const struct params *params = what;
-    const wire_param *shares =
-        params_find(params->list, params->len, VIR_DOMAIN_SCHEDULER_CPU_SHARES);
-    const wire_param *period =
-        params_find(params->list, params->len, VIR_DOMAIN_SCHEDULER_GLOBAL_PERIOD);
-    const wire_param *quota =
-        params_find(params->list, params->len, VIR_DOMAIN_SCHEDULER_GLOBAL_QUOTA);
-
-    if (shares) {
-        uint64_t value = shares->value.wire_value_u.ul;
-
-        if (value < 1 || value > SHARES_MAX) {
-            libvirt_error_set(error, VIR_ERR_INVALID_ARG,
-                              "shares '%" PRIu64 "' must be in range [1, %d]", value, SHARES_MAX);
-            return false;
-        }
-        def->cputune.shares = (unsigned)value;
-    }
-    if (period) {
-        uint64_t value = period->value.wire_value_u.ul;
-
-        if (value && (value < PERIOD_MIN || value > PERIOD_MAX)) {
-            libvirt_error_set(error, VIR_ERR_INVALID_ARG,
-                              "value of 'global_period' must be in range [%d, %d]", PERIOD_MIN,
-                              PERIOD_MAX);
-            return false;
-        }
-        def->cputune.global.period = value ? value : def->cputune.global.period;
-    }
-    if (quota) {
-        int64_t value = quota->value.wire_value_u.l;
-
-        if (value > 0 && value < QUOTA_MIN) {
-            libvirt_error_set(error, VIR_ERR_INVALID_ARG,
-                              "value of 'global_quota' must be at least %d", QUOTA_MIN);
-            return false;
-        }
-        if (value)
-            def->cputune.global.quota = MAX(value, -1);
-    }
-    return true;
-}
-
-static bool apply_scheduler(struct domain *domain, const void *what, GError **error)
-{
-    const struct params *params = what;
-    g_autoptr(domain_def) wanted = domain_def_copy(domain->live);
-    const struct domain_cputune *tune = &wanted->cputune;
-
-    if (!edit_scheduler(wanted, true, what, error))
-        return false;
-    if (params_find(params->list, params->len, VIR_DOMAIN_SCHEDULER_CPU_SHARES) &&
-        !cgroup_set_shares(domain->cgroup, tune->shares, error))
-        return false;
-    if (!params_find(params->list, params->len, VIR_DOMAIN_SCHEDULER_GLOBAL_PERIOD) &&
-        !params_find(params->list, params->len, VIR_DOMAIN_SCHEDULER_GLOBAL_QUOTA))
-        return true;
-    return cgroup_set_quota(domain->cgroup,
-                            tune->global.period ? tune->global.period : PERIOD_DEFAULT,
-                            tune->global.quota ? tune->global.quota : -1, error);
-}
-
-static bool set_scheduler(struct call *call, const wire_domain *dom, const struct params *params,
-                          unsigned flags, GError **error)
-{
-    static const struct edit edit = {edit_scheduler, apply_scheduler};
-
-    return api_check_flags(call, flags, IMPACT, error) &&
-           params_check(params->list, params->len, scheduler_specs, G_N_ELEMENTS(scheduler_specs),
-                        error) &&
-           api_edit(call, dom, &edit, params, flags, error);
-}
-
-bool api_domain_set_scheduler_parameters(struct call *call, const wire_set_params_args *in,
-                                         wire_none *out, GError **error)
-{
-    const struct params params = {in->params.params_val, in->params.params_len};
-
-    return set_scheduler(call, &in->dom, &params, VIR_DOMAIN_AFFECT_CURRENT, error);
-}
-
-bool api_domain_set_scheduler_parameters_flags(struct call *call,
-                                               const wire_set_params_flags_args *in, wire_none *out,
-                                               GError **error)
-{
-    const struct params params = {in->params.params_val, in->params.params_len};
-
-    return set_scheduler(call, &in->dom, &params, in->flags, error);
-}
-
-bool api_domain_get_scheduler_type(struct call *call, const wire_dom *in, wire_scheduler *out,
-                                   GError **error)
-{
-    g_autoptr(locked_domain) domain = api_domain(call, &in->dom, error);
-
-    if (!domain)
-        return false;
-    out->type = g_strdup("posix");
-    out->count = G_N_ELEMENTS(scheduler_specs);
-    return true;
-}
-
-static GArray *read_scheduler(const struct domain *domain, const domain_def *def, GError **error)
-{
-    unsigned shares = def->cputune.shares ? def->cputune.shares : SHARES_DEFAULT;
-    uint64_t period = def->cputune.global.period ? def->cputune.global.period : PERIOD_DEFAULT;
-    int64_t quota = def->cputune.global.quota ? def->cputune.global.quota : -1;
-    GArray *params;
-
-    if (def == domain->live) {
-        if (!cgroup_has(domain->cgroup, CGROUP_CPU)) {
-            libvirt_error_set(error, VIR_ERR_OPERATION_INVALID,
-                              "cgroup CPU controller is not mounted");
-            return NULL;
-        }
-        cgroup_get_shares(domain->cgroup, &shares);
-        cgroup_get_quota(domain->cgroup, &period, &quota);
-    }
-    params = params_new();
-    params_add_ulong(params, shares, VIR_DOMAIN_SCHEDULER_CPU_SHARES);
-    params_add_ulong(params, period, VIR_DOMAIN_SCHEDULER_GLOBAL_PERIOD);
-    params_add_long(params, quota, VIR_DOMAIN_SCHEDULER_GLOBAL_QUOTA);
-    return params;
-}
-
-static bool get_scheduler(struct call *call, const wire_domain *dom, int room, unsigned flags,
-                          wire_params *out, GError **error)
-{
-    g_autoptr(locked_domain) domain = NULL;
-    wire_params_count counted = {0};
-    const domain_def *def;
-    GArray *params;
-
-    if (!api_check_flags(call, flags, IMPACT | VIR_TYPED_PARAM_STRING_OKAY, error))
-        return false;
-    domain = api_domain(call, dom, error);
-    def = domain ? api_def(domain, flags & IMPACT, error) : NULL;
-    params = def ? read_scheduler(domain, def, error) : NULL;
-    if (!params)
-        return false;
-    params_answer(params, room, &counted);
-    out->params.params_val = counted.params.params_val;
-    out->params.params_len = counted.params.params_len;
-    return true;
-}
-
-bool api_domain_get_scheduler_parameters(struct call *call, const wire_dom_int *in,
-                                         wire_params *out, GError **error)
-{
-    return get_scheduler(call, &in->dom, in->value, 0, out, error);
-}
-
-bool api_domain_get_scheduler_parameters_flags(struct call *call, const wire_params_args *in,
-                                               wire_params *out, GError **error)
-{
-    return get_scheduler(call, &in->dom, in->room, in->flags, out, error);
-}
 
 /* ---- memory ---- */
 

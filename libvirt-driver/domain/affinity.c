@@ -8,8 +8,6 @@
 
 G_STATIC_ASSERT(CPUSET_MAX == CPU_SETSIZE);
 
-enum thread_kind { THREAD_VCPU, THREAD_EMULATOR, THREAD_IO };
-
 static void to_kernel(const struct cpuset *cpus, cpu_set_t *set)
 {
     CPU_ZERO(set);
@@ -44,18 +42,29 @@ static enum thread_kind kind_of(const struct domain *domain, pid_t thread)
                                                                            : THREAD_IO;
 }
 
-/* All of the VMM's threads that are of a kind. */
-static bool set_kind(const struct domain *domain, enum thread_kind kind, const struct cpuset *cpus,
-                     GError **error)
+GArray *affinity_threads(const struct domain *domain, enum thread_kind kind)
 {
     g_autofree char *path = g_strdup_printf("/proc/%d/task", (int)vmm_pid(domain->vmm));
     g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    GArray *threads = g_array_new(FALSE, FALSE, sizeof(pid_t));
     const char *name;
 
     while (dir && (name = g_dir_read_name(dir))) {
         pid_t thread = (pid_t)g_ascii_strtoll(name, NULL, 10);
 
-        if (thread > 0 && kind_of(domain, thread) == kind && !set_thread(thread, cpus, error))
+        if (thread > 0 && kind_of(domain, thread) == kind)
+            g_array_append_val(threads, thread);
+    }
+    return threads;
+}
+
+static bool set_kind(const struct domain *domain, enum thread_kind kind, const struct cpuset *cpus,
+                     GError **error)
+{
+    g_autoptr(GArray) threads = affinity_threads(domain, kind);
+
+    for (guint i = 0; i < threads->len; i++) {
+        if (!set_thread(g_array_index(threads, pid_t, i), cpus, error))
             return false;
     }
     return true;

@@ -16,6 +16,11 @@
 
 #include "libvirt-driver/domain/domain.h"
 
+enum thread_kind { THREAD_VCPU, THREAD_EMULATOR, THREAD_IO };
+
+/* The VMM's threads that are of a kind: an array of pid_t. */
+GArray *affinity_threads(const struct domain *domain, enum thread_kind kind);
+
 /* All that the live definition asks for, before the guest runs. */
 bool affinity_apply(const struct domain *domain, GError **error);
 

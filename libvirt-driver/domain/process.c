@@ -8,6 +8,7 @@
 #include "libvirt-driver/api/events.h"
 #include "libvirt-driver/domain/affinity.h"
 #include "libvirt-driver/domain/list.h"
+#include "libvirt-driver/domain/quotas.h"
 #include "libvirt-driver/domain/store.h"
 #include "libvirt-driver/server.h"
 #include "libvirt-driver/util.h"
@@ -227,7 +228,8 @@ static bool bring_up(struct domain *domain, bool paused, GError **error)
     if (!ready)
         return false;
     learn_vcpu_threads(domain);
-    if (!affinity_apply(domain, error) || !prepare_balloon(domain, error))
+    if (!affinity_apply(domain, error) || !quotas_apply(domain, error) ||
+        !prepare_balloon(domain, error))
         return false;
     if (!paused)
         return domain_command(domain, "cont", NULL, NULL, error);

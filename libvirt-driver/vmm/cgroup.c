@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "libvirt-driver/util.h"
 
@@ -44,15 +45,23 @@ static char *find_mount(void)
     return NULL;
 }
 
-static bool write_value(const char *group, const char *name, const char *value, GError **error)
+/* 0, or an errno. */
+static int put_value(const char *group, const char *name, const char *value)
 {
     g_autofree char *path = g_build_filename(group, name, NULL);
     auto_close int fd = open(path, O_WRONLY | O_CLOEXEC);
 
-    if (fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value))
-        return true;
-    libvirt_error_set_errno(error, errno, "Unable to write '%s' to '%s'", value, path);
-    return false;
+    return fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value) ? 0 : errno;
+}
+
+static bool write_value(const char *group, const char *name, const char *value, GError **error)
+{
+    int errnum = put_value(group, name, value);
+
+    if (errnum)
+        libvirt_error_set_errno(error, errnum, "Unable to write '%s' to '%s/%s'", value, group,
+                                name);
+    return !errnum;
 }
 
 static char *read_value(const char *group, const char *name)
@@ -110,6 +119,21 @@ void cgroups_free(struct cgroups *cgroups)
     g_free(cgroups);
 }
 
+/* With the groups of threads in it, which hold nobody once the process has ended. */
+static bool remove_tree(const char *path)
+{
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    const char *name;
+
+    while (dir && (name = g_dir_read_name(dir))) {
+        g_autofree char *child = g_build_filename(path, name, NULL);
+
+        if (g_file_test(child, G_FILE_TEST_IS_DIR))
+            rmdir(child);
+    }
+    return rmdir(path) == 0 || errno == ENOENT;
+}
+
 int cgroup_make(struct cgroups *cgroups, const domain_def *def, char **path)
 {
     g_autofree char *name = g_strndup(def->name, NAME_CHARS);
@@ -119,7 +143,7 @@ int cgroup_make(struct cgroups *cgroups, const domain_def *def, char **path)
         return -1;
     *path =
         g_strdup_printf("%s/" PREFIX "%d-%s%s", cgroups->partition, def->id, name, cgroups->suffix);
-    rmdir(*path); /* an empty one that an earlier daemon left */
+    remove_tree(*path); /* an empty one that an earlier daemon left */
     /* The partition goes when it is empty and somebody tidies up: then it is made again. */
     if (mkdir(*path, 0755) == 0 ||
         (errno == ENOENT && make_partition(cgroups->partition) && mkdir(*path, 0755) == 0)) {
@@ -136,7 +160,7 @@ int cgroup_make(struct cgroups *cgroups, const domain_def *def, char **path)
 
 void cgroup_remove(struct cgroups *cgroups, const char *path)
 {
-    if (path && rmdir(path) < 0 && errno != ENOENT)
+    if (path && !remove_tree(path))
         g_warning("cannot remove '%s': %s", path, g_strerror(errno));
 }
 
@@ -176,11 +200,11 @@ static bool wait_until_empty(const char *path)
 
 void cgroup_clear(const char *path)
 {
-    if (rmdir(path) == 0 || errno == ENOENT)
+    if (remove_tree(path))
         return;
     g_message("ending what is left in '%s'", path);
     write_value(path, "cgroup.kill", "1", NULL);
-    if (!wait_until_empty(path) || rmdir(path) < 0)
+    if (!wait_until_empty(path) || !remove_tree(path))
         g_warning("cannot remove '%s': %s", path, g_strerror(errno));
 }
 
@@ -189,8 +213,10 @@ void cgroup_clear(const char *path)
 static const char *const key_files[] = {
     [CGROUP_CPU] = "cpu.weight",
     [CGROUP_MEMORY] = "memory.max",
+    [CGROUP_IO] = "io.max",
 };
-static const char *const controller_names[] = {[CGROUP_CPU] = "CPU", [CGROUP_MEMORY] = "memory"};
+static const char *const controller_names[] = {
+    [CGROUP_CPU] = "CPU", [CGROUP_MEMORY] = "memory", [CGROUP_IO] = "io"};
 
 bool cgroup_has(const char *path, enum cgroup_controller controller)
 {
@@ -259,20 +285,145 @@ bool cgroup_set_memory(const char *path, const struct domain_memtune *memtune, G
            set_swap(path, memtune, error);
 }
 
+/* ---- block devices ---- */
+
+/* Weights are kept by the I/O cost controller, or where there is none by BFQ, up to 1000. */
+static const char *weight_file(const char *path)
+{
+    static const char *const files[] = {"io.weight", "io.bfq.weight"};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(files); i++) {
+        g_autofree char *file = g_build_filename(path, files[i], NULL);
+
+        if (access(file, W_OK) == 0)
+            return files[i];
+    }
+    return NULL;
+}
+
+static bool set_weight(const char *path, const char *device, unsigned weight, GError **error)
+{
+    const char *file = weight_file(path);
+    g_autofree char *value = g_strdup_printf("%s %u", device, weight);
+
+    if (file)
+        return write_value(path, file, value, error);
+    libvirt_error_set(error, VIR_ERR_OPERATION_INVALID,
+                      "this host's kernel has no weights of block devices");
+    return false;
+}
+
+bool cgroup_set_io_weight(const char *path, unsigned weight, GError **error)
+{
+    return check_has(path, CGROUP_IO, error) && set_weight(path, "default", weight, error);
+}
+
+static void append_limit(GString *text, const char *key, uint64_t value)
+{
+    if (value)
+        g_string_append_printf(text, " %s=%" PRIu64, key, value);
+    else
+        g_string_append_printf(text, " %s=max", key);
+}
+
+bool cgroup_set_io(const char *path, const struct domain_blkio_device *device, GError **error)
+{
+    static const char *const keys[] = {
+        [DOMAIN_BLKIO_READ_BYTES] = "rbps",
+        [DOMAIN_BLKIO_WRITE_BYTES] = "wbps",
+        [DOMAIN_BLKIO_READ_IOPS] = "riops",
+        [DOMAIN_BLKIO_WRITE_IOPS] = "wiops",
+    };
+    g_autoptr(GString) limits = g_string_new(NULL);
+    g_autofree char *number = NULL;
+    struct stat st;
+
+    G_STATIC_ASSERT(G_N_ELEMENTS(keys) == DOMAIN_BLKIO_LIMITS);
+    if (!check_has(path, CGROUP_IO, error))
+        return false;
+    if (stat(device->path, &st) < 0) {
+        libvirt_error_set_errno(error, errno, "Path '%s' is not accessible", device->path);
+        return false;
+    }
+    if (!S_ISBLK(st.st_mode)) {
+        libvirt_error_set(error, VIR_ERR_INVALID_ARG, "Path '%s' must be a block device",
+                          device->path);
+        return false;
+    }
+    number = g_strdup_printf("%u:%u", major(st.st_rdev), minor(st.st_rdev));
+    g_string_append(limits, number);
+    for (unsigned i = 0; i < DOMAIN_BLKIO_LIMITS; i++)
+        append_limit(limits, keys[i], device->limits[i]);
+    return write_value(path, "io.max", limits->str, error) &&
+           (!device->weight || set_weight(path, number, device->weight, error));
+}
+
+static bool apply_io(const char *path, const domain_def *def, GError **error)
+{
+    if (def->blkio_weight && !cgroup_set_io_weight(path, def->blkio_weight, error))
+        return false;
+    for (guint i = 0; i < def->blkio_devices->len; i++) {
+        if (!cgroup_set_io(path, domain_blkio_device_at(def, i), error))
+            return false;
+    }
+    return true;
+}
+
 bool cgroup_apply(const char *path, const domain_def *def, GError **error)
 {
     const struct domain_cputune *tune = &def->cputune;
+    const struct domain_cpu_quota *global = &tune->quotas[DOMAIN_QUOTA_GLOBAL];
     const struct domain_memtune *memory = &def->memtune;
 
     if (tune->shares && !cgroup_set_shares(path, tune->shares, error))
         return false;
-    if (tune->global.quota > 0 &&
-        !cgroup_set_quota(path, tune->global.period ? tune->global.period : DEFAULT_PERIOD,
-                          tune->global.quota, error))
+    if (global->quota > 0 &&
+        !cgroup_set_quota(path, global->period ? global->period : DEFAULT_PERIOD, global->quota,
+                          error))
         return false;
-    if (memory->hard_limit_kib || memory->soft_limit_kib || memory->swap_hard_limit_kib)
-        return cgroup_set_memory(path, memory, error);
-    return true;
+    if ((memory->hard_limit_kib || memory->soft_limit_kib || memory->swap_hard_limit_kib) &&
+        !cgroup_set_memory(path, memory, error))
+        return false;
+    return apply_io(path, def, error);
+}
+
+/* ---- groups of threads ---- */
+
+/*
+ * A group whose children hold threads of the process that is in it: they become "threaded", and it
+ * the root of these. That may be while the process runs; then it has to be put anew for each of
+ * its threads where that one belongs.
+ */
+char *cgroup_make_threads(const char *path, const char *name, GError **error)
+{
+    g_autofree char *group = NULL;
+
+    if (!check_has(path, CGROUP_CPU, error))
+        return NULL;
+    group = g_build_filename(path, name, NULL);
+    if (mkdir(group, 0755) < 0) {
+        if (errno == EEXIST)
+            return g_steal_pointer(&group);
+        libvirt_error_set_errno(error, errno, "Failed to create cgroup '%s'", group);
+        return NULL;
+    }
+    if (write_value(group, "cgroup.type", "threaded", error) &&
+        write_value(path, "cgroup.subtree_control", "+cpu", error))
+        return g_steal_pointer(&group);
+    rmdir(group);
+    return NULL;
+}
+
+bool cgroup_add_thread(const char *group, pid_t thread, GError **error)
+{
+    char text[16];
+    int errnum;
+
+    g_snprintf(text, sizeof(text), "%d", (int)thread);
+    errnum = put_value(group, "cgroup.threads", text);
+    if (errnum && errnum != ESRCH)
+        libvirt_error_set_errno(error, errnum, "cannot move thread %s to '%s'", text, group);
+    return !errnum || errnum == ESRCH;
 }
 
 bool cgroup_get_shares(const char *path, unsigned *shares)

@@ -13,6 +13,7 @@
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "xml/domain.h"
 
@@ -34,7 +35,7 @@ GPtrArray *cgroups_list(const struct cgroups *cgroups);
 /* Kills whoever is in a group, waits for their end, and removes it. */
 void cgroup_clear(const char *path);
 
-enum cgroup_controller { CGROUP_CPU, CGROUP_MEMORY };
+enum cgroup_controller { CGROUP_CPU, CGROUP_MEMORY, CGROUP_IO };
 
 /* Whether a group has the controller. */
 bool cgroup_has(const char *path, enum cgroup_controller controller);
@@ -47,6 +48,18 @@ bool cgroup_set_shares(const char *path, unsigned shares, GError **error);
 bool cgroup_set_quota(const char *path, uint64_t period, int64_t quota, GError **error);
 /* KiB; 0: no limit. */
 bool cgroup_set_memory(const char *path, const struct domain_memtune *memtune, GError **error);
+
+/* Of block devices in all. */
+bool cgroup_set_io_weight(const char *path, unsigned weight, GError **error);
+/* Those of one device; 0 is none. VIR_ERR_INVALID_ARG for what is no block device. */
+bool cgroup_set_io(const char *path, const struct domain_blkio_device *device, GError **error);
+
+/* A group for threads of the process in `path`, below it: its path, to be freed. It is left as it
+ * is when it is there already. NULL with `error` set: VIR_ERR_OPERATION_INVALID where the host has
+ * no CPU controller. */
+char *cgroup_make_threads(const char *path, const char *name, GError **error);
+/* Moves a thread there; one that has ended is none to move. */
+bool cgroup_add_thread(const char *group, pid_t thread, GError **error);
 
 /* What holds in the kernel; false when it cannot be read. */
 bool cgroup_get_shares(const char *path, unsigned *shares);

@@ -2,6 +2,7 @@
 """The calls of libvirt's API beside a domain's life, each with what it refuses, by libvirt's own
 Python binding against real VMMs."""
 
+import glob
 import os
 import re
 import xml.etree.ElementTree as ElementTree
@@ -295,6 +296,40 @@ def test_scheduler_of_a_definition(rich):
     refused(INVALID_ARG, rich.setSchedulerParametersFlags, {"global_period": 5}, CONFIG)
 
 
+def test_quotas_of_a_definition(rich):
+    wanted = {f"{kind}_{what}": value for value, kind in enumerate(
+        ("vcpu", "emulator", "global", "iothread"), 20000) for what in ("period", "quota")}
+    rich.setSchedulerParametersFlags(wanted, CONFIG)
+    found = rich.schedulerParametersFlags(CONFIG)
+    assert {name: found[name] for name in wanted} == wanted
+    assert inactive(rich).findtext("cputune/quota") == "20000"
+    assert inactive(rich).findtext("cputune/emulator_period") == "20001"
+    rich.setSchedulerParametersFlags({"vcpu_quota": -1, "emulator_quota": 0}, CONFIG)
+    found = rich.schedulerParametersFlags(CONFIG)
+    assert (found["vcpu_quota"], found["emulator_quota"]) == (-1, 20001)
+    for bad in ({"vcpu_period": 999}, {"iothread_quota": 1}, {"emulator_quota": 999}):
+        refused(INVALID_ARG, rich.setSchedulerParametersFlags, bad, CONFIG)
+
+
+def test_block_devices_of_a_definition(rich):
+    assert rich.blkioParameters(CONFIG) == {
+        "weight": 100, "device_weight": "", "device_read_iops_sec": "",
+        "device_write_iops_sec": "", "device_read_bytes_sec": "", "device_write_bytes_sec": ""}
+    rich.setBlkioParameters({"weight": 500, "device_read_bytes_sec": "/dev/a,1000,/dev/b,2000",
+                             "device_weight": "/dev/b,30"}, CONFIG)
+    rich.setBlkioParameters({"device_read_bytes_sec": "/dev/a,0",
+                             "device_write_iops_sec": "/dev/b,7"}, CONFIG)
+    found = rich.blkioParameters(CONFIG)
+    assert (found["weight"], found["device_read_bytes_sec"]) == (500, "/dev/b,2000")
+    assert (found["device_weight"], found["device_write_iops_sec"]) == ("/dev/b,30", "/dev/b,7")
+    assert [d.findtext("path") for d in inactive(rich).iterfind("blkiotune/device")] == ["/dev/b"]
+    for bad in ({"device_read_bytes_sec": "/dev/a"}, {"device_read_bytes_sec": "a,1"},
+                {"device_weight": "/dev/a,x"}, {"device_write_iops_sec": "/dev/a,4294967296"}):
+        refused(INVALID_ARG, rich.setBlkioParameters, bad, CONFIG)
+    refused(CONFIG_UNSUPPORTED, rich.setBlkioParameters, {"weight": 20000}, CONFIG)
+    assert rich.blkioParameters(CONFIG) == found
+
+
 def test_memory_limits_of_a_definition(rich):
     rich.setMemoryParameters({"hard_limit": 1 << 20, "soft_limit": 1 << 19}, CONFIG)
     found = rich.memoryParameters(CONFIG)
@@ -326,6 +361,7 @@ def test_limits_of_a_running_domain(running, virtvoled):
         assert open(path + "/cpu.weight", encoding="utf-8").read().strip() == "300"
         assert open(path + "/cpu.max", encoding="utf-8").read().strip() == "50000 100000"
         assert running.schedulerParametersFlags(LIVE)["cpu_shares"] == 300
+        check_quotas(running, path)
     else:
         assert "cgroup CPU controller is not mounted" in refused(
             INVALID, running.setSchedulerParametersFlags, {"cpu_shares": 300}, LIVE)
@@ -335,8 +371,53 @@ def test_limits_of_a_running_domain(running, virtvoled):
     else:
         assert "cgroup memory controller is not mounted" in refused(
             INVALID, running.setMemoryParameters, {"hard_limit": 1 << 20}, LIVE)
+    if "io" in has:
+        check_block_devices(running, path)
+    else:
+        for call, arguments in ((running.setBlkioParameters, ({"weight": 50},)),
+                                (running.blkioParameters, ())):
+            refused(INVALID, call, *arguments, LIVE)
     running.destroy()
     assert path is None or not os.path.exists(path)
+
+
+def read(*path):
+    with open(os.path.join(*path), encoding="utf-8") as file:
+        return file.read().split()
+
+
+def check_quotas(domain, path):
+    """Parts of a VMM have groups of their own, whose limits come and go."""
+    domain.setSchedulerParametersFlags({"vcpu_quota": 30000, "emulator_quota": 40000}, LIVE)
+    assert read(path, "vcpu0", "cpu.max") == read(path, "vcpu1", "cpu.max") == ["30000", "100000"]
+    assert read(path, "emulator", "cpu.max") == ["40000", "100000"]
+    threads = [set(read(path, group, "cgroup.threads")) for group in ("vcpu0", "vcpu1", "emulator")]
+    assert len(threads[0]) == len(threads[1]) == 1 and threads[2]
+    assert not threads[0] & threads[1] and not (threads[0] | threads[1]) & threads[2]
+    domain.setSchedulerParametersFlags({"iothread_quota": 50000, "vcpu_quota": -1}, LIVE)
+    assert read(path, "iothreads", "cpu.max") == ["50000", "100000"]
+    assert read(path, "vcpu0", "cpu.max") == ["max", "100000"]
+    found = domain.schedulerParametersFlags(LIVE)
+    assert (found["emulator_quota"], found["iothread_quota"], found["vcpu_quota"]) == (
+        40000, 50000, -1)
+    assert tree(domain).findtext("cputune/emulator_quota") == "40000"
+
+
+def check_block_devices(domain, path):
+    device = next(iter(sorted(glob.glob("/dev/vd?") + glob.glob("/dev/sd?") +
+                              glob.glob("/dev/loop?"))), None)
+    if not device:
+        return
+    number = os.stat(device).st_rdev
+    domain.setBlkioParameters({"device_read_bytes_sec": f"{device},1048576",
+                               "device_write_iops_sec": f"{device},100"}, LIVE)
+    assert read(path, "io.max") == [f"{os.major(number)}:{os.minor(number)}", "rbps=1048576",
+                                    "wbps=max", "riops=max", "wiops=100"]
+    domain.setBlkioParameters({"device_read_bytes_sec": f"{device},0",
+                               "device_write_iops_sec": f"{device},0"}, LIVE)
+    assert read(path, "io.max") == []
+    assert tree(domain).find("blkiotune") is None
+    refused(INVALID_ARG, domain.setBlkioParameters, {"device_read_iops_sec": "/dev/null,1"}, LIVE)
 
 
 def test_limits_of_a_disk(running):
@@ -429,6 +510,37 @@ def test_an_interfaces_numbers_and_link(virtvoled, payloads):
                                 ElementTree.tostring(device, encoding="unicode"), LIVE)
 
 
+def test_what_may_go_through_an_interface(virtvoled, payloads):
+    mac = "52:54:00:00:00:07"
+    virtvoled.define("netted", kernel=payloads.echo, devices=f"""
+        <interface type='ethernet'><mac address='{mac}'/>
+        <target dev='vtapi0'/><model type='virtio'/></interface>""")
+    none = {f"{way}.{what}": 0 for way, numbers in (
+        ("inbound", ("average", "peak", "burst", "floor")),
+        ("outbound", ("average", "peak", "burst"))) for what in numbers}
+    with virtvoled.connect() as connection:
+        domain = connection.lookupByName("netted")
+        domain.create()
+        assert domain.interfaceParameters(mac, LIVE) == none
+        domain.setInterfaceParameters(mac, {"inbound.average": 1000, "inbound.peak": 2000,
+                                            "inbound.burst": 512, "outbound.average": 300}, LIVE)
+        domain.setInterfaceParameters("vtapi0", {"inbound.peak": 3000}, LIVE)
+        found = domain.interfaceParameters("vtapi0", LIVE)
+        assert found == {**none, "inbound.average": 1000, "inbound.peak": 3000,
+                         "inbound.burst": 512, "outbound.average": 300}
+        live = tree(domain).find("devices/interface/bandwidth")
+        assert live.find("inbound").attrib == {"average": "1000", "peak": "3000", "burst": "512"}
+        assert domain.interfaceParameters(mac, CONFIG) == none
+        virtvoled.virsh("domiftune", "netted", mac, "--outbound", "50,60,70", "--config")
+        assert domain.interfaceParameters(mac, CONFIG)["outbound.burst"] == 70
+        domain.setInterfaceParameters(mac, {"inbound.average": 0, "outbound.average": 0}, LIVE)
+        assert domain.interfaceParameters(mac, LIVE) == none
+        assert tree(domain).find("devices/interface/bandwidth") is None
+        refused(INVALID_ARG, domain.interfaceParameters, "vtapi9", LIVE)
+        refused(INVALID_ARG, domain.setInterfaceParameters, mac, {"inbound.peak": 1}, LIVE)
+        refused(CONFIG_UNSUPPORTED, domain.setInterfaceParameters, mac, {"inbound.floor": 1}, LIVE)
+
+
 def test_a_channel_of_the_guests(virtvoled, payloads):
     """The guest has no driver for it: but the host's end is there, for one client at a time."""
     virtvoled.define("wired", kernel=payloads.echo, devices="""
@@ -514,6 +626,7 @@ CALLS = {
     "pinEmulator": ((True,), 0), "pinIOThread": (1, (True,), 0), "addIOThread": (9, 0),
     "delIOThread": (9, 0), "setSchedulerParameters": ({"cpu_shares": 1},),
     "setMemoryParameters": ({"hard_limit": 1 << 20},), "blockResize": ("vda", 4096),
+    "setBlkioParameters": ({"weight": 2},),
     "setBlockIoTune": ("vda", {"total_bytes_sec": 1}), "updateDeviceFlags": ("<interface/>", 0),
     "abortJob": (),
 }
@@ -538,7 +651,7 @@ def test_a_domain_that_is_not_there(rich, name):
 def test_flags_that_nobody_knows(rich, name):
     arguments = list(CALLS[name])
     if name not in ("setMetadata", "setLifecycleAction", "setMemoryStatsPeriod", "blockResize",
-                    "setMemoryParameters", "setBlockIoTune"):
+                    "setMemoryParameters", "setBlockIoTune", "setBlkioParameters"):
         arguments.pop()
     assert "unsupported flags" in refused(INVALID_ARG, getattr(rich, name), *arguments, 1 << 20)
 
