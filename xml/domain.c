@@ -12,8 +12,12 @@
 
 struct layout {
     size_t size;
-    size_t strings[5]; /* offsets of the members that are strings of its own */
+    size_t strings[8]; /* offsets of the members that are strings of its own */
     unsigned count;
+    struct {
+        size_t offset;
+        size_t size;
+    } blocks[2]; /* members that point to memory of its own, in which there are no pointers */
 };
 
 #define AT(type, member) offsetof(type, member)
@@ -22,15 +26,19 @@ struct layout {
 static const struct layout disk_layout = {
     sizeof(struct domain_disk),
     {AT(struct domain_disk, driver_name), AT(struct domain_disk, source),
-     AT(struct domain_disk, target), AT(struct domain_disk, serial),
-     AT(struct domain_disk, info.alias)},
-    5,
+     AT(struct domain_disk, target), AT(struct domain_disk, serial), AT(struct domain_disk, pool),
+     AT(struct domain_disk, volume), AT(struct domain_disk, info.alias)},
+    7,
 };
 static const struct layout net_layout = {
     sizeof(struct domain_net),
-    {AT(struct domain_net, bridge), AT(struct domain_net, network), AT(struct domain_net, target),
+    {AT(struct domain_net, bridge), AT(struct domain_net, network),
+     AT(struct domain_net, portgroup), AT(struct domain_net, port_id), AT(struct domain_net, dev),
+     AT(struct domain_net, log_file), AT(struct domain_net, target),
      AT(struct domain_net, info.alias)},
-    4,
+    8,
+    {{AT(struct domain_net, user), sizeof(struct domain_user_net)},
+     {AT(struct domain_net, vlan), sizeof(struct domain_vlan)}},
 };
 static const struct layout serial_layout = {
     sizeof(struct domain_serial), {CHARDEV(struct domain_serial)}, 2};
@@ -82,6 +90,8 @@ static char **string_at(void *object, size_t offset)
 
 static void free_object(void *object, const struct layout *layout)
 {
+    for (unsigned i = 0; object && i < G_N_ELEMENTS(layout->blocks) && layout->blocks[i].size; i++)
+        g_free(*string_at(object, layout->blocks[i].offset));
     for (unsigned i = 0; object && i < layout->count; i++)
         g_free(*string_at(object, layout->strings[i]));
     g_free(object);
@@ -102,6 +112,11 @@ static void *copy_object(const void *from, void *opaque)
     void *object = g_memdup2(from, layout->size);
 
     copy_strings(object, layout->strings, layout->count);
+    for (unsigned i = 0; i < G_N_ELEMENTS(layout->blocks) && layout->blocks[i].size; i++) {
+        char **block = string_at(object, layout->blocks[i].offset);
+
+        *block = g_memdup2(*block, layout->blocks[i].size);
+    }
     return object;
 }
 

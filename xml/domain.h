@@ -38,6 +38,9 @@
 #define DOMAIN_MAX_CHANNELS  16
 #define DOMAIN_MAX_QUEUES    16 /* of a disk, and pairs of an interface */
 #define DOMAIN_MAX_IOTHREADS 64
+#define DOMAIN_MAX_VLANS     16 /* of an interface: tags, port forwards, ranges of one of those */
+#define DOMAIN_MAX_FORWARDS  16
+#define DOMAIN_MAX_RANGES    16
 #define DOMAIN_MIN_CID       3
 #define DOMAIN_MAX_CID       (UINT32_MAX - 1)
 #define DOMAIN_MIN_MEMORY    (UINT64_C(16) << 10) /* KiB */
@@ -283,7 +286,7 @@ enum domain_driver_fact {
     DOMAIN_FACT_RERROR_POLICY = 1 << 5,
 };
 
-enum domain_disk_type { DOMAIN_DISK_FILE = 0, DOMAIN_DISK_BLOCK };
+enum domain_disk_type { DOMAIN_DISK_FILE = 0, DOMAIN_DISK_BLOCK, DOMAIN_DISK_VOLUME };
 
 enum domain_disk_cache {
     DOMAIN_DISK_CACHE_ABSENT = 0,
@@ -333,8 +336,11 @@ struct domain_disk {
     unsigned queues;   /* 0: none given, which means 1 */
     unsigned iothread; /* one of the domain's; 0: none given */
     unsigned facts;    /* enum domain_driver_fact */
-    char *source;      /* never NULL; absolute */
-    char *target;      /* vda ...; unique; the list is in this order */
+    char *source;      /* never NULL; absolute. VOLUME: live, and NULL until it was looked up */
+    char *pool;        /* VOLUME: never NULL, as is the next */
+    char *volume;
+    bool is_block; /* VOLUME: live; what `source` is */
+    char *target;  /* vda ...; unique; the list is in this order */
     bool readonly;
     bool shareable;
     char *serial; /* at most 20 bytes, or NULL */
@@ -342,7 +348,22 @@ struct domain_disk {
     struct domain_device_info info;
 };
 
-enum domain_net_type { DOMAIN_NET_ETHERNET = 0, DOMAIN_NET_BRIDGE, DOMAIN_NET_NETWORK };
+enum domain_net_type {
+    DOMAIN_NET_ETHERNET = 0,
+    DOMAIN_NET_BRIDGE,
+    DOMAIN_NET_NETWORK,
+    DOMAIN_NET_DIRECT, /* a macvtap */
+    DOMAIN_NET_USER,   /* passt(1) */
+};
+
+/* What guests on one interface of the host can say to each other; of macvtaps. */
+enum domain_direct_mode {
+    DOMAIN_DIRECT_ABSENT = 0, /* vepa */
+    DOMAIN_DIRECT_VEPA,
+    DOMAIN_DIRECT_PRIVATE,
+    DOMAIN_DIRECT_BRIDGE,
+    DOMAIN_DIRECT_PASSTHROUGH,
+};
 
 enum domain_net_driver {
     DOMAIN_NET_DRIVER_ABSENT = 0, /* the host kernel's vhost-net where it can be used */
@@ -356,15 +377,65 @@ struct domain_bandwidth {
     unsigned average; /* kilobytes (1000) a second; 0: no limit */
     unsigned peak;    /* the same, in a burst; 0: none given */
     unsigned burst;   /* KiB; 0: none given */
+    unsigned floor;   /* inbound, of a network: what is kept for it, as `average`; 0: nothing */
+};
+
+enum domain_vlan_native {
+    DOMAIN_VLAN_NATIVE_ABSENT = 0,
+    DOMAIN_VLAN_NATIVE_TAGGED,
+    DOMAIN_VLAN_NATIVE_UNTAGGED,
+};
+
+/* The VLANs of a port: the one it is in, or as a trunk those that it may tag its frames with. */
+struct domain_vlan {
+    bool trunk; /* said, or more than one tag */
+    unsigned count;
+    struct domain_vlan_tag {
+        unsigned id; /* 1 to 4094 */
+        enum domain_vlan_native native;
+    } tags[DOMAIN_MAX_VLANS];
+};
+
+#define DOMAIN_ADDRESS_TEXT 46 /* an IP address with its NUL */
+#define DOMAIN_IFNAME_TEXT  16
+
+/* What passt(1) is told; empty strings and 0: it decides. */
+struct domain_user_net {
+    struct domain_user_ip {
+        char address[DOMAIN_ADDRESS_TEXT];
+        unsigned prefix;
+    } ipv4, ipv6; /* the guest's */
+    unsigned forward_count;
+    struct domain_forward {
+        bool udp;
+        char address[DOMAIN_ADDRESS_TEXT]; /* the host's, as is the next */
+        char dev[DOMAIN_IFNAME_TEXT];
+        unsigned range_count; /* 0: all ports */
+        struct domain_range {
+            unsigned start;
+            unsigned end; /* 0: the same */
+            unsigned to;  /* in the guest; 0: the same */
+            bool exclude;
+        } ranges[DOMAIN_MAX_RANGES];
+    } forwards[DOMAIN_MAX_FORWARDS];
 };
 
 struct domain_net {
     enum domain_net_type type;
-    char *bridge;               /* DOMAIN_NET_BRIDGE: never NULL; NETWORK: live */
-    char *network;              /* DOMAIN_NET_NETWORK: never NULL */
-    uint8_t mac[6];             /* made when the XML has none */
-    char *target;               /* the tap's name; live when it begins with "vnet" */
-    enum domain_switch managed; /* ethernet: OFF means that the tap exists already */
+    char *bridge;                 /* DOMAIN_NET_BRIDGE: never NULL; NETWORK: live */
+    char *network;                /* DOMAIN_NET_NETWORK: never NULL; and its next three */
+    char *portgroup;              /* or NULL */
+    char *port_id;                /* live: the network's port; NULL where it has none */
+    bool static_macs;             /* live: the network fills its bridge's table itself */
+    char *dev;                    /* DIRECT: never NULL; NETWORK: live; USER: or NULL */
+    enum domain_direct_mode mode; /* DIRECT; NETWORK: live */
+    struct domain_user_net *user; /* USER: never NULL */
+    char *log_file;               /* USER: where passt writes; or NULL */
+    struct domain_vlan *vlan;     /* or NULL */
+    enum domain_switch isolated;  /* from other ports of the bridge that are isolated */
+    uint8_t mac[6];               /* made when the XML has none */
+    char *target;                 /* the tap's name; live when it begins with "vnet" */
+    enum domain_switch managed;   /* ethernet: OFF means that the tap exists already */
     enum domain_net_driver driver;
     unsigned queues; /* pairs; 0: none given, which means 1 */
     unsigned facts;  /* enum domain_driver_fact */

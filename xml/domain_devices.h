@@ -53,6 +53,13 @@ struct device_parser {
 bool domain_read_alias(xmlNode *node, void *device_parser, GError **error);
 bool domain_read_address(xmlNode *node, void *device_parser, GError **error);
 
+bool domain_read_vlan(xmlNode *node, void *device_parser, GError **error);
+bool domain_read_net_port(xmlNode *node, void *device_parser, GError **error);
+bool domain_read_net_backend(xmlNode *node, void *device_parser, GError **error);
+bool domain_read_net_ip(xmlNode *node, void *device_parser, GError **error);
+bool domain_read_port_forward(xmlNode *node, void *device_parser, GError **error);
+/* VIR_ERR_CONFIG_UNSUPPORTED for what the kernel would not take as an interface's name. */
+bool domain_check_ifname(xmlNode *node, const char *attribute, const char *name, GError **error);
 bool domain_read_iotune(xmlNode *node, void *device_parser, GError **error);
 bool domain_read_boot_order(xmlNode *node, void *device_parser, GError **error);
 

@@ -36,6 +36,17 @@ static bool read_disk_driver(xmlNode *node, void *target, GError **error)
     return true;
 }
 
+static bool read_volume(xmlNode *node, struct domain_disk *disk, GError **error)
+{
+    if (!xml_check_attributes(node, "pool volume index", error))
+        return false;
+    disk->pool = xml_attribute(node, "pool");
+    disk->volume = xml_attribute(node, "volume");
+    if (!disk->pool || !disk->volume)
+        return xml_invalid(error, node, "a volume has the attributes 'pool' and 'volume'");
+    return true;
+}
+
 static bool read_disk_source(xmlNode *node, void *target, GError **error)
 {
     struct device_parser *parser = target;
@@ -43,10 +54,18 @@ static bool read_disk_source(xmlNode *node, void *target, GError **error)
     const char *wanted = disk->type == DOMAIN_DISK_FILE ? "file" : "dev";
     const char *allowed = disk->type == DOMAIN_DISK_FILE ? "file index" : "dev index";
 
+    if (disk->type == DOMAIN_DISK_VOLUME)
+        return read_volume(node, disk, error);
     if (!xml_check_attributes(node, allowed, error))
         return false;
     disk->source = xml_attribute(node, wanted);
     return !disk->source || domain_check_path(node, disk->source, error);
+}
+
+/* What a person knows its source by. */
+static const char *source_name(const struct domain_disk *disk)
+{
+    return disk->source ? disk->source : disk->volume;
 }
 
 /* What a disk of another bus would be called as virtio disk: sdb is vdb. NULL for what is no name
@@ -134,7 +153,7 @@ static const struct xml_element disk_elements[] = {
      "name type cache io discard queues iothread ioeventfd event_idx copy_on_read detect_zeroes "
      "error_policy rerror_policy",
      XML_ONCE | XML_EMPTY, read_disk_driver},
-    {"source", "file dev index", XML_ONCE | XML_EMPTY, read_disk_source},
+    {"source", "file dev pool volume index", XML_ONCE | XML_EMPTY, read_disk_source},
     {"target", "dev bus", XML_ONCE | XML_EMPTY, read_disk_target},
     {"readonly", NULL, XML_ONCE | XML_EMPTY, read_disk_readonly},
     {"shareable", NULL, XML_ONCE | XML_EMPTY, read_disk_shareable},
@@ -159,10 +178,11 @@ static const struct xml_element disk_elements[] = {
 static bool complete_disk(struct domain_disk *disk, GError **error)
 {
     if (!disk->target) {
-        libvirt_error_set(error, VIR_ERR_NO_TARGET, "%s", disk->source ? disk->source : "disk");
+        libvirt_error_set(error, VIR_ERR_NO_TARGET, "%s",
+                          source_name(disk) ? source_name(disk) : "disk");
         return false;
     }
-    if (!disk->source) {
+    if (!source_name(disk)) {
         libvirt_error_set(error, VIR_ERR_NO_SOURCE, "%s", disk->target);
         return false;
     }
@@ -180,7 +200,7 @@ static bool insert_disk(domain_def *def, struct domain_disk *disk, GError **erro
     if (at < def->disks->len && strcmp(domain_disk_at(def, at)->target, disk->target) == 0) {
         libvirt_error_set(error, VIR_ERR_XML_ERROR,
                           "target '%s' duplicated for disk sources '%s' and '%s'", disk->target,
-                          domain_disk_at(def, at)->source, disk->source);
+                          source_name(domain_disk_at(def, at)), source_name(disk));
         return false;
     }
     g_ptr_array_insert(def->disks, (gint)at, disk);
@@ -218,7 +238,7 @@ static bool check_renamed(const GPtrArray *disks, guint index, GError **error)
             continue;
         libvirt_error_set(error, VIR_ERR_XML_ERROR,
                           "target '%s' duplicated for disk sources '%s' and '%s'", disk->target,
-                          other->source, disk->source);
+                          source_name(other), source_name(disk));
         return false;
     }
     return true;

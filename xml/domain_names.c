@@ -48,7 +48,8 @@ bool domain_has_virtio_serial(const domain_def *def)
 bool domain_net_target_is_users(const struct domain_net *net)
 {
     /* With managed='no' the tap exists before the domain does, whatever it is called. */
-    return net->managed == DOMAIN_SWITCH_OFF || !g_str_has_prefix(net->target, "vnet");
+    return net->managed == DOMAIN_SWITCH_OFF ||
+           !(g_str_has_prefix(net->target, "vnet") || g_str_has_prefix(net->target, "macvtap"));
 }
 
 #define CHANNEL_DIR   "/channel/target/domain-"

@@ -10,7 +10,7 @@
 #define MTU_MIN      68 /* docs/machine-config.md */
 #define MTU_MAX      65535
 
-static bool check_ifname(xmlNode *node, const char *attribute, const char *name, GError **error)
+bool domain_check_ifname(xmlNode *node, const char *attribute, const char *name, GError **error)
 {
     if (*name && strlen(name) <= IFNAME_MAX && name[strspn(name, IFNAME_CHARS)] == '\0' &&
         strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
@@ -18,26 +18,47 @@ static bool check_ifname(xmlNode *node, const char *attribute, const char *name,
     return xml_refuse_attribute(error, node, attribute, "not the name of a network interface");
 }
 
-/* Which bridge a network has, and which port of it, is live data. */
+/* What became of the network's interface is live data. */
+static bool read_live_network(xmlNode *node, struct domain_net *net, GError **error)
+{
+    g_autofree char *bridge = xml_attribute(node, "bridge");
+    g_autofree char *dev = xml_attribute(node, "dev");
+    int mode = DOMAIN_DIRECT_ABSENT;
+
+    if ((bridge && !domain_check_ifname(node, "bridge", bridge, error)) ||
+        (dev && !domain_check_ifname(node, "dev", dev, error)) ||
+        !xml_enum_attribute(node, "mode", domain_direct_values, &mode, error))
+        return false;
+    net->port_id = xml_attribute(node, "portid");
+    net->bridge = g_steal_pointer(&bridge);
+    net->dev = g_steal_pointer(&dev);
+    net->mode = (enum domain_direct_mode)mode;
+    return true;
+}
+
 static bool read_network(xmlNode *node, struct device_parser *parser, GError **error)
 {
     struct domain_net *net = parser->net;
-    g_autofree char *bridge = xml_attribute(node, "bridge");
 
-    if (xmlHasProp(node, BAD_CAST "portgroup"))
-        return xml_refuse_attribute(error, node, "portgroup",
-                                    "what a network has for groups of ports is not looked at");
-    if (!xml_check_attributes(node, "network portid bridge", error))
+    if (!xml_check_attributes(node, "network portgroup portid bridge dev mode", error))
         return false;
     net->network = xml_attribute(node, "network");
+    net->portgroup = xml_attribute(node, "portgroup");
     if (net->network && !*net->network)
         return xml_invalid(error, node, "the network's name is empty");
-    if (!parser->live || !bridge)
-        return true;
-    if (!check_ifname(node, "bridge", bridge, error))
+    return !parser->live || read_live_network(node, net, error);
+}
+
+static bool read_dev(xmlNode *node, struct domain_net *net, GError **error)
+{
+    int mode = DOMAIN_DIRECT_ABSENT;
+
+    if (!xml_check_attributes(node, net->type == DOMAIN_NET_DIRECT ? "dev mode" : "dev", error) ||
+        !xml_enum_attribute(node, "mode", domain_direct_values, &mode, error))
         return false;
-    net->bridge = g_steal_pointer(&bridge);
-    return true;
+    net->dev = xml_attribute(node, "dev");
+    net->mode = (enum domain_direct_mode)mode;
+    return !net->dev || domain_check_ifname(node, "dev", net->dev, error);
 }
 
 static bool read_net_source(xmlNode *node, void *target, GError **error)
@@ -45,14 +66,21 @@ static bool read_net_source(xmlNode *node, void *target, GError **error)
     struct device_parser *parser = target;
     struct domain_net *net = parser->net;
 
-    if (net->type == DOMAIN_NET_NETWORK)
+    switch (net->type) {
+    case DOMAIN_NET_NETWORK:
         return read_network(node, parser, error);
-    if (net->type != DOMAIN_NET_BRIDGE)
+    case DOMAIN_NET_DIRECT:
+    case DOMAIN_NET_USER:
+        return read_dev(node, net, error);
+    case DOMAIN_NET_ETHERNET:
         return xml_refuse(error, node, "an ethernet interface has no source");
+    case DOMAIN_NET_BRIDGE:
+        break;
+    }
     if (!xml_check_attributes(node, "bridge", error))
         return false;
     net->bridge = xml_attribute(node, "bridge");
-    return !net->bridge || check_ifname(node, "bridge", net->bridge, error);
+    return !net->bridge || domain_check_ifname(node, "bridge", net->bridge, error);
 }
 
 static bool parse_mac(const char *text, uint8_t mac[6])
@@ -104,7 +132,7 @@ static bool read_net_target(xmlNode *node, void *target, GError **error)
     net->managed = (enum domain_switch)managed;
     if (!dev && managed != DOMAIN_SWITCH_ABSENT)
         return xml_invalid(error, node, "managed is said of the tap in 'dev', which is missing");
-    if (dev && !check_ifname(node, "dev", dev, error))
+    if (dev && !domain_check_ifname(node, "dev", dev, error))
         return false;
     net->target = g_steal_pointer(&dev);
     if (!parser->live && net->target && !domain_net_target_is_users(net)) {
@@ -162,7 +190,7 @@ static bool read_net_link(xmlNode *node, void *target, GError **error)
 
 static bool read_rates(xmlNode *node, struct domain_bandwidth *bandwidth, GError **error)
 {
-    if (!xmlHasProp(node, BAD_CAST "average"))
+    if (!xmlHasProp(node, BAD_CAST "average") && !bandwidth->floor)
         return xml_invalid(error, node, "missing attribute 'average'");
     if (!xml_ranged_attribute(node, "average", 1, G_MAXUINT, &bandwidth->average, error) ||
         !xml_ranged_attribute(node, "peak", 1, G_MAXUINT, &bandwidth->peak, error) ||
@@ -173,9 +201,15 @@ static bool read_rates(xmlNode *node, struct domain_bandwidth *bandwidth, GError
     return true;
 }
 
+/* The floor is kept by the network, on its bridge. */
 static bool read_inbound(xmlNode *node, void *target, GError **error)
 {
-    return read_rates(node, &((struct domain_net *)target)->inbound, error);
+    struct domain_net *net = target;
+
+    if (xmlHasProp(node, BAD_CAST "floor") && net->type != DOMAIN_NET_NETWORK)
+        return xml_refuse_attribute(error, node, "floor", "only a network keeps one");
+    return xml_ranged_attribute(node, "floor", 1, G_MAXUINT, &net->inbound.floor, error) &&
+           read_rates(node, &net->inbound, error);
 }
 
 static bool read_outbound(xmlNode *node, void *target, GError **error)
@@ -184,7 +218,7 @@ static bool read_outbound(xmlNode *node, void *target, GError **error)
 }
 
 static const struct xml_element bandwidth_elements[] = {
-    {"inbound", "average peak burst", XML_ONCE | XML_EMPTY, read_inbound},
+    {"inbound", "average peak burst floor", XML_ONCE | XML_EMPTY, read_inbound},
     {"outbound", "average peak burst", XML_ONCE | XML_EMPTY, read_outbound},
     {},
 };
@@ -197,31 +231,31 @@ static bool read_bandwidth(xmlNode *node, void *target, GError **error)
 
 /* ---- <interface> ---- */
 
-#define NO_SCRIPT   "no scripts are run"
-#define NO_GUEST_IP "addresses inside the guest cannot be given"
+#define NO_SCRIPT "no scripts are run"
 
 static const struct xml_element net_elements[] = {
-    {"source", "bridge network portgroup portid", XML_ONCE | XML_EMPTY, read_net_source},
+    {"source", "bridge network portgroup portid dev mode", XML_ONCE | XML_EMPTY, read_net_source},
     {"mac", "address", XML_ONCE | XML_EMPTY, read_mac},
     {"target", "dev managed", XML_ONCE | XML_EMPTY, read_net_target},
     {"model", "type", XML_ONCE | XML_EMPTY, read_net_model},
     {"driver", "name queues ioeventfd event_idx", XML_ONCE | XML_EMPTY, read_net_driver},
     {"mtu", "size", XML_ONCE | XML_EMPTY, read_mtu},
     {"link", "state", XML_ONCE | XML_EMPTY, read_net_link},
+    {"vlan", "trunk", XML_ONCE, domain_read_vlan},
+    {"port", "isolated", XML_ONCE | XML_EMPTY, domain_read_net_port},
+    {"backend", "type logFile", XML_ONCE | XML_EMPTY, domain_read_net_backend},
+    {"ip", "address family prefix peer", XML_EMPTY, domain_read_net_ip},
+    {"portForward", "proto address dev", 0, domain_read_port_forward},
     {"bandwidth", NULL, XML_ONCE, read_bandwidth},
     {"boot", "order", XML_ONCE | XML_EMPTY, domain_read_boot_order},
     {"alias", "name", XML_ONCE | XML_EMPTY, domain_read_alias},
     {"address", DOMAIN_ADDRESS_ATTRIBUTES, XML_ONCE | XML_EMPTY, domain_read_address},
-    {"backend", .refused = "the tap device and vhost device cannot be chosen"},
     {"coalesce", .refused = "interrupt coalescing is not offered"},
-    {"vlan", .refused = "VLAN tags are not set"},
-    {"port", .refused = "bridge ports are not isolated"},
     {"virtualport", .refused = "ports of switches have no profiles"},
     {"filterref", .refused = "network filters are not applied"},
     {"script", .refused = NO_SCRIPT},
     {"downscript", .refused = NO_SCRIPT},
-    {"ip", .refused = NO_GUEST_IP},
-    {"route", .refused = NO_GUEST_IP},
+    {"route", .refused = "routes inside the guest cannot be given"},
     {"guest", .refused = "this is for containers"},
     {"rom", .refused = "a microVM boots its kernel directly, without firmware"},
     {"tune", .refused = "send buffers cannot be chosen"},
@@ -229,12 +263,47 @@ static const struct xml_element net_elements[] = {
     {},
 };
 
+static bool has_source(const struct domain_net *net)
+{
+    switch (net->type) {
+    case DOMAIN_NET_BRIDGE:
+        return net->bridge != NULL;
+    case DOMAIN_NET_NETWORK:
+        return net->network != NULL;
+    case DOMAIN_NET_DIRECT:
+        return net->dev != NULL;
+    case DOMAIN_NET_USER:
+    case DOMAIN_NET_ETHERNET:
+        break;
+    }
+    return true;
+}
+
+/* What only a tap or a port of a bridge has. */
+static bool check_of_type(xmlNode *node, const struct domain_net *net, GError **error)
+{
+    bool is_port = net->type == DOMAIN_NET_BRIDGE || net->type == DOMAIN_NET_NETWORK;
+
+    if (net->vlan && !is_port)
+        return xml_refuse(error, node, "<vlan> is for interfaces of type bridge and network");
+    if (net->isolated && !is_port)
+        return xml_refuse(error, node,
+                          "<port isolated> is for interfaces of type bridge and network");
+    if (net->type != DOMAIN_NET_USER)
+        return true;
+    if (net->target)
+        return xml_refuse(error, node, "an interface of type user has no device on the host");
+    if (net->queues > 1 || net->driver == DOMAIN_NET_DRIVER_VHOST)
+        return xml_refuse(error, node,
+                          "an interface of type user has one pair of queues, and no vhost");
+    return true;
+}
+
 static bool complete_net(xmlNode *node, const struct domain_net *net, GError **error)
 {
     bool is_limited = net->inbound.average || net->outbound.average;
 
-    if ((net->type == DOMAIN_NET_BRIDGE && !net->bridge) ||
-        (net->type == DOMAIN_NET_NETWORK && !net->network)) {
+    if (!has_source(net)) {
         libvirt_error_set(error, VIR_ERR_XML_ERROR,
                           "interface type='%s' requires a 'source' element",
                           xml_value_name(domain_net_type_values, (int)net->type));
@@ -244,7 +313,7 @@ static bool complete_net(xmlNode *node, const struct domain_net *net, GError **e
         return xml_refuse(error, node,
                           "<bandwidth> and the driver 'vhost' go not together: the VMM counts, and "
                           "with vhost no packet passes it");
-    return true;
+    return check_of_type(node, net, error);
 }
 
 bool domain_read_interface(xmlNode *node, void *target, GError **error)
@@ -262,6 +331,8 @@ bool domain_read_interface(xmlNode *node, void *target, GError **error)
     struct device_parser device = {.live = parser->live, .info = &net->info, .net = net};
 
     net->type = (enum domain_net_type)type;
+    if (net->type == DOMAIN_NET_USER)
+        net->user = g_new0(struct domain_user_net, 1);
     if (!xml_read_children(node, net_elements, &device, error))
         return false;
     if (!complete_net(node, net, error))

@@ -142,12 +142,12 @@ const struct xml_value domain_crash_values[] = {
     {},
 };
 
-#define NO_POOL "a disk is a file or a block device"
+#define NO_POOL "a disk is a file, a block device or a volume of a storage pool"
 
 const struct xml_value domain_disk_type_values[] = {
-    {"file", DOMAIN_DISK_FILE}, {"block", DOMAIN_DISK_BLOCK}, {"dir", 0, NO_POOL},
-    {"network", 0, NO_POOL},    {"volume", 0, NO_POOL},       {"nvme", 0, NO_POOL},
-    {"vhostuser", 0, NO_POOL},  {"vhostvdpa", 0, NO_POOL},    {},
+    {"file", DOMAIN_DISK_FILE}, {"block", DOMAIN_DISK_BLOCK},   {"dir", 0, NO_POOL},
+    {"network", 0, NO_POOL},    {"volume", DOMAIN_DISK_VOLUME}, {"nvme", 0, NO_POOL},
+    {"vhostuser", 0, NO_POOL},  {"vhostvdpa", 0, NO_POOL},      {},
 };
 
 #define ONLY_FLUSH "a disk's writes are on it when the guest has asked for that, and not before"
@@ -207,24 +207,39 @@ const char *domain_fact_value(unsigned facts, enum domain_driver_fact wanted)
     return NULL;
 }
 
-#define NO_NETWORK "an interface is of type network, bridge or ethernet (a tap device)"
+#define NO_NETWORK \
+    "an interface is of type network, bridge, direct, user or ethernet (a tap device)"
 
 const struct xml_value domain_net_type_values[] = {
     {"ethernet", DOMAIN_NET_ETHERNET},
     {"bridge", DOMAIN_NET_BRIDGE},
-    {"user", 0, NO_NETWORK},
+    {"user", DOMAIN_NET_USER},
     {"vhostuser", 0, NO_NETWORK},
     {"server", 0, NO_NETWORK},
     {"client", 0, NO_NETWORK},
     {"mcast", 0, NO_NETWORK},
     {"network", DOMAIN_NET_NETWORK},
     {"internal", 0, NO_NETWORK},
-    {"direct", 0, NO_NETWORK},
+    {"direct", DOMAIN_NET_DIRECT},
     {"hostdev", 0, NO_NETWORK},
     {"udp", 0, NO_NETWORK},
     {"vdpa", 0, NO_NETWORK},
     {"null", 0, NO_NETWORK},
     {"vds", 0, NO_NETWORK},
+    {},
+};
+
+const struct xml_value domain_direct_values[] = {
+    {"vepa", DOMAIN_DIRECT_VEPA},
+    {"private", DOMAIN_DIRECT_PRIVATE},
+    {"bridge", DOMAIN_DIRECT_BRIDGE},
+    {"passthrough", DOMAIN_DIRECT_PASSTHROUGH},
+    {},
+};
+
+const struct xml_value domain_vlan_native_values[] = {
+    {"tagged", DOMAIN_VLAN_NATIVE_TAGGED},
+    {"untagged", DOMAIN_VLAN_NATIVE_UNTAGGED},
     {},
 };
 

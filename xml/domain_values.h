@@ -18,6 +18,8 @@ extern const struct xml_value domain_clock_values[]; /* enum domain_clock_offset
 extern const struct xml_value domain_tickpolicy_values[];
 extern const struct xml_value domain_disk_io_values[];
 extern const struct xml_value domain_discard_values[];
+extern const struct xml_value domain_direct_values[];
+extern const struct xml_value domain_vlan_native_values[];
 extern const struct xml_value domain_net_driver_values[];
 extern const struct xml_value domain_link_values[];
 extern const struct xml_value domain_channel_state_values[];

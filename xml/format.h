@@ -18,6 +18,9 @@ static inline const char *word_of(const struct xml_value *values, unsigned value
     return value ? xml_value_name(values, (int)value) : NULL;
 }
 
+/* What a virtio device ends with. */
+void format_info(struct format *f, const struct domain_device_info *info);
+void format_net(struct format *f, const struct domain_net *net);
 void format_devices(struct format *f, const domain_def *def);
 
 #endif

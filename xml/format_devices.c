@@ -16,7 +16,7 @@ static void format_alias(struct format *f, const struct domain_device_info *info
 }
 
 /* What a virtio device ends with. */
-static void format_info(struct format *f, const struct domain_device_info *info)
+void format_info(struct format *f, const struct domain_device_info *info)
 {
     if (info->boot_order)
         xml_empty(&f->w, "boot", "order", XML_NUMBER(info->boot_order), NULL);
@@ -57,12 +57,14 @@ static void format_disk_driver(struct format *f, const struct domain_disk *disk)
 
 static void format_disk(struct format *f, const struct domain_disk *disk)
 {
-    bool is_file = disk->type == DOMAIN_DISK_FILE;
-
     xml_open(&f->w, "disk", "type", xml_value_name(domain_disk_type_values, (int)disk->type),
              "device", "disk", NULL);
     format_disk_driver(f, disk);
-    xml_empty(&f->w, "source", is_file ? "file" : "dev", disk->source, NULL);
+    if (disk->type == DOMAIN_DISK_VOLUME)
+        xml_empty(&f->w, "source", "pool", disk->pool, "volume", disk->volume, NULL);
+    else
+        xml_empty(&f->w, "source", disk->type == DOMAIN_DISK_FILE ? "file" : "dev", disk->source,
+                  NULL);
     xml_empty(&f->w, "target", "dev", disk->target, "bus", "virtio", NULL);
     format_iotune(f, &disk->iotune);
     if (disk->readonly)
@@ -86,54 +88,6 @@ static void format_controllers(struct format *f, const domain_def *def)
         format_info(f, &def->virtio_serial_info);
         xml_close(&f->w, "controller");
     }
-}
-
-/* ---- interfaces ---- */
-
-static void format_rates(struct format *f, const char *name, const struct domain_bandwidth *rates)
-{
-    if (rates->average)
-        xml_empty(&f->w, name, "average", XML_NUMBER(rates->average), "peak",
-                  XML_NUMBER_OR_NULL(rates->peak), "burst", XML_NUMBER_OR_NULL(rates->burst), NULL);
-}
-
-static void format_net_source(struct format *f, const struct domain_net *net)
-{
-    if (net->type == DOMAIN_NET_BRIDGE)
-        xml_empty(&f->w, "source", "bridge", net->bridge, NULL);
-    else if (net->type == DOMAIN_NET_NETWORK)
-        xml_empty(&f->w, "source", "network", net->network, "bridge", f->live ? net->bridge : NULL,
-                  NULL);
-}
-
-static void format_net(struct format *f, const struct domain_net *net)
-{
-    char mac[18];
-
-    domain_mac_format(net->mac, mac);
-    xml_open(&f->w, "interface", "type", xml_value_name(domain_net_type_values, (int)net->type),
-             NULL);
-    xml_empty(&f->w, "mac", "address", mac, NULL);
-    format_net_source(f, net);
-    xml_open(&f->w, "bandwidth", NULL);
-    format_rates(f, "inbound", &net->inbound);
-    format_rates(f, "outbound", &net->outbound);
-    xml_close_or_drop(&f->w, "bandwidth");
-    if (net->target && (f->live || domain_net_target_is_users(net)))
-        xml_empty(&f->w, "target", "dev", net->target, "managed",
-                  word_of(domain_yes_no_values, net->managed), NULL);
-    xml_empty(&f->w, "model", "type", "virtio", NULL);
-    if (net->driver || net->queues || net->facts)
-        xml_empty(&f->w, "driver", "name", word_of(domain_net_driver_values, net->driver),
-                  "ioeventfd", domain_fact_value(net->facts, DOMAIN_FACT_IOEVENTFD), "event_idx",
-                  domain_fact_value(net->facts, DOMAIN_FACT_EVENT_IDX), "queues",
-                  XML_NUMBER_OR_NULL(net->queues), NULL);
-    if (net->link)
-        xml_empty(&f->w, "link", "state", word_of(domain_link_values, net->link), NULL);
-    if (net->mtu)
-        xml_empty(&f->w, "mtu", "size", XML_NUMBER(net->mtu), NULL);
-    format_info(f, &net->info);
-    xml_close(&f->w, "interface");
 }
 
 /* ---- character devices ---- */

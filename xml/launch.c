@@ -179,14 +179,14 @@ static const char *vhost_of(enum domain_net_driver driver)
     return NULL;
 }
 
-static json_t *net_json(const struct domain_net *net, const char *tap, const char *vhost_fds)
+static json_t *net_json(const struct domain_net *net, const char *host_end, const char *vhost_fds)
 {
     json_t *object = json_object();
     char mac[18];
 
     domain_mac_format(net->mac, mac);
     set_string(object, "id", net->info.alias);
-    set_string(object, "tap", tap);
+    set_string(object, net->type == DOMAIN_NET_USER ? "socket" : "tap", host_end);
     set_string(object, "mac", mac);
     set_number(object, "queues", net->queues);
     set_number(object, "mtu", net->mtu);
@@ -206,13 +206,13 @@ static json_t *nets_json(const domain_def *def, const struct launch_sources *sou
 
     for (unsigned i = 0; i < def->nets->len; i++) {
         const struct domain_net *net = domain_net_at(def, i);
-        const char *tap = entry(sources->nets, i, net->target);
+        const char *host_end = entry(sources->nets, i, net->target);
 
-        if (!tap) {
+        if (!host_end) {
             libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR, "interface %u has no tap device", i);
             return NULL;
         }
-        json_array_append_new(nets, net_json(net, tap, entry(sources->vhosts, i, NULL)));
+        json_array_append_new(nets, net_json(net, host_end, entry(sources->vhosts, i, NULL)));
     }
     return g_steal_pointer(&nets);
 }

@@ -27,12 +27,14 @@ xml_libxmldomain_a_SOURCES = \
 	xml/domain_iotune.c \
 	xml/domain_machine.c \
 	xml/domain_memory.c \
+	xml/domain_net_parts.c \
 	xml/domain_nets.c \
 	xml/domain_parse.c \
 	xml/domain_small_devices.c \
 	xml/domain_values.c xml/domain_values.h \
 	xml/domain_vcpus.c \
 	xml/format_devices.c xml/format.h \
+	xml/format_nets.c \
 	xml/error.c xml/error.h \
 	xml/launch.c xml/launch.h \
 	xml/reader.c xml/reader.h \

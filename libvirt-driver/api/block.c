@@ -19,7 +19,7 @@ static const struct domain_disk *find_disk(const domain_def *def, const char *pa
     for (guint i = 0; i < def->disks->len; i++) {
         const struct domain_disk *disk = domain_disk_at(def, i);
 
-        if (strcmp(disk->target, path) == 0 || strcmp(disk->source, path) == 0)
+        if (strcmp(disk->target, path) == 0 || g_strcmp0(disk->source, path) == 0)
             return disk;
     }
     return NULL;
@@ -155,18 +155,19 @@ bool api_domain_get_disk_errors(struct call *call, const wire_dom_uint_flags *in
 
 bool block_size_read(const struct domain_disk *disk, struct block_size *size, GError **error)
 {
-    auto_close int fd = open(disk->source, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    const char *path = disk->source ? disk->source : ""; /* a volume that nobody uses */
+    auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     struct stat st;
     off_t end;
 
     if (fd < 0 || fstat(fd, &st) < 0) {
-        libvirt_error_set_errno(error, errno, "cannot stat file '%s'", disk->source);
+        libvirt_error_set_errno(error, errno, "cannot stat file '%s'", path);
         return false;
     }
     /* A block device's size is where it ends; so is a file's. */
     end = lseek(fd, 0, SEEK_END);
     if (end < 0) {
-        libvirt_error_set_errno(error, errno, "failed to seek to end of %s", disk->source);
+        libvirt_error_set_errno(error, errno, "failed to seek to end of %s", path);
         return false;
     }
     size->capacity = (uint64_t)end;

@@ -224,7 +224,8 @@ static void add_block(const struct subject *subject, GArray *params)
             i < subject->images->len ? &subject->sizes[i] : &(struct block_size){0};
 
         params_add_string(params, disk->target, "block.%u.name", i);
-        params_add_string(params, disk->source, "block.%u.path", i);
+        if (disk->source)
+            params_add_string(params, disk->source, "block.%u.path", i);
         add_block_counts(subject, disk->info.alias, i, params);
         if (!size->capacity)
             continue;

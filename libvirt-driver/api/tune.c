@@ -118,7 +118,7 @@ static struct domain_disk *find_disk(const domain_def *def, const char *name, GE
     for (guint i = 0; i < def->disks->len; i++) {
         struct domain_disk *disk = domain_disk_at(def, i);
 
-        if (strcmp(disk->target, name) == 0 || strcmp(disk->source, name) == 0)
+        if (strcmp(disk->target, name) == 0 || g_strcmp0(disk->source, name) == 0)
             return disk;
     }
     libvirt_error_set(error, VIR_ERR_INVALID_ARG, "disk '%s' was not found in the domain config",

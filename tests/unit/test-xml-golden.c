@@ -133,10 +133,19 @@ static void make_live(domain_def *def)
     for (guint i = 0; i < def->nets->len; i++) {
         struct domain_net *net = domain_net_at(def, i);
 
-        if (!net->target)
-            net->target = g_strdup_printf("vnet%u", i);
-        if (net->type == DOMAIN_NET_NETWORK)
+        if (!net->target && net->type != DOMAIN_NET_USER)
+            net->target =
+                g_strdup_printf("%s%u", net->type == DOMAIN_NET_DIRECT ? "macvtap" : "vnet", i);
+        if (net->type == DOMAIN_NET_NETWORK) {
             net->bridge = g_strdup("virbr0");
+            net->port_id = g_strdup("5a6b7c8d-0000-4000-8000-000000000001");
+        }
+    }
+    for (guint i = 0; i < def->disks->len; i++) {
+        struct domain_disk *disk = domain_disk_at(def, i);
+
+        if (disk->type == DOMAIN_DISK_VOLUME)
+            disk->source = g_strconcat("/var/lib/libvirt/images/", disk->volume, NULL);
     }
     for (guint i = 0; i < def->serials->len; i++)
         make_chardev_live(&domain_serial_at(def, i)->source, &terminals);
@@ -172,8 +181,13 @@ static void check_alive(const char *name, domain_def *def, const char *defined)
     g_autofree char *inactive = NULL;
     g_autofree char *document = NULL;
     g_autoptr(GError) error = NULL;
+    const char *nets[DOMAIN_MAX_NETS] = {NULL};
+    const struct launch_sources sources = {.nets = nets};
 
     make_live(def);
+    for (guint i = 0; i < def->nets->len; i++)
+        if (domain_net_at(def, i)->type == DOMAIN_NET_USER)
+            nets[i] = "fd:9"; /* a socket has no name */
     live = domain_def_format(def, 0);
     if (g_file_test(live_path, G_FILE_TEST_EXISTS))
         check_golden(name, ".live.xml", live);
@@ -184,7 +198,7 @@ static void check_alive(const char *name, domain_def *def, const char *defined)
     inactive = domain_def_format(def, VIR_DOMAIN_XML_INACTIVE);
     compare("inactive XML of a running domain", inactive, defined);
 
-    document = launch_document(def, NULL, 0, &error);
+    document = launch_document(def, &sources, 0, &error);
     check_str(error ? error->message : NULL, NULL);
     if (document)
         check_golden(name, ".json", document);
