@@ -100,7 +100,8 @@ struct client *client_new(struct daemon *daemon, int fd, const struct client_pee
     client->source =
         (struct client_source *)g_source_new(&source_funcs, sizeof(struct client_source));
     client->source->client = client;
-    /* Nothing runs the main loop within itself, and to prevent it costs GLib two wakes a dispatch. */
+    /* Nothing runs the main loop within itself, and to prevent it costs GLib two wakes a dispatch.
+     */
     g_source_set_can_recurse(&client->source->source, TRUE);
     client->polled = G_IO_IN;
     client->source->tag = g_source_add_unix_fd(&client->source->source, fd, client->polled);

@@ -22,7 +22,7 @@ libvirt-driver/rpc/protocol_xdr.c: libvirt-driver/rpc/protocol.x
 	  $(RPCGEN) -c protocol.x) > $@.tmp && mv $@.tmp $@
 
 driver_cppflags = -D_GNU_SOURCE -DG_LOG_DOMAIN='"virtvoled"' -DG_LOG_USE_STRUCTURED -DVOLE_BINDIR='"$(bindir)"' \
-	-DVOLE_SYSCONFDIR='"$(sysconfdir)"' \
+	-DVOLE_LIBEXECDIR='"$(libexecdir)"' -DVOLE_SYSCONFDIR='"$(sysconfdir)"' \
 	$(GLIB_CFLAGS) $(LIBVIRT_CFLAGS) $(LIBXML_CFLAGS) $(JANSSON_CFLAGS) $(TIRPC_CFLAGS)
 driver_libs = libvirt-driver/libdriver.a libvirt-driver/librpc.a xml/libxmldomain.a \
 	$(GLIB_LIBS) $(LIBXML_LIBS) $(JANSSON_LIBS) $(TIRPC_LIBS)
@@ -32,6 +32,7 @@ libvirt_driver_libdriver_a_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
 $(libvirt_driver_libdriver_a_OBJECTS): libvirt-driver/rpc/protocol.h
 libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/api/api.h libvirt-driver/api/common.c \
+	libvirt-driver/api/addresses.c \
 	libvirt-driver/api/bandwidth.c \
 	libvirt-driver/api/blkio.c \
 	libvirt-driver/api/block.c libvirt-driver/api/block.h \
@@ -59,7 +60,9 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/cpus.c libvirt-driver/cpus.h \
 	libvirt-driver/daemon.h \
 	libvirt-driver/domain/affinity.c libvirt-driver/domain/affinity.h \
+	libvirt-driver/domain/borrow.c libvirt-driver/domain/borrow.h \
 	libvirt-driver/domain/change.c libvirt-driver/domain/change.h \
+	libvirt-driver/domain/detached.c \
 	libvirt-driver/domain/domain.c libvirt-driver/domain/domain.h \
 	libvirt-driver/domain/list.c libvirt-driver/domain/list.h \
 	libvirt-driver/domain/log_watch.c libvirt-driver/domain/log_watch.h \
@@ -68,6 +71,7 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/domain/restore.c libvirt-driver/domain/restore.h \
 	libvirt-driver/domain/store.c libvirt-driver/domain/store.h \
 	libvirt-driver/host.c libvirt-driver/host.h \
+	libvirt-driver/host_libvirt.c libvirt-driver/host_libvirt.h \
 	libvirt-driver/log.c libvirt-driver/log.h \
 	libvirt-driver/paths.c libvirt-driver/paths.h \
 	libvirt-driver/polkit.c libvirt-driver/polkit.h \
@@ -100,6 +104,9 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/vmm/identity.c libvirt-driver/vmm/identity.h \
 	libvirt-driver/vmm/image.c libvirt-driver/vmm/image.h \
 	libvirt-driver/vmm/inherit.c libvirt-driver/vmm/inherit.h \
+	libvirt-driver/vmm/macvtap.c libvirt-driver/vmm/macvtap.h \
+	libvirt-driver/vmm/netlink.c libvirt-driver/vmm/netlink.h \
+	libvirt-driver/vmm/passt.c libvirt-driver/vmm/passt.h \
 	libvirt-driver/vmm/launch.c libvirt-driver/vmm/launch.h \
 	libvirt-driver/vmm/log_file.c libvirt-driver/vmm/log_file.h \
 	libvirt-driver/vmm/monitor.c libvirt-driver/vmm/monitor.h \
@@ -113,6 +120,12 @@ sbin_PROGRAMS += virtvoled
 virtvoled_SOURCES = libvirt-driver/main.c
 virtvoled_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
 virtvoled_LDADD = $(driver_libs)
+
+# Asks the host's own libvirt; the only program that is linked with its library.
+libexec_PROGRAMS = virtvoled-helper
+virtvoled_helper_SOURCES = libvirt-driver/helper.c
+virtvoled_helper_CPPFLAGS = $(AM_CPPFLAGS) $(LIBVIRT_CFLAGS) $(JANSSON_CFLAGS)
+virtvoled_helper_LDADD = $(LIBVIRT_LIBS) $(JANSSON_LIBS)
 
 dist_man_MANS += docs/man/virtvoled.8
 EXTRA_DIST += docs/virtvoled.md

@@ -43,6 +43,9 @@ static const struct key {
     KEY(DOMAINS, NUMBER, max_log_files, 0, 1000),
     KEY(DOMAINS, NUMBER, start_timeout, 1, 3600),
     KEY(DOMAINS, NUMBER, command_timeout, 1, 3600),
+    KEY(DOMAINS, STRING, network_uri, 0, 0),
+    KEY(DOMAINS, STRING, storage_uri, 0, 0),
+    KEY(DOMAINS, NUMBER, libvirt_timeout, 1, 3600),
     KEY(DOMAINS, NUMBER, stop_timeout, 1, 3600),
 #undef KEY
 };
@@ -66,6 +69,7 @@ void settings_init(struct settings *settings)
         .max_log_files = 3,
         .start_timeout = 30,
         .command_timeout = 30,
+        .libvirt_timeout = 10,
         .stop_timeout = 10,
     };
 }

@@ -42,6 +42,9 @@ struct settings {
     guint max_log_files;   /* so many older ones are kept */
     guint start_timeout;   /* seconds a VMM has to answer after it was started */
     guint command_timeout; /* seconds it has to answer a command */
+    char *network_uri;     /* libvirt's connection that has networks; NULL: the usual one */
+    char *storage_uri;     /* and storage pools */
+    guint libvirt_timeout; /* seconds those connections have to answer */
     guint stop_timeout;    /* seconds it has to go after SIGTERM, before SIGKILL */
 };
 

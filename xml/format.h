@@ -20,6 +20,9 @@ static inline const char *word_of(const struct xml_value *values, unsigned value
 
 /* What a virtio device ends with. */
 void format_info(struct format *f, const struct domain_device_info *info);
+/* <bandwidth> and <vlan> of an interface or a network's port; nothing where there is none. */
+void format_bandwidth(struct format *f, const struct domain_net *net);
+void format_vlan(struct format *f, const struct domain_vlan *vlan);
 void format_net(struct format *f, const struct domain_net *net);
 void format_devices(struct format *f, const domain_def *def);
 

@@ -35,8 +35,18 @@ static void format_source(struct format *f, const struct domain_net *net)
     }
 }
 
-static void format_vlan(struct format *f, const struct domain_vlan *vlan)
+void format_bandwidth(struct format *f, const struct domain_net *net)
 {
+    xml_open(&f->w, "bandwidth", NULL);
+    format_rates(f, "inbound", &net->inbound);
+    format_rates(f, "outbound", &net->outbound);
+    xml_close_or_drop(&f->w, "bandwidth");
+}
+
+void format_vlan(struct format *f, const struct domain_vlan *vlan)
+{
+    if (!vlan)
+        return;
     xml_open(&f->w, "vlan", "trunk", vlan->trunk ? "yes" : NULL, NULL);
     for (unsigned i = 0; i < vlan->count; i++)
         xml_empty(&f->w, "tag", "id", XML_NUMBER(vlan->tags[i].id), "nativeMode",
@@ -88,12 +98,8 @@ void format_net(struct format *f, const struct domain_net *net)
              NULL);
     xml_empty(&f->w, "mac", "address", mac, NULL);
     format_source(f, net);
-    if (net->vlan)
-        format_vlan(f, net->vlan);
-    xml_open(&f->w, "bandwidth", NULL);
-    format_rates(f, "inbound", &net->inbound);
-    format_rates(f, "outbound", &net->outbound);
-    xml_close_or_drop(&f->w, "bandwidth");
+    format_vlan(f, net->vlan);
+    format_bandwidth(f, net);
     if (net->isolated)
         xml_empty(&f->w, "port", "isolated", word_of(domain_yes_no_values, net->isolated), NULL);
     if (net->target && (f->live || domain_net_target_is_users(net)))

@@ -37,6 +37,7 @@ xml_libxmldomain_a_SOURCES = \
 	xml/format_nets.c \
 	xml/error.c xml/error.h \
 	xml/launch.c xml/launch.h \
+	xml/network_port.c xml/network_port.h \
 	xml/reader.c xml/reader.h \
 	xml/storage.c xml/storage.h \
 	xml/writer.c xml/writer.h

@@ -34,7 +34,7 @@ bool api_domain_interface_stats(struct call *call, const wire_dom_str *in,
         libvirt_error_set(error, VIR_ERR_INVALID_ARG, "'%s' is not a known interface", in->value);
         return false;
     }
-    if (!tap_read_stats(net->target, &stats, error))
+    if (!tap_read_stats(net, &stats, error))
         return false;
     /* What the guest received is what its tap sent. */
     *out = (wire_interface_stats){
@@ -83,6 +83,8 @@ static const char *difference(const struct domain_net *net, const struct domain_
         return "bridge";
     if (wanted->type == DOMAIN_NET_NETWORK && g_strcmp0(net->network, wanted->network) != 0)
         return "network";
+    if (wanted->type == DOMAIN_NET_DIRECT && g_strcmp0(net->dev, wanted->dev) != 0)
+        return "dev";
     if (wanted->target && g_strcmp0(net->target, wanted->target) != 0)
         return "target";
     if (net->mtu != wanted->mtu)

@@ -182,7 +182,7 @@ static void add_interface(const struct subject *subject, GArray *params)
         if (!net->target)
             continue;
         params_add_string(params, net->target, "net.%u.name", i);
-        if (!tap_read_stats(net->target, &stats, NULL))
+        if (!tap_read_stats(net, &stats, NULL))
             continue;
         /* What the guest received is what its tap sent. */
         params_add_ulong(params, (uint64_t)stats.tx.bytes, "net.%u.rx.bytes", i);

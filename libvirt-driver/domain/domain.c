@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "libvirt-driver/vmm/passt.h"
 #include "libvirt-driver/vmm/vmm.h"
 
 struct domain *domain_new(struct daemon *daemon, const char *name,
@@ -17,6 +18,7 @@ struct domain *domain_new(struct daemon *daemon, const char *name,
     domain->id = -1;
     terminals_init(&domain->terminals);
     domain->vcpu_threads = g_array_new(FALSE, FALSE, sizeof(pid_t));
+    domain->companions = g_array_new(FALSE, FALSE, sizeof(struct companion));
     g_mutex_init(&domain->lock);
     g_cond_init(&domain->job_ended);
     domain->state = VIR_DOMAIN_SHUTOFF;
@@ -39,6 +41,7 @@ void domain_unref(struct domain *domain)
     g_clear_pointer(&domain->config, domain_def_free);
     g_clear_pointer(&domain->live, domain_def_free);
     g_array_unref(domain->vcpu_threads);
+    g_array_unref(domain->companions);
     g_mutex_clear(&domain->lock);
     g_cond_clear(&domain->job_ended);
     g_free(domain->shutdown_cause);

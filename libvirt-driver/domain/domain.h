@@ -55,6 +55,7 @@ struct domain {
     int run_reason;             /* virDomainRunningReason of the next RESUME */
     struct terminals terminals; /* the job's, not the lock's */
     struct client *autodestroy; /* only compared: it ends with this client */
+    GArray *companions;         /* of struct companion: processes besides the VMM; the job's */
     GArray *vcpu_threads;       /* of pid_t; empty when it does not run */
 };
 

@@ -7,6 +7,7 @@
 
 #include "libvirt-driver/api/events.h"
 #include "libvirt-driver/domain/affinity.h"
+#include "libvirt-driver/domain/borrow.h"
 #include "libvirt-driver/domain/list.h"
 #include "libvirt-driver/domain/quotas.h"
 #include "libvirt-driver/domain/store.h"
@@ -15,6 +16,7 @@
 #include "libvirt-driver/vmm/cgroup.h"
 #include "libvirt-driver/vmm/launch.h"
 #include "libvirt-driver/vmm/outfit.h"
+#include "libvirt-driver/vmm/passt.h"
 #include "libvirt-driver/vmm/vmm.h"
 
 /* The port that a guest's agent listens on. */
@@ -47,6 +49,7 @@ bool domain_save_status(struct domain *domain, GError **error)
         .start_time = vmm_start_time(domain->vmm),
         .monitor_path = (char *)(uintptr_t)vmm_monitor_path(domain->vmm),
         .cgroup = domain->cgroup,
+        .companions = domain->companions,
         .reboot_asked = domain->reboot_asked,
         .live = domain->live,
     };
@@ -68,6 +71,20 @@ static void drop_cgroup(struct domain *domain)
 {
     cgroup_remove(domain->daemon->cgroups, domain->cgroup);
     g_clear_pointer(&domain->cgroup, g_free);
+}
+
+/* What the domain had from others goes back. Releases the lock meanwhile. */
+static void give_back(struct domain *domain)
+{
+    g_autoptr(GArray) companions = g_steal_pointer(&domain->companions);
+    g_autoptr(domain_def) live = domain->live ? domain_def_copy(domain->live) : NULL;
+
+    domain->companions = g_array_new(FALSE, FALSE, sizeof(struct companion));
+    if (!live || (!companions->len && !borrow_is_needed(live)))
+        return;
+    domain_unlock(domain);
+    borrow_return(domain->daemon, live, companions);
+    domain_lock(domain);
 }
 
 /* The process is gone, or never came: nothing of it stays. */
@@ -97,6 +114,7 @@ static void forget_process(struct domain *domain)
 /* The domain has stopped running: `detail` is for the event, -1 for none. */
 static void stopped(struct domain *domain, virDomainShutoffReason reason, int detail)
 {
+    give_back(domain);
     if (detail >= 0)
         emit(domain, VIR_DOMAIN_EVENT_STOPPED, detail);
     forget_process(domain);
@@ -238,34 +256,67 @@ static bool bring_up(struct domain *domain, bool paused, GError **error)
     return true;
 }
 
-/*
- * Starts a VMM and makes it the domain's. Takes over the definition, which has its id already.
- * False with `error` set: whatever came up is gone again, and forget_process() is to follow.
- */
-static bool launch(struct domain *domain, domain_def *def, bool paused, GError **error)
+/* What others are asked for is written down before they are: it can be given back even if this
+ * daemon does not live to hear the answer. */
+static bool note_loans(struct domain *domain, domain_def *def, GError **error)
 {
-    struct launched launched;
-    struct vmm *vmm = NULL;
-    bool ok;
+    const struct status status = {
+        .state = VIR_DOMAIN_PAUSED,
+        .reason = VIR_DOMAIN_PAUSED_STARTING_UP,
+        .monitor_path = (char *)(uintptr_t) "",
+        .live = def,
+    };
 
-    domain_unlock(domain);
-    if (launch_vmm(domain->daemon, def, &domain->terminals, &launched, error)) {
-        vmm = vmm_attach(domain->daemon->watches, launched.pid, 0, launched.monitor_path,
-                         command_timeout_ms(domain), &callbacks, domain_ref(domain), error);
-        if (!vmm && launch_abandon(&launched))
-            set_last_words(&launched, error);
+    if (domain->vmm || !borrow_is_needed(def))
+        return true;
+    borrow_name(def);
+    return store_save_status(&domain->daemon->paths, &status, error);
+}
+
+/* All of a start that waits for others; the lock is not held. */
+static struct vmm *launch_unlocked(struct domain *domain, domain_def *def, const GArray *old,
+                                   struct launched *launched, GError **error)
+{
+    struct vmm *vmm = NULL;
+
+    *launched = (struct launched){.pid = -1};
+    /* A new one may need the ports that an old one has. */
+    for (guint i = 0; i < old->len; i++)
+        companion_end(&g_array_index(old, struct companion, i));
+    if (!borrow_get(domain->daemon, def, error) ||
+        !launch_vmm(domain->daemon, def, &domain->terminals, launched, error))
+        return NULL;
+    vmm = vmm_attach(domain->daemon->watches, launched->pid, 0, launched->monitor_path,
+                     command_timeout_ms(domain), &callbacks, domain_ref(domain), error);
+    if (!vmm && launch_abandon(launched))
+        set_last_words(launched, error);
+    return vmm;
+}
+
+/* Of a start that came to nothing; what the domain had before is not its business. */
+static void drop_launch(struct domain *domain, domain_def *def, struct launched *launched)
+{
+    g_autoptr(GArray) none = g_array_new(FALSE, FALSE, sizeof(struct companion));
+
+    cgroup_remove(domain->daemon->cgroups, launched->cgroup);
+    launched_clear(launched);
+    if (!domain->live && borrow_is_needed(def)) {
+        domain_unlock(domain);
+        borrow_return(domain->daemon, def, none);
+        domain_lock(domain);
     }
-    domain_lock(domain);
-    if (!vmm) {
-        cgroup_remove(domain->daemon->cgroups, launched.cgroup);
-        launched_clear(&launched);
-        domain_def_free(def);
-        return false;
-    }
+    domain_def_free(def);
+}
+
+static void adopt(struct domain *domain, struct vmm *vmm, domain_def *def,
+                  struct launched *launched)
+{
     if (domain->vmm)
         vmm_detach(domain->vmm);
     drop_cgroup(domain);
-    domain->cgroup = g_steal_pointer(&launched.cgroup);
+    domain->cgroup = g_steal_pointer(&launched->cgroup);
+    g_array_unref(domain->companions);
+    domain->companions = g_steal_pointer(&launched->companions);
     g_clear_pointer(&domain->vmm, vmm_unref);
     g_clear_pointer(&domain->live, domain_def_free);
     domain->vmm = vmm;
@@ -273,6 +324,32 @@ static bool launch(struct domain *domain, domain_def *def, bool paused, GError *
     g_atomic_int_set(&domain->id, def->id);
     if (domain->state == VIR_DOMAIN_SHUTOFF)
         set_state(domain, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_STARTING_UP);
+}
+
+/*
+ * Starts a VMM and makes it the domain's. Takes over the definition, which has its id already.
+ * False with `error` set: whatever came up is gone again, and forget_process() is to follow.
+ */
+static bool launch(struct domain *domain, domain_def *def, bool paused, GError **error)
+{
+    g_autoptr(GArray) old = NULL;
+    struct launched launched;
+    struct vmm *vmm;
+    bool ok;
+
+    if (!note_loans(domain, def, error)) {
+        domain_def_free(def);
+        return false;
+    }
+    old = g_array_copy(domain->companions);
+    domain_unlock(domain);
+    vmm = launch_unlocked(domain, def, old, &launched, error);
+    domain_lock(domain);
+    if (!vmm) {
+        drop_launch(domain, def, &launched);
+        return false;
+    }
+    adopt(domain, vmm, def, &launched);
     ok = domain_save_status(domain, error) && bring_up(domain, paused, error);
     if (!ok) {
         explain_failed_start(domain, &launched, error);
@@ -287,6 +364,7 @@ bool domain_start(struct domain *domain, domain_def *def, bool paused, GError **
     def->id = domain_list_next_id(domain->daemon->domains);
     domain->run_reason = VIR_DOMAIN_RUNNING_BOOTED;
     if (!launch(domain, def, paused, error)) {
+        give_back(domain);
         forget_process(domain);
         set_state(domain, VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_FAILED);
         return false;
@@ -561,6 +639,22 @@ static void on_io_error(struct domain *domain, json_t *data)
     }
 }
 
+/* The VMM has pulled the guest's cable, and nobody can plug it in again. */
+static void on_peer_lost(struct domain *domain, json_t *data)
+{
+    const char *id = json_string_value(json_object_get(data, "netdev-id"));
+
+    for (guint i = 0; i < domain->live->nets->len; i++) {
+        struct domain_net *net = domain_net_at(domain->live, i);
+
+        if (g_strcmp0(net->info.alias, id) != 0)
+            continue;
+        net->link = DOMAIN_NET_LINK_DOWN;
+        g_warning("domain '%s': the process behind interface '%s' is gone, and its link is down",
+                  domain->name, id);
+    }
+}
+
 static void on_monitor_broke(struct domain *domain, json_t *data)
 {
     events_control_error(domain->daemon->events, domain);
@@ -579,6 +673,7 @@ static const struct {
     {"VSERPORT_CHANGE", on_port},
     {"DEVICE_NEEDS_RESET", on_device_broke},
     {"BLOCK_IO_ERROR", on_io_error},
+    {"NETDEV_STREAM_DISCONNECTED", on_peer_lost},
     {MONITOR_BROKE, on_monitor_broke},
 };
 
@@ -641,6 +736,16 @@ static void refresh_balloon(struct domain *domain)
     domain->live->current_memory_kib = MIN(kib, domain->live->memory_kib);
 }
 
+/* The networks may have been started anew while this daemon was away. */
+static void renew_loans(struct domain *domain)
+{
+    g_autoptr(domain_def) live = domain_def_copy(domain->live);
+
+    domain_unlock(domain);
+    borrow_renew(domain->daemon, live);
+    domain_lock(domain);
+}
+
 bool domain_rejoin(struct domain *domain, pid_t pid, guint64 start_time, const char *monitor_path)
 {
     g_autoptr(GError) error = NULL;
@@ -672,6 +777,7 @@ bool domain_rejoin(struct domain *domain, pid_t pid, guint64 start_time, const c
         terminals_recover(&domain->terminals, domain->vmm, domain->live);
         learn_vcpu_threads(domain);
         update_status(domain);
+        renew_loans(domain);
         return true;
     }
     give_up_start(domain);
@@ -680,39 +786,4 @@ gone:
     g_warning("domain '%s' is gone: %s", domain->name, error->message);
     stopped(domain, reason, starting ? -1 : VIR_DOMAIN_EVENT_STOPPED_FAILED);
     return false;
-}
-
-static void end_quietly(gpointer data, struct daemon *daemon)
-{
-    g_autoptr(GError) error = NULL;
-    struct domain *domain = data;
-
-    domain_lock(domain);
-    if (!domain_end(domain, false, &error))
-        g_warning("domain '%s' should have ended with its client: %s", domain->name,
-                  error->message);
-    domain_unlock(domain);
-    domain_unref(domain);
-}
-
-void domain_end_detached(struct domain *domain)
-{
-    if (!server_run(domain->daemon->server, end_quietly, domain_ref(domain), false))
-        domain_unref(domain);
-}
-
-void domain_autodestroy(struct daemon *daemon, struct client *client)
-{
-    g_autoptr(GPtrArray) all = domain_list_all(daemon->domains);
-
-    for (guint i = 0; i < all->len; i++) {
-        struct domain *domain = g_ptr_array_index(all, i);
-        bool ends;
-
-        domain_lock(domain);
-        ends = domain->autodestroy == client;
-        domain_unlock(domain);
-        if (ends)
-            domain_end_detached(domain);
-    }
 }

@@ -131,6 +131,7 @@ static void found_status(gpointer opaque, struct status *status)
     domain->reason = status->reason;
     domain->reboot_asked = status->reboot_asked;
     domain->cgroup = g_steal_pointer(&status->cgroup);
+    g_array_append_vals(domain->companions, status->companions->data, status->companions->len);
     domain->job = "reconnect"; /* there is nobody yet who could have it */
     task = g_new(struct rejoin, 1);
     *task = (struct rejoin){restore, domain_ref(domain), *status};

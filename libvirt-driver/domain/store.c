@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "libvirt-driver/util.h"
+#include "libvirt-driver/vmm/passt.h"
 
 #define STATUS_VERSION 1
 /* Larger files are none of ours. */
@@ -134,7 +135,41 @@ void status_clear(struct status *status)
 {
     g_clear_pointer(&status->monitor_path, g_free);
     g_clear_pointer(&status->cgroup, g_free);
+    g_clear_pointer(&status->companions, g_array_unref);
     g_clear_pointer(&status->live, domain_def_free);
+}
+
+static json_t *companions_json(const GArray *companions)
+{
+    json_t *list = json_array();
+
+    for (guint i = 0; companions && i < companions->len; i++) {
+        const struct companion *each = &g_array_index(companions, struct companion, i);
+
+        json_array_append_new(
+            list, json_pack("[I, I]", (json_int_t)each->pid, (json_int_t)each->start_time));
+    }
+    return list;
+}
+
+/* States of daemons before there were any have no list. */
+static GArray *read_companions(const json_t *list)
+{
+    GArray *companions = g_array_new(FALSE, FALSE, sizeof(struct companion));
+    json_t *entry;
+    size_t i;
+
+    json_array_foreach(list, i, entry)
+    {
+        struct companion each = {
+            .pid = (pid_t)json_integer_value(json_array_get(entry, 0)),
+            .start_time = (guint64)json_integer_value(json_array_get(entry, 1)),
+        };
+
+        if (each.pid > 0 && each.start_time)
+            g_array_append_val(companions, each);
+    }
+    return companions;
 }
 
 bool store_save_status(const struct paths *paths, const struct status *status, GError **error)
@@ -143,10 +178,11 @@ bool store_save_status(const struct paths *paths, const struct status *status, G
     g_autofree char *xml = domain_def_format(status->live, 0);
     g_autofree char *text = NULL;
     g_autoptr(json_ref) json =
-        json_pack("{s:i, s:i, s:i, s:I, s:I, s:s, s:s*, s:b, s:s}", "version", STATUS_VERSION,
+        json_pack("{s:i, s:i, s:i, s:I, s:I, s:s, s:s*, s:b, s:o, s:s}", "version", STATUS_VERSION,
                   "state", status->state, "reason", status->reason, "pid", (json_int_t)status->pid,
                   "start-time", (json_int_t)status->start_time, "monitor", status->monitor_path,
-                  "cgroup", status->cgroup, "reboot-asked", status->reboot_asked, "xml", xml);
+                  "cgroup", status->cgroup, "reboot-asked", status->reboot_asked, "companions",
+                  companions_json(status->companions), "xml", xml);
 
     text = json ? json_dumps(json, JSON_INDENT(1)) : NULL;
     if (!text) {
@@ -172,6 +208,7 @@ static bool parse_status(const char *path, const char *text, struct status *stat
     g_autoptr(json_ref) json = json_loads(text, JSON_REJECT_DUPLICATES, &where);
     const char *monitor;
     const char *cgroup = NULL;
+    json_t *companions = NULL;
     const char *xml;
     json_int_t pid;
     json_int_t start_time;
@@ -182,14 +219,15 @@ static bool parse_status(const char *path, const char *text, struct status *stat
         g_warning("'%s': line %d: %s", path, where.line, where.text);
         return false;
     }
-    if (json_unpack_ex(json, &where, 0, "{s:i, s:i, s:i, s:I, s:I, s:s, s?s, s:b, s:s}", "version",
-                       &version, "state", &status->state, "reason", &status->reason, "pid", &pid,
-                       "start-time", &start_time, "monitor", &monitor, "cgroup", &cgroup,
-                       "reboot-asked", &reboot_asked, "xml", &xml) < 0) {
+    if (json_unpack_ex(json, &where, 0, "{s:i, s:i, s:i, s:I, s:I, s:s, s?s, s:b, s?o, s:s}",
+                       "version", &version, "state", &status->state, "reason", &status->reason,
+                       "pid", &pid, "start-time", &start_time, "monitor", &monitor, "cgroup",
+                       &cgroup, "reboot-asked", &reboot_asked, "companions", &companions, "xml",
+                       &xml) < 0) {
         g_warning("'%s': %s", path, where.text);
         return false;
     }
-    if (version != STATUS_VERSION || pid <= 0) {
+    if (version != STATUS_VERSION || pid < 0 || pid > G_MAXINT) {
         g_warning("'%s' is not a state that this daemon wrote", path);
         return false;
     }
@@ -203,6 +241,7 @@ static bool parse_status(const char *path, const char *text, struct status *stat
     status->reboot_asked = reboot_asked;
     status->monitor_path = g_strdup(monitor);
     status->cgroup = g_strdup(cgroup);
+    status->companions = read_companions(companions);
     return true;
 }
 

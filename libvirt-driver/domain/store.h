@@ -31,10 +31,11 @@ void store_load_configs(const struct paths *paths,
 struct status {
     int state;
     int reason;
-    pid_t pid;
+    pid_t pid; /* 0: the VMM was about to be started */
     guint64 start_time;
     char *monitor_path;
-    char *cgroup; /* or NULL */
+    GArray *companions; /* of struct companion */
+    char *cgroup;       /* or NULL */
     bool reboot_asked;
     domain_def *live;
 };

@@ -72,6 +72,7 @@ typedef void wire_none;
     SHAPE(hypervisor_cpu_args)          \
     SHAPE(identity)                     \
     SHAPE(int)                          \
+    SHAPE(interface_addresses)          \
     SHAPE(interface_stats)              \
     SHAPE(ints)                         \
     SHAPE(io_error_event)               \

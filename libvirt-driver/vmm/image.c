@@ -137,7 +137,8 @@ static bool check_raw(int fd, const struct domain_disk *disk, GError **error)
 
 int image_open_disk(const struct domain_disk *disk, GError **error)
 {
-    bool want_block = disk->type == DOMAIN_DISK_BLOCK;
+    bool want_block =
+        disk->type == DOMAIN_DISK_VOLUME ? disk->is_block : disk->type == DOMAIN_DISK_BLOCK;
     struct stat st;
     auto_close int fd = open_file(disk->source, disk->readonly ? O_RDONLY : O_RDWR, &st, error);
 

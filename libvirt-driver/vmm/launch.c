@@ -16,6 +16,7 @@
 #include "libvirt-driver/vmm/inherit.h"
 #include "libvirt-driver/vmm/log_file.h"
 #include "libvirt-driver/vmm/outfit.h"
+#include "libvirt-driver/vmm/passt.h"
 #include "xml/launch.h"
 
 #define EMULATOR_NAME "vole"
@@ -29,6 +30,14 @@ void launched_clear(struct launched *launched)
     g_clear_pointer(&launched->log_path, g_free);
     g_clear_pointer(&launched->cgroup, g_free);
     g_clear_pointer(&launched->inherit, inherit_free);
+    g_clear_pointer(&launched->companions, g_array_unref);
+}
+
+/* Once nobody holds the other ends of their sockets. */
+static void end_companions(const struct launched *launched)
+{
+    for (guint i = 0; i < launched->companions->len; i++)
+        companion_end(&g_array_index(launched->companions, struct companion, i));
 }
 
 /* The socket is made here and listens already when the VMM starts, so that connecting to it needs
@@ -113,25 +122,32 @@ static pid_t spawn(const struct outfit *outfit, const char *emulator, const doma
     return config ? inherit_spawn(outfit->inherit, argv, surroundings, error) : -1;
 }
 
-/* In a control group of its own, whose limits hold from the first instruction. */
+/* In its control group, whose limits hold from the first instruction. */
 static pid_t spawn_in_group(const struct daemon *daemon, const struct outfit *outfit,
                             const char *emulator, const domain_def *def, int log,
-                            struct launched *launched, GError **error)
+                            const struct launched *launched, GError **error)
 {
-    auto_close int cgroup = cgroup_make(daemon->cgroups, def, &launched->cgroup);
     const struct surroundings surroundings = {
         .output = log,
-        .cgroup = cgroup,
+        .cgroup = outfit->cgroup,
         .identity = &daemon->vmm_identity,
         .locks_memory = def->memory_backing.locked,
     };
-    pid_t pid = -1;
 
-    if (cgroup_apply(launched->cgroup, def, error))
-        pid = spawn(outfit, emulator, def, &surroundings, error);
-    if (pid < 0)
-        cgroup_remove(daemon->cgroups, launched->cgroup);
-    return pid;
+    return cgroup_apply(launched->cgroup, def, error)
+               ? spawn(outfit, emulator, def, &surroundings, error)
+               : -1;
+}
+
+/* Nothing of a start that failed stays. */
+static void undo(const struct daemon *daemon, struct launched *launched)
+{
+    inherit_close(launched->inherit);
+    end_companions(launched);
+    cgroup_remove(daemon->cgroups, launched->cgroup);
+    if (launched->monitor_path)
+        unlink(launched->monitor_path);
+    launched_clear(launched);
 }
 
 bool launch_vmm(const struct daemon *daemon, domain_def *live, struct terminals *terminals,
@@ -139,17 +155,20 @@ bool launch_vmm(const struct daemon *daemon, domain_def *live, struct terminals 
 {
     const struct settings *settings = &daemon->settings;
     g_autofree char *emulator = launch_emulator(live, settings->emulator, error);
-    struct outfit outfit = {.inherit = inherit_new()};
+    auto_close int cgroup = -1;
     auto_close int log = -1;
+    struct outfit outfit = {.inherit = inherit_new()};
 
     *launched = (struct launched){
         .pid = -1,
         .inherit = outfit.inherit,
         .log_path = paths_file(daemon->paths.log, live->name, ".log"),
+        .companions = g_array_new(FALSE, FALSE, sizeof(struct companion)),
     };
     domain_def_assign_aliases(live);
-    if (emulator && cpus_resolve(daemon->cpus, live, error) &&
-        outfit_fill(&outfit, &daemon->paths, live, terminals, error) &&
+    outfit.companions = launched->companions;
+    outfit.cgroup = cgroup = emulator ? cgroup_make(daemon->cgroups, live, &launched->cgroup) : -1;
+    if (emulator && outfit_fill(&outfit, &daemon->paths, live, terminals, error) &&
         add_monitor(&outfit, &daemon->paths, live, launched, error))
         log = log_file_open(launched->log_path, settings, error);
     if (log >= 0) {
@@ -157,9 +176,7 @@ bool launch_vmm(const struct daemon *daemon, domain_def *live, struct terminals 
         launched->pid = spawn_in_group(daemon, &outfit, emulator, live, log, launched, error);
     }
     if (launched->pid < 0) {
-        if (launched->monitor_path)
-            unlink(launched->monitor_path);
-        launched_clear(launched);
+        undo(daemon, launched);
         return false;
     }
     /* While this process holds a copy of the monitor's socket, its end cannot be noticed. */
@@ -170,10 +187,14 @@ bool launch_vmm(const struct daemon *daemon, domain_def *live, struct terminals 
 bool launch_abandon(const struct launched *launched)
 {
     siginfo_t info = {0};
+    bool by_itself;
 
     kill(launched->pid, SIGKILL);
     unlink(launched->monitor_path);
-    return waitid(P_PID, (id_t)launched->pid, &info, WEXITED) == 0 && info.si_code == CLD_EXITED;
+    by_itself =
+        waitid(P_PID, (id_t)launched->pid, &info, WEXITED) == 0 && info.si_code == CLD_EXITED;
+    end_companions(launched);
+    return by_itself;
 }
 
 char *launch_last_words(const struct launched *launched)

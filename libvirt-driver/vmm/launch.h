@@ -22,6 +22,7 @@ struct launched {
     pid_t pid;
     char *monitor_path;
     char *log_path;
+    GArray *companions;      /* of struct companion: processes that came with it */
     char *cgroup;            /* its control group, or NULL */
     off_t log_start;         /* where this start's output begins in the log */
     struct inherit *inherit; /* what the VMM got, by name; closed here */
@@ -37,7 +38,7 @@ void launched_clear(struct launched *launched);
 bool launch_vmm(const struct daemon *daemon, domain_def *live, struct terminals *terminals,
                 struct launched *launched, GError **error);
 
-/* Ends a VMM that cannot be used; true when it had ended by itself. */
+/* Ends a VMM that cannot be used, and what came with it; true when it had ended by itself. */
 bool launch_abandon(const struct launched *launched);
 
 /* What the VMM wrote last since it was started, one line without its newline, or NULL. Descriptors

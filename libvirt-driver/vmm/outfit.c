@@ -10,6 +10,8 @@
 #include "libvirt-driver/util.h"
 #include "libvirt-driver/vmm/chardev.h"
 #include "libvirt-driver/vmm/image.h"
+#include "libvirt-driver/vmm/macvtap.h"
+#include "libvirt-driver/vmm/passt.h"
 #include "libvirt-driver/vmm/tap.h"
 
 #define KVM         "/dev/kvm"
@@ -96,17 +98,38 @@ static bool add_vhost(struct outfit *outfit, const struct domain_net *net, guint
     return true;
 }
 
+static bool add_user_net(struct outfit *outfit, const struct domain_net *net, guint index,
+                         GError **error)
+{
+    struct companion companion;
+    int fd = passt_start(net, outfit->cgroup, &companion, error);
+
+    if (fd < 0)
+        return false;
+    g_array_append_val(outfit->companions, companion);
+    outfit->nets[index] = outfit_add(outfit, fd, "passt");
+    return true;
+}
+
+static bool add_net(struct outfit *outfit, struct domain_net *net, guint index, GError **error)
+{
+    bool is_macvtap =
+        net->type == DOMAIN_NET_DIRECT || (net->type == DOMAIN_NET_NETWORK && net->dev);
+    guint pairs = MAX(net->queues, 1);
+    int fds[DOMAIN_MAX_QUEUES];
+
+    if (net->type == DOMAIN_NET_USER)
+        return add_user_net(outfit, net, index, error);
+    if (is_macvtap ? !macvtap_open(net, fds, pairs, error) : !tap_open(net, fds, pairs, error))
+        return false;
+    outfit->nets[index] = add_several(outfit, fds, pairs, net->target);
+    return add_vhost(outfit, net, pairs, &outfit->vhosts[index], error);
+}
+
 static bool add_nets(struct outfit *outfit, domain_def *live, GError **error)
 {
     for (guint i = 0; i < live->nets->len; i++) {
-        struct domain_net *net = domain_net_at(live, i);
-        guint pairs = MAX(net->queues, 1);
-        int fds[DOMAIN_MAX_QUEUES];
-
-        if (!tap_open(net, fds, pairs, error))
-            return false;
-        outfit->nets[i] = add_several(outfit, fds, pairs, net->target);
-        if (!add_vhost(outfit, net, pairs, &outfit->vhosts[i], error))
+        if (!add_net(outfit, domain_net_at(live, i), i, error))
             return false;
     }
     outfit->sources.nets = outfit->nets;

@@ -17,6 +17,8 @@
 
 struct outfit {
     struct inherit *inherit;
+    int cgroup;         /* of the domain, for processes that serve it; -1: none */
+    GArray *companions; /* of struct companion: those that were started */
     const char *disks[DOMAIN_MAX_DISKS];
     const char *nets[DOMAIN_MAX_NETS];
     const char *vhosts[DOMAIN_MAX_NETS];

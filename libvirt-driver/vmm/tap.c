@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "libvirt-driver/util.h"
+#include "libvirt-driver/vmm/netlink.h"
 
 #define TUN_DEVICE "/dev/net/tun"
 /* The kernel puts a number in its place. */
@@ -90,6 +91,40 @@ static bool join_bridge(int sock, const char *name, const char *bridge, bool tak
     return false;
 }
 
+/* Tags mean nothing to a bridge that does not look at them. */
+static bool set_vlans(const struct domain_net *net, const char *name, GError **error)
+{
+    g_autofree char *path = g_strdup_printf("/sys/class/net/%s/bridge/vlan_filtering", net->bridge);
+    g_autofree char *text = NULL;
+
+    if (!net->vlan)
+        return true;
+    if (g_file_get_contents(path, &text, NULL, NULL) && *text == '0') {
+        libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                          "interface '%s' has VLANs, and bridge '%s' does not filter by VLAN", name,
+                          net->bridge);
+        return false;
+    }
+    return netlink_set_vlans(name, net->vlan, error);
+}
+
+static bool set_up_port(int sock, const struct domain_net *net, const char *name, GError **error)
+{
+    return !net->bridge ||
+           (join_bridge(sock, name, net->bridge, !net->mtu, error) && set_vlans(net, name, error) &&
+            (net->isolated != DOMAIN_SWITCH_ON || netlink_isolate(name, error)) &&
+            (!net->static_macs || netlink_set_static_mac(name, net->mac, error)));
+}
+
+bool tap_set_up(const char *name, unsigned mtu, GError **error)
+{
+    auto_close int sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (sock < 0)
+        return fail(error, "set up", name);
+    return (!mtu || set_mtu(sock, name, (int)mtu, error)) && set_up(sock, name, error);
+}
+
 static bool set_up_own(const struct domain_net *net, const char *name, GError **error)
 {
     auto_close int sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -98,8 +133,7 @@ static bool set_up_own(const struct domain_net *net, const char *name, GError **
         return fail(error, "set up", name);
     return set_mac(sock, name, net->mac, error) &&
            (!net->mtu || set_mtu(sock, name, (int)net->mtu, error)) &&
-           (!net->bridge || join_bridge(sock, name, net->bridge, !net->mtu, error)) &&
-           set_up(sock, name, error);
+           set_up_port(sock, net, name, error) && set_up(sock, name, error);
 }
 
 static int open_queue(const char *name, short flags, struct ifreq *ifr, bool exists, GError **error)
@@ -122,12 +156,6 @@ static int open_queue(const char *name, short flags, struct ifreq *ifr, bool exi
 
 static bool check_open(const struct domain_net *net, bool exists, GError **error)
 {
-    if (net->type == DOMAIN_NET_NETWORK && !net->bridge) {
-        libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                          "interface of network '%s': virtual networks are not supported",
-                          net->network);
-        return false;
-    }
     if (!exists || if_nametoindex(net->target ? net->target : "") != 0)
         return true;
     libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
@@ -186,19 +214,34 @@ static bool read_counter(int dir, const char *name, int64_t *value)
     return true;
 }
 
-bool tap_read_stats(const char *name, struct tap_stats *stats, GError **error)
+static bool read_counts(int dir, struct tap_stats *stats)
 {
-    g_autofree char *path = g_strdup_printf("/sys/class/net/%s/statistics", name);
-    auto_close int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return read_counter(dir, "rx_bytes", &stats->rx.bytes) &&
+           read_counter(dir, "rx_packets", &stats->rx.packets) &&
+           read_counter(dir, "rx_errors", &stats->rx.errors) &&
+           read_counter(dir, "rx_dropped", &stats->rx.dropped) &&
+           read_counter(dir, "tx_bytes", &stats->tx.bytes) &&
+           read_counter(dir, "tx_packets", &stats->tx.packets) &&
+           read_counter(dir, "tx_errors", &stats->tx.errors) &&
+           read_counter(dir, "tx_dropped", &stats->tx.dropped);
+}
 
-    if (dir >= 0 && read_counter(dir, "rx_bytes", &stats->rx.bytes) &&
-        read_counter(dir, "rx_packets", &stats->rx.packets) &&
-        read_counter(dir, "rx_errors", &stats->rx.errors) &&
-        read_counter(dir, "rx_dropped", &stats->rx.dropped) &&
-        read_counter(dir, "tx_bytes", &stats->tx.bytes) &&
-        read_counter(dir, "tx_packets", &stats->tx.packets) &&
-        read_counter(dir, "tx_errors", &stats->tx.errors) &&
-        read_counter(dir, "tx_dropped", &stats->tx.dropped))
-        return true;
-    return fail(error, "read the counters of", name);
+bool tap_read_stats(const struct domain_net *net, struct tap_stats *stats, GError **error)
+{
+    g_autofree char *path =
+        g_strdup_printf("/sys/class/net/%s/statistics", net->target ? net->target : "");
+    auto_close int dir = net->target ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+    bool is_macvtap =
+        net->type == DOMAIN_NET_DIRECT || (net->type == DOMAIN_NET_NETWORK && net->dev);
+    struct tap_stats seen;
+
+    if (!net->target) {
+        libvirt_error_set(error, VIR_ERR_OPERATION_INVALID,
+                          "interface stats not available for type user");
+        return false;
+    }
+    if (dir < 0 || !read_counts(dir, &seen))
+        return fail(error, "read the counters of", net->target);
+    *stats = is_macvtap ? (struct tap_stats){.rx = seen.tx, .tx = seen.rx} : seen;
+    return true;
 }

@@ -21,7 +21,12 @@
  */
 bool tap_open(struct domain_net *net, int *fds, guint pairs, GError **error);
 
-/* What the host has counted on it: `rx` came from the guest, `tx` went to it. */
+/* Brings an interface up, with an MTU unless that is 0. */
+bool tap_set_up(const char *name, unsigned mtu, GError **error);
+
+/* What the host has counted on it: `rx` came from the guest, `tx` went to it. A macvtap sees it the
+ * other way round, and a guest behind a socket (net->target NULL) has no interface to be seen by.
+ */
 struct tap_count {
     int64_t bytes;
     int64_t packets;
@@ -32,6 +37,6 @@ struct tap_stats {
     struct tap_count rx;
     struct tap_count tx;
 };
-bool tap_read_stats(const char *name, struct tap_stats *stats, GError **error);
+bool tap_read_stats(const struct domain_net *net, struct tap_stats *stats, GError **error);
 
 #endif

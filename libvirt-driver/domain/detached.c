@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Ends of domains that no call waits for: those that a client leaves behind. */
+#include "libvirt-driver/domain/list.h"
+#include "libvirt-driver/domain/process.h"
+#include "libvirt-driver/server.h"
+
+static void end_quietly(gpointer data, struct daemon *daemon)
+{
+    g_autoptr(GError) error = NULL;
+    struct domain *domain = data;
+
+    domain_lock(domain);
+    if (!domain_end(domain, false, &error))
+        g_warning("domain '%s' should have ended with its client: %s", domain->name,
+                  error->message);
+    domain_unlock(domain);
+    domain_unref(domain);
+}
+
+void domain_end_detached(struct domain *domain)
+{
+    if (!server_run(domain->daemon->server, end_quietly, domain_ref(domain), false))
+        domain_unref(domain);
+}
+
+void domain_autodestroy(struct daemon *daemon, struct client *client)
+{
+    g_autoptr(GPtrArray) all = domain_list_all(daemon->domains);
+
+    for (guint i = 0; i < all->len; i++) {
+        struct domain *domain = g_ptr_array_index(all, i);
+        bool ends;
+
+        domain_lock(domain);
+        ends = domain->autodestroy == client;
+        domain_unlock(domain);
+        if (ends)
+            domain_end_detached(domain);
+    }
+}
