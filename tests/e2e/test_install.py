@@ -42,6 +42,7 @@ def test_everything_has_its_place(installed):
     files = {f"/{path.relative_to(installed)}": path.stat().st_mode & 0o777
              for path in installed.rglob("*") if not path.is_dir()}
     wanted = {f"{made_with('bindir')}/vole": 0o755, f"{made_with('sbindir')}/virtvoled": 0o755,
+              f"{made_with('libexecdir')}/virtvoled-helper": 0o755,
               f"{config}/virtvoled.conf": 0o644, f"{config}/vole.conf": 0o644,
               f"{made_with('mandir')}/man1/vole.1": 0o644,
               f"{made_with('mandir')}/man8/virtvoled.8": 0o644}
