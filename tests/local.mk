@@ -32,6 +32,9 @@ EXTRA_DIST += \
 	tests/e2e/payloads/spin.S \
 	tests/e2e/pytest.ini \
 	tests/e2e/support/__init__.py \
+	tests/e2e/support/desktop.py \
+	tests/e2e/support/virt_manager.py \
+	tests/e2e/test_virt_manager.py \
 	tests/e2e/support/console.py \
 	tests/e2e/support/events.py \
 	tests/e2e/support/guest.py \

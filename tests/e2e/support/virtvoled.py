@@ -70,6 +70,10 @@ class Virtvoled:
     def connect(self):
         return libvirt.open(self.uri)
 
+    def uri_as(self, scheme):
+        """The same daemon by the other name: tools choose other devices for "qemuvole"."""
+        return self.uri.replace("vole:", f"{scheme}:").replace("virtvoled-", f"virt{scheme}d-")
+
     def virsh_argv(self, *arguments):
         return [str(self.virsh_program), "-c", self.uri, *map(str, arguments)]
 
@@ -147,7 +151,7 @@ def domain_xml(name, kernel, memory_mib=32, vcpus=1, initrd=None, cmdline=None, 
   <devices>
     {devices}
     <serial type='pty'/>
-    <console type='pty'/>
+    {'' if "<console" in devices else "<console type='pty'/>"}
   </devices>
 </domain>
 """

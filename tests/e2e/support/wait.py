@@ -23,3 +23,14 @@ class Deadline:
 def readable(source, deadline):
     """Whether there is something to read before the deadline."""
     return bool(select.select([source], [], [], deadline.left())[0])
+
+
+def until(condition, what, seconds=SHORT):
+    """What `condition()` returns as soon as that is true; `what` says so in the error."""
+    deadline = Deadline(seconds)
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert not deadline.passed(), f"not in {seconds} s: {what}"
+        select.select([], [], [], 0.05)

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""virt-manager on a desktop in memory, used as people use it."""
+
+import re
+from contextlib import suppress
+
+from gi.repository import GLib
+
+from .desktop import applications, find, find_all, has_state, labelled, outline, text_of
+from .wait import SHORT, until
+
+# What a user would tick in Edit > Preferences: disk and network in the graphs, and the XML editor.
+PREFERENCES = """[org/virt-manager/virt-manager]
+xmleditor-enabled=true
+[org/virt-manager/virt-manager/stats]
+update-interval=1
+enable-disk-poll=true
+enable-net-poll=true
+enable-memory-poll=true
+"""
+
+
+class VirtManager:
+    def __init__(self, desktop, uri):
+        self.desktop = desktop
+        self.uri = uri
+        settings = desktop.folder / "home/.config/glib-2.0/settings"
+        settings.mkdir(parents=True, exist_ok=True)
+        (settings / "keyfile").write_text(PREFERENCES)
+        log = desktop.folder / "virt-manager.log"
+        self.expected = []  # what errors() leaves out
+        self.log_begins = log.stat().st_size if log.exists() else 0
+        self.process = desktop.run("virt-manager", "--no-fork", "--debug", "--connect", uri)
+        self.app = until(lambda: next((app for app in applications()
+                                       if app.get_name() == "virt-manager"), None),
+                         "virt-manager is there")
+        self.main = find(self.app, "frame", "Virtual Machine Manager")
+
+    def close(self):
+        """As with File > Quit."""
+        self.desktop.activate(self.main)
+        self.desktop.click(find(self.main, "menu", "File"))
+        self.desktop.click(find(self.main, "menu item", "Quit"))
+        self.process.wait(SHORT)
+
+    def errors(self):
+        """Tracebacks in its log: a call that we answered in a way it did not expect."""
+        log = self.desktop.log("virt-manager")[self.log_begins:]
+        return [part[:1500] for part in log.split("Traceback (most recent call last):")[1:]
+                if not any(word in part for word in self.expected)]
+
+    # ---- the list ----
+
+    def row(self, name, state="", seconds=SHORT):
+        """The cell of a connection or domain, which has its state in a second line."""
+        return find(self.main, "table cell", re.compile(f"^{re.escape(name)}.*{state}", re.S),
+                    seconds)
+
+    def gone(self, name):
+        until(lambda: not find_all(self.main, "table cell", re.compile(f"^{re.escape(name)}\n")),
+              f"{name} is gone from the list")
+
+    def open(self, name):
+        """The window of a domain."""
+        self.desktop.activate(self.main)
+        button = find(self.main, "push button", "Open")
+
+        def select():  # once more where rows have come and gone under the mouse
+            self.desktop.click(self.row(name))
+            with suppress(AssertionError):
+                return until(lambda: has_state(button, "sensitive"), "it is selected", 1)
+        until(select, f"{name} is selected")
+        self.desktop.click(button)
+        return self.machine(name)
+
+    def machine(self, name, has=("menu", "Virtual Machine")):
+        """Its window, once virt-manager has opened it, by something that is in it."""
+        def look():
+            for frame in find_all(self.app, "frame", re.compile(f"^{re.escape(name)} on ")):
+                if find_all(frame, *has):
+                    return Machine(self, frame)
+            return None
+        return until(look, f"there is a window of {name}")
+
+    def choose(self, name, *path):
+        """From a row's context menu: choose("web1", "Clone...")."""
+        self.desktop.activate(self.main)
+        self.desktop.click(self.row(name), button=3)
+        for word in path:
+            self.desktop.click(find(self.app, "menu item", re.compile(f"^{re.escape(word)}")))
+
+    def window(self, name):
+        return find(self.app, "frame", name)
+
+    # ---- dialogs ----
+
+    def dialog(self, text, seconds=SHORT):
+        """The alert that says `text`."""
+        def look():
+            for alert in find_all(self.app, "alert"):
+                for label in find_all(alert, "label"):
+                    if text in " ".join((label.get_name() or "").split()):
+                        return alert
+            return None
+        try:
+            return until(look, f"a dialog says {text!r}", seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; there are:\n{outline(self.app)}") from None
+
+    def answer(self, text, button):
+        alert = self.dialog(text)
+        self.desktop.click(find(alert, "push button", button))
+        until(lambda: not is_showing(alert), "the dialog closes")
+
+
+class Wizard:
+    """New virtual machine: an image that is there already."""
+
+    def __init__(self, manager):
+        self.manager = manager
+        self.desktop = manager.desktop
+        self.desktop.click(find(manager.main, "push button", "New"))
+        self.window = manager.window("New VM")
+        self.press("Import existing disk image", "radio button")
+        self.press("Forward")
+
+    def press(self, name, role="push button"):
+        self.desktop.click(find(self.window, role, name))
+
+    def choose_volume(self, name):
+        self.press("install-import-browse")
+        browser = self.manager.window("vmm-storage-browser")
+        self.desktop.click(find(browser, "table cell", name))
+        button = find(browser, "push button", "Choose Volume")
+        until(lambda: has_state(button, "sensitive"), "a volume is chosen")
+        self.desktop.click(button)
+        entry = find(self.window, "text", "import-entry")
+        until(lambda: text_of(entry).endswith(name), "its path is there")
+
+    def choose_os(self, words, short):
+        self.desktop.replace_text(find(self.window, "text", "oslist-entry"), words)
+        find(self.manager.app, "table cell", re.compile(re.escape(f"({short})")))
+        self.desktop.key("Down", "Return")
+        self.press("Forward")
+
+    def set_memory(self, mib):
+        self.desktop.replace_text(find(self.window, "spin button", ""), str(mib))
+        self.desktop.key("Tab")
+        self.press("Forward")
+
+    def finish(self, name, bridge, customize):
+        self.desktop.replace_text(labelled(self.window, "Name:"), name)
+        self.desktop.replace_text(labelled(self.window, "Device name:"), bridge)
+        if customize:
+            self.press(re.compile("^Customize"), "check box")
+        self.press("Finish")
+        if not customize:
+            return None
+        return self.manager.machine(name, ("push button", "Begin Installation"))
+
+
+class Machine:
+    """The window of one domain."""
+
+    def __init__(self, manager, window):
+        self.manager = manager
+        self.desktop = manager.desktop
+        self.window = window
+
+    def press(self, name, role="push button"):
+        self.desktop.click(find(self.window, role, name))
+
+    def force_off(self):
+        self.press("Menu", "toggle button")
+        self.desktop.click(find(self.manager.app, "menu item", "Force Off"))
+        self.manager.answer("Are you sure you want to force poweroff", "Yes")
+
+    def console(self):
+        """The terminal of the running domain."""
+        self.press("Console", "radio button")
+        return find(self.window, "terminal")
+
+    # ---- details ----
+
+    def details(self):
+        for button in find_all(self.window, "radio button", "Details"):
+            self.desktop.click(button)  # before it is made there is nothing else to see
+        return find(self.window, "table", "hw-list")
+
+    def hardware(self):
+        return [cell.get_name() for cell in find_all(self.details(), "table cell")
+                if cell.get_name()]
+
+    def page(self, name, tab):
+        """The details of one device; `tab` is what tells its page from others."""
+        self.desktop.click(find(self.details(), "table cell", name))
+        return find(self.window, None, tab)
+
+    def apply(self):
+        button = find(self.window, "push button", "config-apply")
+        until(lambda: has_state(button, "sensitive"), "there is something to apply")
+        self.desktop.click(button)
+        until(lambda: not has_state(button, "sensitive"), "it is applied")
+
+    def xml(self):
+        """The editor of the whole definition."""
+        self.desktop.click(find(self.details(), "table cell", "Overview"))
+        tab = find(self.window, "page tab", "XML")
+        self.desktop.click(tab)
+        editor = find(tab, "text")
+        until(lambda: text_of(editor).startswith("<domain"), "the XML is there")
+        return editor
+
+
+def is_showing(node):
+    with suppress(GLib.Error):
+        return has_state(node, "showing")
+    return False

@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""virt-manager, unmodified, on a screen that nobody sees: what a person does with mouse and
+keyboard, and what there is to be seen then."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+from support.desktop import Desktop, find, labelled, text_of
+from support.virt_manager import VirtManager, Wizard
+from support.virtvoled import Virtvoled, domain_xml
+from support.wait import until
+
+DEVICES = """
+<disk type='file'><source file='{disk}'/><target dev='vda'/></disk>
+<interface type='ethernet'><mac address='52:54:00:12:34:56'/></interface>
+<console type='pty'/>
+<console type='pty'><target type='virtio'/></console>
+<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
+<controller type='usb' model='none'/>
+<rng model='virtio'><backend model='random'/></rng>
+<panic model='isa'/>
+"""
+
+
+@pytest.fixture(scope="module")
+def desktop():
+    folder = Path(tempfile.mkdtemp(prefix="vole-gui-"))
+    before = dict(os.environ)
+    screen = Desktop(folder)
+    try:
+        yield screen.start()
+    finally:
+        screen.close()
+        os.environ.clear()
+        os.environ.update(before)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def disk(virtvoled, folder):
+    """A volume of the storage pool that virt-manager would otherwise make, on this machine."""
+    path = folder / "images/disk.img"
+    path.parent.mkdir()
+    with open(path, "wb") as image:
+        image.truncate(1 << 20)
+    virtvoled.virsh("pool-define-as", "default", "dir", "--target", path.parent)
+    virtvoled.virsh("pool-start", "default")
+    return path
+
+
+@pytest.fixture
+def manager(desktop, virtvoled, disk, request):
+    """virt-manager, connected to a daemon of this test's own."""
+    program = VirtManager(desktop, virtvoled.uri_as(getattr(request, "param", "vole")))
+    try:
+        yield program
+        picture(desktop, request.node.name.removeprefix("test_"))
+        assert not program.errors()
+        program.close()
+    finally:
+        if program.process.poll() is None:
+            program.process.kill()
+            program.process.wait()
+
+
+def picture(desktop, name, of=None):
+    """Kept beside the programs under test."""
+    folder = Path(os.environ["VOLE_BUILDDIR"]) / "screens"
+    folder.mkdir(exist_ok=True)
+    desktop.picture(folder / f"{name}.png", of)
+
+
+@pytest.fixture
+def web1(virtvoled, payloads, disk):
+    """A domain with one of each device; its guest echoes."""
+    virtvoled.define("web1", kernel=payloads.echo, memory_mib=64,
+                     devices=DEVICES.format(disk=disk))
+    return "web1"
+
+
+@pytest.fixture
+def bridge():
+    name = f"vtb{os.getpid() % 100000}"
+    subprocess.run(["ip", "link", "add", name, "up", "type", "bridge"], check=True)
+    yield name
+    subprocess.run(["ip", "link", "delete", name], check=False)
+
+
+def inactive(virtvoled, name):
+    return virtvoled.virsh("dumpxml", name, "--inactive")
+
+
+def test_a_machine_is_started_used_paused_and_ended(desktop, virtvoled, manager, web1):
+    manager.row("vole")
+    manager.row(web1, "Shutoff")
+    machine = manager.open(web1)
+    machine.press("Run")
+    manager.row(web1, "Running")
+
+    terminal = machine.console()
+    desktop.click(terminal)
+    desktop.type("who is there?")
+    until(lambda: "who is there?" in text_of(terminal), "the guest echoes")
+    picture(desktop, "console")
+
+    pause = find(machine.window, "toggle button", "Pause")
+    desktop.click(pause)
+    manager.row(web1, "Paused")
+    assert virtvoled.virsh("domstate", web1) == "paused"
+    desktop.click(pause)
+    manager.row(web1, "Running")
+    desktop.type("Q")  # which is how this guest shuts down
+    manager.row(web1, "Shutoff")
+    machine.press("Run")
+    manager.row(web1, "Running")
+    machine.force_off()
+    manager.row(web1, "Shutoff")
+    assert "shut off" in virtvoled.virsh("domstate", web1)
+
+
+def test_the_graphs_move(desktop, manager, web1):
+    machine = manager.open(web1)
+    machine.press("Run")
+    manager.row(web1, "Running")
+    page = machine.page("Performance", "performance-tab")
+    # The guest asks its serial port without pause, which is work for a CPU.
+    find(page, "label", re.compile(r"^[1-9][0-9]* %$"))
+    find(page, "label", re.compile(r"^ *0 MiB of 64 MiB$"))
+    find(page, "label", "0 KiB/s read 0 KiB/s write")
+    find(page, "label", "0 KiB/s in 0 KiB/s out")
+    picture(desktop, "graphs")
+    machine.force_off()
+    manager.row(web1, "Shutoff")
+
+
+def test_every_device_has_its_page(desktop, virtvoled, manager, web1):
+    virtvoled.virsh("start", web1, "--paused")
+    manager.row(web1, "Paused")
+    machine = manager.open(web1)
+    for name, tab in (("Overview", "overview-tab"), ("OS information", "os-tab"),
+                      ("CPUs", "cpu-tab"), ("Memory", "memory-tab"), ("Boot Options", "boot-tab"),
+                      ("VirtIO Disk 1", "disk-tab"), ("NIC :12:34:56", "network-tab"),
+                      ("Controller USB 0", "controller-tab"), ("Serial 1", "char-tab"), ("Console 2", "char-tab"),
+                      (re.compile("^Channel .*qemu-ga"), "char-tab"), ("RNG /dev/urandom", "rng-tab"),
+                      ("Panic Notifier", "panic-tab")):
+        machine.page(name, tab)
+    virtvoled.virsh("destroy", web1)
+    manager.row(web1, "Shutoff")
+
+
+def test_what_is_changed_in_its_window_is_in_the_definition(desktop, virtvoled, manager, web1):
+    machine = manager.open(web1)
+    page = machine.page("Overview", "overview-tab")
+    desktop.replace_text(labelled(page, "Title:"), "The web")
+    machine.apply()
+    page = machine.page("Boot Options", "boot-tab")
+    desktop.click(find(page, "check box", "Start virtual machine on host boot up"))
+    machine.apply()
+    page = machine.page("CPUs", "cpu-tab")
+    desktop.replace_text(find(page, "spin button"), "2")
+    desktop.key("Tab")
+    machine.apply()
+
+    xml = inactive(virtvoled, web1)
+    assert "<title>The web</title>" in xml
+    assert "<vcpu placement='static'>2</vcpu>" in xml
+    assert "Autostart:      enable" in virtvoled.virsh("dominfo", web1)
+
+
+def test_its_xml_is_edited_and_a_mistake_is_told(desktop, virtvoled, manager, web1):
+    manager.expected.append("a microVM has no TPM")
+    machine = manager.open(web1)
+    editor = machine.xml()
+    picture(desktop, "xml")
+    changed = text_of(editor).replace("</uuid>", "</uuid><description>by hand</description>")
+    write(desktop, editor, changed)
+    machine.apply()
+    assert "<description>by hand</description>" in inactive(virtvoled, web1)
+
+    before = inactive(virtvoled, web1)
+    write(desktop, editor, before.replace("<devices>", "<devices><tpm model='tpm-tis'/>"))
+    machine.press("config-apply")
+    manager.answer("a microVM has no TPM", "Close")
+    assert inactive(virtvoled, web1) == before
+
+
+def write(desktop, editor, text):
+    """By keyboard. Lines that begin with blanks would be indented once more."""
+    desktop.click(editor)
+    desktop.key("ctrl+a")
+    desktop.type("".join(line.strip() for line in text.splitlines()))
+
+
+def test_what_cannot_be_done_to_a_running_machine_is_told(desktop, virtvoled, manager, web1):
+    manager.expected.append("virDomainDetachDevice")
+    machine = manager.open(web1)
+    machine.press("Run")
+    manager.row(web1, "Running")
+    machine.page("RNG /dev/urandom", "rng-tab")
+    machine.press("config-remove")
+    manager.answer("Are you sure you want to remove this device?", "Yes")
+    manager.answer("Device could not be removed from the running machine", "OK")
+    assert "<rng" not in inactive(virtvoled, web1)
+    assert "<rng" in virtvoled.virsh("dumpxml", web1)
+    virtvoled.virsh("destroy", web1)
+    manager.row(web1, "Shutoff")
+
+
+def test_it_comes_back_when_the_daemon_does(desktop, virtvoled, manager, web1):
+    manager.expected += ["tick_from_engine", "domainEventDeregister"]
+    virtvoled.virsh("start", web1)
+    manager.row(web1, "Running")
+    virtvoled.stop(signal.SIGKILL)
+    manager.row("vole", "Not Connected")
+    virtvoled.start()
+    desktop.click(manager.row("vole", "Not Connected"), times=2)
+    manager.row(web1, "Running")
+    machine = manager.open(web1)
+    terminal = machine.console()
+    desktop.click(terminal)
+    desktop.type("still there")
+    until(lambda: "still there" in text_of(terminal), "the guest echoes")
+    machine.force_off()
+    manager.row(web1, "Shutoff")
+
+
+@pytest.mark.parametrize("manager", ["vole", "qemuvole"], indirect=True)
+def test_a_machine_is_made_from_an_image(desktop, virtvoled, manager, disk, bridge, payloads):
+    wizard = Wizard(manager)
+    wizard.choose_volume(disk.name)
+    wizard.choose_os("generic linux 2022", "linux2022")
+    wizard.set_memory(64)
+    machine = wizard.finish("made", bridge, customize=True)
+
+    page = machine.page("Boot Options", "boot-tab")
+    desktop.expand(find(page, "toggle button", "Direct kernel boot"))
+    desktop.click(find(page, "check box", "Enable direct kernel boot"))
+    desktop.replace_text(labelled(page, "Kernel path:"), str(payloads.echo))
+    picture(desktop, "direct-kernel-boot", machine.window)
+    machine.apply()
+    machine.press("Begin Installation")
+    manager.row("made", "Running")
+
+    # By the scheme's name virt-manager has chosen IDE and e1000, or SPICE, sound and USB.
+    xml = inactive(virtvoled, "made")
+    assert "<target dev='vda' bus='virtio'/>" in xml
+    assert "<model type='virtio'/>" in xml and f"<source bridge='{bridge}'/>" in xml
+    for device in ("graphics", "input", "sound", "redirdev"):
+        assert f"<{device}" not in xml
+    machine = manager.machine("made")
+    terminal = machine.console()
+    desktop.click(terminal)
+    desktop.type("hello")
+    until(lambda: "hello" in text_of(terminal), "the guest echoes")
+    machine.force_off()
+    manager.row("made", "Shutoff")
+
+    manager.choose("made", "Delete")
+    dialog = manager.window(re.compile("^Delete"))
+    picture(desktop, "delete", dialog)
+    desktop.click(find(dialog, "push button", "Delete"))
+    manager.answer("Are you sure you want to delete the storage?", "Yes")
+    manager.gone("made")
+    assert not disk.exists()
+    assert virtvoled.virsh("list", "--all", "--name") == ""
+
+
+def test_without_a_kernel_it_is_told_what_is_missing(virtvoled, manager, disk, bridge):
+    manager.expected.append("there is no <kernel>")
+    wizard = Wizard(manager)
+    wizard.choose_volume(disk.name)
+    wizard.choose_os("generic linux 2022", "linux2022")
+    wizard.set_memory(64)
+    wizard.finish("none", bridge, customize=False)
+    manager.answer("there is no <kernel>, and no firmware that could find one", "Close")
+    assert virtvoled.virsh("list", "--all", "--name") == ""
+
+
+def test_a_machine_is_cloned_with_its_disk(desktop, virtvoled, manager, web1, disk):
+    manager.choose(web1, "Clone...")
+    dialog = manager.window(re.compile("^Clone"))
+    picture(desktop, "clone", dialog)
+    desktop.click(find(dialog, "push button", "Clone"))
+    manager.row("web1-clone", "Shutoff")
+    xml = inactive(virtvoled, "web1-clone")
+    clone = disk.with_name("disk-clone.img")
+    assert f"<source file='{clone}'/>" in xml
+    assert clone.stat().st_size == disk.stat().st_size
+    assert "52:54:00:12:34:56" not in xml
