@@ -363,7 +363,7 @@ struct x86_feature_set x86_feature_set_of_topology(void)
  */
 void x86_feature_set_add_dependents(struct x86_feature_set *off)
 {
-    bool grew = true;
+    bool grew = !x86_feature_set_is_empty(off);
 
     while (grew) {
         grew = false;

@@ -39,6 +39,7 @@ EXTRA_DIST += \
 	tests/e2e/support/events.py \
 	tests/e2e/support/guest.py \
 	tests/e2e/support/newer_client.py \
+	tests/e2e/support/limits.py \
 	tests/e2e/support/payloads.py \
 	tests/e2e/support/qmp.py \
 	tests/e2e/support/libvirtd.py tests/e2e/support/virtvoled.py \

