@@ -48,6 +48,7 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/api/memory.c libvirt-driver/api/memory.h \
 	libvirt-driver/api/metadata.c \
 	libvirt-driver/api/node.c \
+	libvirt-driver/api/numa.c \
 	libvirt-driver/api/params.c libvirt-driver/api/params.h \
 	libvirt-driver/api/pin.c \
 	libvirt-driver/api/scheduler.c \

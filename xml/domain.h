@@ -156,6 +156,18 @@ struct domain_cputune {
     struct cpuset emulatorpin; /* empty: none given */
 };
 
+/* Where on the host memory comes from. Both are the same here: from nowhere else. */
+enum domain_numa_mode {
+    DOMAIN_NUMA_ABSENT = 0,
+    DOMAIN_NUMA_STRICT,
+    DOMAIN_NUMA_RESTRICTIVE,
+};
+
+struct domain_numatune {
+    enum domain_numa_mode mode;
+    struct cpuset nodes; /* of the host's NUMA nodes; empty when there is no mode */
+};
+
 enum domain_feature { /* <features>: kept, a machine has them in any case, or has not */
                       DOMAIN_FEATURE_ACPI = 0,
                       DOMAIN_FEATURE_APIC,
@@ -539,6 +551,7 @@ struct domain_def {
     unsigned vcpus;       /* current='...': what the machine starts with */
     struct cpuset cpuset; /* of <vcpu>; empty: all */
     struct domain_cputune cputune;
+    struct domain_numatune numatune;
     GArray *iothreads;       /* of unsigned: their ids, sorted; never NULL */
     bool iothread_ids_given; /* <iothreadids> was there */
 

@@ -219,7 +219,6 @@ static bool read_genid(xmlNode *node, void *target, GError **error)
     return true;
 }
 
-#define NO_NUMA    "a microVM is one NUMA node"
 #define NO_SYSINFO "a microVM has no SMBIOS tables"
 
 static const struct xml_element domain_elements[] = {
@@ -239,6 +238,7 @@ static const struct xml_element domain_elements[] = {
     {"iothreads", NULL, XML_ONCE | XML_TEXT, domain_read_iothreads},
     {"iothreadids", NULL, XML_ONCE, domain_read_iothreadids},
     {"cputune", NULL, XML_ONCE, domain_read_cputune},
+    {"numatune", NULL, XML_ONCE, domain_read_numatune},
     {"os", "firmware", XML_ONCE, domain_read_os},
     {"features", NULL, XML_ONCE, domain_read_features},
     {"cpu", "mode match check migratable", XML_ONCE, domain_read_cpu},
@@ -250,7 +250,6 @@ static const struct xml_element domain_elements[] = {
     {"devices", NULL, XML_ONCE, domain_read_devices},
     {"seclabel", "type", XML_ONCE | XML_EMPTY, read_seclabel},
     {"resource", .refused = "a domain's cgroup cannot be chosen"},
-    {"numatune", .refused = NO_NUMA},
     {"vcpus", .refused = "vCPUs cannot be added one by one"},
     {"defaultiothread", .refused = "I/O threads have no pools"},
     {"bootloader", .refused = DOMAIN_NO_FIRMWARE},

@@ -62,6 +62,7 @@ bool domain_read_memory(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_current_memory(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_memory_backing(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_memtune(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_numatune(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_blkiotune(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_vcpu(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_iothreads(xmlNode *node, void *domain_parser, GError **error);

@@ -38,6 +38,16 @@ const struct xml_value domain_cpu_values[] = {
     {},
 };
 
+#define NO_PREFERENCE "memory comes from the nodes that are given, or from none"
+
+const struct xml_value domain_numa_values[] = {
+    {"strict", DOMAIN_NUMA_STRICT},
+    {"restrictive", DOMAIN_NUMA_RESTRICTIVE},
+    {"preferred", 0, NO_PREFERENCE},
+    {"interleave", 0, NO_PREFERENCE},
+    {},
+};
+
 const struct xml_value domain_cpu_match_values[] = {
     {"exact", DOMAIN_CPU_MATCH_EXACT},
     {"minimum", DOMAIN_CPU_MATCH_MINIMUM},

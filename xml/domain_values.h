@@ -28,6 +28,7 @@ extern const struct xml_value domain_boot_values[];   /* enum domain_boot_device
 extern const struct xml_value domain_cpu_values[];    /* enum domain_cpu_mode */
 extern const struct xml_value domain_cpu_check_values[];
 extern const struct xml_value domain_cpu_match_values[];
+extern const struct xml_value domain_numa_values[]; /* enum domain_numa_mode */
 extern const struct xml_value domain_cpu_fallback_values[];
 extern const struct xml_value domain_disk_type_values[];
 extern const struct xml_value domain_cache_values[]; /* enum domain_disk_cache */

@@ -154,6 +154,18 @@ static void format_cputune(struct format *f, const struct domain_cputune *tune)
     xml_close_or_drop(&f->w, "cputune");
 }
 
+static void format_numatune(struct format *f, const struct domain_numatune *tune)
+{
+    g_autofree char *nodes = cpuset_format(&tune->nodes);
+
+    if (!tune->mode)
+        return;
+    xml_open(&f->w, "numatune", NULL);
+    xml_empty(&f->w, "memory", "mode", word_of(domain_numa_values, tune->mode), "nodeset", nodes,
+              NULL);
+    xml_close(&f->w, "numatune");
+}
+
 static void format_os(struct format *f, const struct domain_os *os)
 {
     xml_open(&f->w, "os", NULL);
@@ -266,6 +278,7 @@ char *domain_def_format(const domain_def *def, unsigned flags)
     format_memory(&f, def);
     format_vcpus(&f, def);
     format_cputune(&f, &def->cputune);
+    format_numatune(&f, &def->numatune);
     format_os(&f, &def->os);
     format_features(&f, def->features);
     format_cpu(&f, &def->cpu);

@@ -20,6 +20,7 @@ xml_libxmldomain_a_SOURCES = \
 	xml/domain_clock.c \
 	xml/domain_cpu.c \
 	xml/domain_names.c \
+	xml/domain_numa.c \
 	xml/domain_devices.c xml/domain_devices.h \
 	xml/domain_disks.c \
 	xml/domain_dropped.c \

@@ -75,7 +75,7 @@ static char *read_value(const char *group, const char *name)
 /* One at a time: a controller that the host does not have must not keep the others away. */
 static void enable_controllers(const char *group)
 {
-    static const char *const wanted[] = {"+cpu", "+memory", "+io"};
+    static const char *const wanted[] = {"+cpu", "+memory", "+io", "+cpuset"};
 
     for (gsize i = 0; i < G_N_ELEMENTS(wanted); i++)
         write_value(group, "cgroup.subtree_control", wanted[i], NULL);
@@ -214,9 +214,12 @@ static const char *const key_files[] = {
     [CGROUP_CPU] = "cpu.weight",
     [CGROUP_MEMORY] = "memory.max",
     [CGROUP_IO] = "io.max",
+    [CGROUP_CPUSET] = "cpuset.mems",
 };
-static const char *const controller_names[] = {
-    [CGROUP_CPU] = "CPU", [CGROUP_MEMORY] = "memory", [CGROUP_IO] = "io"};
+static const char *const controller_names[] = {[CGROUP_CPU] = "CPU",
+                                               [CGROUP_MEMORY] = "memory",
+                                               [CGROUP_IO] = "io",
+                                               [CGROUP_CPUSET] = "cpuset"};
 
 bool cgroup_has(const char *path, enum cgroup_controller controller)
 {
@@ -283,6 +286,13 @@ bool cgroup_set_memory(const char *path, const struct domain_memtune *memtune, G
            write_limit(path, "memory.max", memtune->hard_limit_kib, error) &&
            write_limit(path, "memory.high", memtune->soft_limit_kib, error) &&
            set_swap(path, memtune, error);
+}
+
+bool cgroup_set_memory_nodes(const char *path, const struct cpuset *nodes, GError **error)
+{
+    g_autofree char *list = cpuset_format(nodes);
+
+    return check_has(path, CGROUP_CPUSET, error) && write_value(path, "cpuset.mems", list, error);
 }
 
 /* ---- block devices ---- */
@@ -383,6 +393,8 @@ bool cgroup_apply(const char *path, const domain_def *def, GError **error)
         return false;
     if ((memory->hard_limit_kib || memory->soft_limit_kib || memory->swap_hard_limit_kib) &&
         !cgroup_set_memory(path, memory, error))
+        return false;
+    if (def->numatune.mode && !cgroup_set_memory_nodes(path, &def->numatune.nodes, error))
         return false;
     return apply_io(path, def, error);
 }

@@ -35,7 +35,7 @@ GPtrArray *cgroups_list(const struct cgroups *cgroups);
 /* Kills whoever is in a group, waits for their end, and removes it. */
 void cgroup_clear(const char *path);
 
-enum cgroup_controller { CGROUP_CPU, CGROUP_MEMORY, CGROUP_IO };
+enum cgroup_controller { CGROUP_CPU, CGROUP_MEMORY, CGROUP_IO, CGROUP_CPUSET };
 
 /* Whether a group has the controller. */
 bool cgroup_has(const char *path, enum cgroup_controller controller);
@@ -49,6 +49,8 @@ bool cgroup_set_quota(const char *path, uint64_t period, int64_t quota, GError *
 /* KiB; 0: no limit. */
 bool cgroup_set_memory(const char *path, const struct domain_memtune *memtune, GError **error);
 
+/* From which NUMA nodes memory comes; what there is moves. */
+bool cgroup_set_memory_nodes(const char *path, const struct cpuset *nodes, GError **error);
 /* Of block devices in all. */
 bool cgroup_set_io_weight(const char *path, unsigned weight, GError **error);
 /* Those of one device; 0 is none. VIR_ERR_INVALID_ARG for what is no block device. */

@@ -330,6 +330,19 @@ def test_block_devices_of_a_definition(rich):
     assert rich.blkioParameters(CONFIG) == found
 
 
+def test_memory_nodes(rich):
+    assert rich.numaParameters(CONFIG) == {"numa_mode": 0, "numa_nodeset": ""}
+    restrictive = libvirt.VIR_DOMAIN_NUMATUNE_MEM_RESTRICTIVE
+    refused(INVALID_ARG, rich.setNumaParameters, {"numa_mode": restrictive}, CONFIG)
+    rich.setNumaParameters({"numa_nodeset": "0-1", "numa_mode": restrictive}, CONFIG)
+    rich.setNumaParameters({"numa_nodeset": "0"}, CONFIG)
+    assert rich.numaParameters(CONFIG) == {"numa_mode": restrictive, "numa_nodeset": "0"}
+    assert inactive(rich).find("numatune/memory").attrib == {"mode": "restrictive", "nodeset": "0"}
+    refused(CONFIG_UNSUPPORTED, rich.setNumaParameters,
+            {"numa_mode": libvirt.VIR_DOMAIN_NUMATUNE_MEM_PREFERRED}, CONFIG)
+    refused(INVALID_ARG, rich.setNumaParameters, {"numa_nodeset": "9-1"}, CONFIG)
+
+
 def test_memory_limits_of_a_definition(rich):
     rich.setMemoryParameters({"hard_limit": 1 << 20, "soft_limit": 1 << 19}, CONFIG)
     found = rich.memoryParameters(CONFIG)
@@ -573,7 +586,7 @@ CALLS = {
     "pinEmulator": ((True,), 0), "pinIOThread": (1, (True,), 0), "addIOThread": (9, 0),
     "delIOThread": (9, 0), "setSchedulerParameters": ({"cpu_shares": 1},),
     "setMemoryParameters": ({"hard_limit": 1 << 20},), "blockResize": ("vda", 4096),
-    "setBlkioParameters": ({"weight": 2},),
+    "setBlkioParameters": ({"weight": 2},), "setNumaParameters": ({"numa_nodeset": "0"},),
     "setBlockIoTune": ("vda", {"total_bytes_sec": 1}), "updateDeviceFlags": ("<interface/>", 0),
     "abortJob": (),
 }
@@ -598,7 +611,8 @@ def test_a_domain_that_is_not_there(rich, name):
 def test_flags_that_nobody_knows(rich, name):
     arguments = list(CALLS[name])
     if name not in ("setMetadata", "setLifecycleAction", "setMemoryStatsPeriod", "blockResize",
-                    "setMemoryParameters", "setBlockIoTune", "setBlkioParameters"):
+                    "setMemoryParameters", "setBlockIoTune", "setBlkioParameters",
+                    "setNumaParameters"):
         arguments.pop()
     assert "unsupported flags" in refused(INVALID_ARG, getattr(rich, name), *arguments, 1 << 20)
 

@@ -30,6 +30,7 @@ static const struct {
     {"`cpu`", DOMAIN "<cpu mode='host-passthrough'>"},
     {"`cputune`", DOMAIN "<cputune>"},
     {"`memtune`", DOMAIN "<memtune>"},
+    {"`numatune`", DOMAIN "<numatune>"},
     {"`devices`", DOMAIN "<devices>"},
     {"`disk`", DISK},
     {"`iotune`", DISK "<iotune>"},
