@@ -185,7 +185,8 @@ int spec_list_fds(const char *spec, int *fds, int max, struct error *err)
 
 int inherit_fd(const char *spec, struct error *err)
 {
-    int fd, flags;
+    int fd = -1;
+    int flags;
     int count = spec_list_fds(spec, &fd, 1, err);
 
     if (count < 0)

@@ -204,12 +204,11 @@ bool pool_dir_scan(const char *path, struct pool_contents *contents, GError **er
         libvirt_error_set_errno(error, errno, "cannot read directory '%s'", path);
         return false;
     }
-    fd = dirfd(dir); /* which is the directory's from now on */
+    (void)steal_fd(&fd); /* it is the directory's from now on */
     while ((entry = readdir(dir)) && volumes->len < VOLUMES_MAX)
-        add_entry(volumes, fd, path, entry->d_name);
+        add_entry(volumes, dirfd(dir), path, entry->d_name);
     if (entry)
         g_warning("'%s' holds more than %d volumes; the others are left out", path, VOLUMES_MAX);
-    fd = -1;
     g_ptr_array_sort(volumes, volume_compare);
     contents->volumes = g_steal_pointer(&volumes);
     return true;

@@ -11,7 +11,7 @@
 #include "libvirt-driver/util.h"
 
 /* How long a call waits for another's change of the same pool. */
-#define CHANGE_TIMEOUT (30 * G_USEC_PER_SEC)
+#define CHANGE_TIMEOUT (30 * (gint64)G_USEC_PER_SEC)
 /* More than a client would take. */
 #define POOLS_MAX 16384
 
