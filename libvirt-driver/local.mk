@@ -178,7 +178,7 @@ EXTRA_DIST += tests/unit/fake-vole
 EXTRA_DIST += tests/e2e/test_driver_api.py tests/e2e/test_driver_daemon.py \
 	tests/e2e/test_driver_stress.py tests/e2e/test_install.py tests/e2e/test_newer_clients.py \
 	tests/e2e/test_session.py tests/e2e/test_storage.py
-EXTRA_DIST += tests/e2e/test_proxy.py
+EXTRA_DIST += tests/e2e/test_proxy.py tests/e2e/test_proxy_lies.py
 
 EXTRA_DIST += tests/fuzz/corpus/fuzz-rpc
 if FUZZING
