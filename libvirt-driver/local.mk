@@ -97,6 +97,7 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/storage/image.c libvirt-driver/storage/image.h \
 	libvirt-driver/storage/pools.c \
 	libvirt-driver/storage/storage.h \
+	libvirt-driver/storage/transfer.c libvirt-driver/storage/transfer.h \
 	libvirt-driver/storage/volumes.c \
 	libvirt-driver/util.c libvirt-driver/util.h \
 	libvirt-driver/vmm/cgroup.c libvirt-driver/vmm/cgroup.h \
