@@ -35,6 +35,7 @@ EXTRA_DIST += \
 	tests/e2e/support/desktop.py \
 	tests/e2e/support/virt_manager.py \
 	tests/e2e/test_virt_manager.py \
+	tests/e2e/test_virtinst.py \
 	tests/e2e/support/console.py \
 	tests/e2e/support/events.py \
 	tests/e2e/support/guest.py \
