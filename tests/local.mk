@@ -35,7 +35,6 @@ EXTRA_DIST += \
 	tests/e2e/support/desktop.py \
 	tests/e2e/support/virt_manager.py \
 	tests/e2e/test_virt_manager.py \
-	tests/e2e/test_virtinst.py \
 	tests/e2e/support/console.py \
 	tests/e2e/support/events.py \
 	tests/e2e/support/guest.py \
@@ -43,7 +42,6 @@ EXTRA_DIST += \
 	tests/e2e/support/limits.py \
 	tests/e2e/support/payloads.py \
 	tests/e2e/support/qmp.py \
-	tests/e2e/support/rpc.py \
 	tests/e2e/support/libvirtd.py tests/e2e/support/virtvoled.py \
 	tests/e2e/support/vole.py \
 	tests/e2e/support/wait.py \
@@ -52,6 +50,7 @@ EXTRA_DIST += \
 	tests/e2e/test_check_host.py \
 	tests/e2e/test_flat.py \
 	tests/e2e/test_guest.py \
+	tests/e2e/test_guest_aarch64.py \
 	tests/e2e/test_guest_devices.py \
 	tests/e2e/test_guest_block.py \
 	tests/e2e/test_guest_machine.py \

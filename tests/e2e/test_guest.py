@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from support.guest import Shell, copy_disk
+from support.guest import CONSOLE, Shell, copy_disk
 from support.wait import BOOT
 
 pytestmark = pytest.mark.guest
@@ -50,6 +50,7 @@ def test_boots_to_login_and_reboots_and_powers_off(debian):
     assert machine.stderr() == ""
 
 
+@pytest.mark.x86_64  # see test_guest_aarch64.py
 def test_the_power_button_powers_off(debian):
     machine = debian()
     Shell.login(machine.serial)
@@ -62,31 +63,34 @@ def test_the_power_button_powers_off(debian):
 def test_debians_initramfs_alone(vole, image):
     """Without any disk: the initramfs's own shell."""
     machine = vole("--kernel", image.kernel, "--initrd", image.initrd, "--memory", "256M",
-                   "--append", "console=ttyS0 quiet break=top")
+                   "--append", f"console={CONSOLE} quiet break=top")
     machine.serial.expect(r"\(initramfs\) ", BOOT)
     machine.serial.send("echo $((6 * 7))\n")
     machine.serial.expect("42")
 
 
+@pytest.mark.x86_64
 def test_debian_from_an_elf_kernel(shell, image):
     machine, guest = shell(kernel=image.elf_kernel)
     assert "init=/bin/sh" in guest.run("cat /proc/cmdline")
     assert machine.qmp.execute("query-status")["running"] is True
 
 
+@pytest.mark.x86_64  # a guest that takes many minutes to make elsewhere; see test_guest_aarch64.py
 def test_generic_kernel(vole, generic_image, folder):
     """The kernel of every Debian machine, with everything compiled in that a PC may have."""
     disk = copy_disk(generic_image.disk, folder / "disk.img")
     machine = vole("--kernel", generic_image.kernel, "--initrd", generic_image.initrd,
                    "--memory", "512M", "--disk", disk,
-                   "--append", "console=ttyS0 root=/dev/vda quiet init=/bin/sh")
+                   "--append", f"console={CONSOLE} root=/dev/vda quiet init=/bin/sh")
     guest = Shell.init(machine.serial)
     assert "cloud" not in guest.run("uname -r")
 
 
 # ---- the machine ----
 
-@pytest.mark.parametrize("form", ["kernel", "elf_kernel"])
+@pytest.mark.parametrize("form", [
+    "kernel", pytest.param("elf_kernel", marks=pytest.mark.x86_64)])
 def test_little_memory(small, image, form):
     """As little as this kernel takes, which wants 52 MiB from 16 MiB on while it starts."""
     _, guest = small("--memory", "80M", kernel=getattr(image, form))

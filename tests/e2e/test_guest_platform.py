@@ -11,7 +11,7 @@ import pytest
 
 from support.wait import BOOT
 
-pytestmark = pytest.mark.guest
+pytestmark = [pytest.mark.guest, pytest.mark.x86_64]
 
 MIB = 1 << 20
 

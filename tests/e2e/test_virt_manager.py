@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from support.desktop import Desktop, applications, find, labelled, text_of
+from support.desktop import Desktop, find, labelled, text_of
 from support.virt_manager import VirtManager, Wizard
 from support.virtvoled import Virtvoled, domain_xml
 from support.wait import until
@@ -293,15 +293,3 @@ def test_a_machine_is_cloned_with_its_disk(desktop, virtvoled, manager, web1, di
     assert f"<source file='{clone}'/>" in xml
     assert clone.stat().st_size == disk.stat().st_size
     assert "52:54:00:12:34:56" not in xml
-
-
-def test_virt_viewer_says_that_there_is_nothing_to_see(desktop, virtvoled, web1):
-    virtvoled.virsh("start", web1)
-    viewer = desktop.run("virt-viewer", "-c", virtvoled.uri, web1)
-    try:
-        app = until(lambda: next((app for app in applications()
-                                  if app.get_name() == "virt-viewer"), None), "virt-viewer is there")
-        find(app, "label", re.compile("Cannot determine the graphic type for the guest web1"))
-    finally:
-        viewer.kill()
-        viewer.wait()

@@ -55,8 +55,8 @@ def package_name(name):
 
 
 def entry_name(name):
-    """Of the cache, where every architecture has its own."""
-    return f"{name}-{machine()}" if is_foreign() else name
+    """Of the cache, where every architecture has its own, wherever it is asked for."""
+    return name if machine() == "x86_64" else f"{name}-{machine()}"
 
 
 def release():
@@ -65,14 +65,14 @@ def release():
 
 def busybox(note):
     """The static busybox of the lab's architecture."""
-    if not is_foreign():
+    if machine() == "x86_64":
         if not BUSYBOX.exists():
             raise cache.BuildError(f"{BUSYBOX} is missing; run build-aux/deps lab")
         return BUSYBOX
 
     def unpack(folder):
         run("dpkg-deb", "-x", download(package_name("busybox-static"), folder), folder)
-    return cache.entry(entry_name("busybox"), cache.key_of(release(), Path(__file__)), unpack,
+    return cache.entry(entry_name("busybox"), cache.key_of(Path(__file__)), unpack,
                        note) / "bin/busybox"
 
 
@@ -155,7 +155,7 @@ def _make_initramfs(folder, base, shell):
     for name in ("agent.py", "wire.py"):
         shutil.copy(HERE / name, root / "agent" / name)
 
-    order = _load_order(base)
+    order = load_order(base, arch().modules)
     for module in order:
         shutil.copy(module, root / "modules" / module.name)
     (root / "modules/order").write_text("".join(f"{m.name}\n" for m in order), encoding="ascii")
@@ -168,10 +168,10 @@ def _make_initramfs(folder, base, shell):
     shutil.rmtree(root)
 
 
-def _load_order(base):
+def load_order(base, names):
     """Module files, each after those that it needs, as modprobe would load them."""
     order = []
-    for name in arch().modules:
+    for name in names:
         listing = run("modprobe", "-d", base, "-S", modules(base).name, "--show-depends", name)
         for line in listing.splitlines():
             kind, _, rest = line.partition(" ")

@@ -16,6 +16,7 @@ import kernel
 
 DRIVERS = ["virtio_mmio", "virtio_blk", "virtio_net", "virtio_console", "virtio-rng",
            "virtio_balloon", "vmw_vsock_virtio_transport"]
+BUTTON = ["gpio_keys", "evdev"]
 
 INIT = """\
 #!/bin/busybox sh
@@ -38,19 +39,41 @@ def initramfs(guest, note):
     shell = kernel.busybox(note)
     key = cache.key_of(guest.name, shell, Path(__file__))
     flavour = guest.name.split("-")[1]
+
+    def copy_drivers(target):
+        _copy_drivers(guest / "disk.img", target)
     return cache.entry(kernel.entry_name(f"small-{flavour}"), key,
-                       lambda folder: _make(folder, guest / "disk.img", shell),
-                       note) / "initrd.img"
+                       lambda folder: _make(folder, copy_drivers, shell), note) / "initrd.img"
 
 
-def _make(folder, disk, shell):
+def of_lab(note):
+    """The same with the lab's own kernel, which has drivers that the cloud kernel has not: a folder
+    with vmlinuz and initrd.img."""
+    base = kernel.kernel(note)
+    shell = kernel.busybox(note)
+    key = cache.key_of(base.name, shell, Path(__file__))
+
+    def make(folder):
+        modules = kernel.load_order(base, [*DRIVERS, *BUTTON])
+        _make(folder, lambda target: _copy_modules(modules, target), shell)
+        shutil.copy(base / "vmlinux", folder / "vmlinuz")
+    return cache.entry(kernel.entry_name("small-lab"), key, make, note)
+
+
+def _copy_modules(modules, target):
+    for module in modules:
+        shutil.copy(module, target / module.name)
+    (target / "order").write_text("".join(f"{m.name}\n" for m in modules), encoding="ascii")
+
+
+def _make(folder, copy_drivers, shell):
     root = folder / "root"
     for name in ("bin", "proc", "sys", "dev", "modules", "root"):
         (root / name).mkdir(parents=True)
     shutil.copy(shell, root / "bin/busybox")
     (root / "init").write_text(INIT, encoding="ascii")
     (root / "init").chmod(0o755)
-    _copy_drivers(disk, root / "modules")
+    copy_drivers(root / "modules")
     pack(root, folder / "initrd.img")
     shutil.rmtree(root)
 

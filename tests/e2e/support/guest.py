@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The Debian guest: its files, and a shell in it over a console."""
 
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 from .wait import BOOT, SHORT
 
 PASSWORD = "vole"
+MACHINE = os.environ.get("VOLE_LAB_ARCH") or os.uname().machine
+CONSOLE = {"x86_64": "ttyS0", "aarch64": "ttyAMA0"}.get(MACHINE)
 TREE = Path(__file__).resolve().parents[3]
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A virtvoled of a test's own, and the unmodified virsh and libvirt library talking to it."""
 
-import gc
 import os
 import signal
 import subprocess
@@ -11,6 +10,7 @@ from pathlib import Path
 import libvirt
 import pexpect
 
+from .guest import MACHINE
 from .vole import program
 from .wait import SHORT, Deadline
 
@@ -59,9 +59,6 @@ class Virtvoled:
 
     def close(self):
         """Ends the domains as well."""
-        # A connection that a failed call's traceback holds would be closed whenever Python comes
-        # to it, and leave its own error in the place of another call's.
-        gc.collect()
         if self.process.poll() is not None:
             self.start()
         with libvirt.open(self.uri) as connection:
@@ -150,7 +147,7 @@ def domain_xml(name, kernel, memory_mib=32, vcpus=1, initrd=None, cmdline=None, 
   <name>{name}</name>
   <memory unit='MiB'>{memory_mib}</memory>
   <vcpu>{vcpus}</vcpu>
-  <os><type arch='x86_64'>hvm</type>{boot}</os>
+  <os><type arch='{MACHINE}'>hvm</type>{boot}</os>
   {more}
   <devices>
     {devices}
