@@ -97,7 +97,6 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/storage/image.c libvirt-driver/storage/image.h \
 	libvirt-driver/storage/pools.c \
 	libvirt-driver/storage/storage.h \
-	libvirt-driver/storage/transfer.c libvirt-driver/storage/transfer.h \
 	libvirt-driver/storage/volumes.c \
 	libvirt-driver/util.c libvirt-driver/util.h \
 	libvirt-driver/vmm/cgroup.c libvirt-driver/vmm/cgroup.h \
@@ -130,7 +129,7 @@ virtvoled_helper_CPPFLAGS = $(AM_CPPFLAGS) $(LIBVIRT_CFLAGS) $(JANSSON_CFLAGS)
 virtvoled_helper_LDADD = $(LIBVIRT_LIBS) $(JANSSON_LIBS)
 
 dist_man_MANS += docs/man/virtvoled.8
-EXTRA_DIST += docs/virtvoled.md docs/networking.md
+EXTRA_DIST += docs/virtvoled.md
 
 # Where libvirt's own daemons have theirs.
 libvirtconfdir = $(sysconfdir)/libvirt
@@ -179,7 +178,7 @@ EXTRA_DIST += tests/unit/fake-vole
 EXTRA_DIST += tests/e2e/test_driver_api.py tests/e2e/test_driver_daemon.py \
 	tests/e2e/test_driver_stress.py tests/e2e/test_install.py tests/e2e/test_newer_clients.py \
 	tests/e2e/test_session.py tests/e2e/test_storage.py
-EXTRA_DIST += tests/e2e/test_proxy.py tests/e2e/test_proxy_lies.py
+EXTRA_DIST += tests/e2e/test_proxy.py
 
 EXTRA_DIST += tests/fuzz/corpus/fuzz-rpc
 if FUZZING

@@ -59,17 +59,6 @@ static int validate_flat_devices(const struct config *config, struct error *err)
     return 0;
 }
 
-/* What this architecture has not. */
-static int validate_traits(const struct config *config, struct error *err)
-{
-    if (config->flat && !arch_traits.has_flat)
-        return error_set(err, "flat: there are no real-mode binaries for %s; give a kernel",
-                         arch_traits.name);
-    if (config->debug_port >= 0 && !arch_traits.has_ports)
-        return error_set(err, "debug_port: %s has no I/O ports", arch_traits.name);
-    return 0;
-}
-
 static int validate_boot(const struct config *config, struct error *err)
 {
     if (!config->kernel && !config->flat)
@@ -431,5 +420,5 @@ int config_validate(struct config *config, struct error *err)
         validate_rtc(config, err) < 0 || validate_devices(config, err) < 0 ||
         validate_ids(config, err) < 0 || validate_specs(config, err) < 0)
         return -1;
-    return validate_traits(config, err);
+    return 0;
 }

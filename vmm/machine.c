@@ -323,12 +323,24 @@ static int watch_requests(struct machine *m, struct error *err)
 
 /* ---- life ---- */
 
+/* A description may be good and yet not be one of this architecture. */
+static int check_traits(const struct config *c, struct error *err)
+{
+    if (c->flat && !arch_traits.has_flat)
+        return error_set(err, "flat: there are no real-mode binaries for %s; give a kernel",
+                         arch_traits.name);
+    if (c->debug_port >= 0 && !arch_traits.has_ports)
+        return error_set(err, "debug_port: %s has no I/O ports", arch_traits.name);
+    return 0;
+}
+
 static int build(struct machine *m, struct error *err)
 {
     struct memory_region regions[MEMORY_MAX_REGIONS];
     unsigned region_count = arch_memory_layout(m->config->memory, regions);
 
-    if (watch_requests(m, err) < 0 || machine_watch_notices(m, err) < 0 ||
+    if (check_traits(m->config, err) < 0 || watch_requests(m, err) < 0 ||
+        machine_watch_notices(m, err) < 0 ||
         kvm_open(&m->kvm, m->config->kvm ? m->config->kvm : CONFIG_KVM, err) < 0 ||
         arch_cpu_check(m, err) < 0 || open_boot_files(m, err) < 0 ||
         memory_init(&m->memory, regions, region_count, &m->config->memory_backing, err) < 0 ||

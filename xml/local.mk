@@ -44,7 +44,7 @@ xml_libxmldomain_a_SOURCES = \
 	xml/writer.c xml/writer.h
 
 # Unit tests: each is tests/unit/NAME.c; tests/golden holds the domains of test-xml-golden.
-xml_test_cppflags = $(AM_CPPFLAGS) -DTOP_SRCDIR='"$(top_srcdir)"'
+xml_test_cppflags = $(AM_CPPFLAGS) -DTOP_SRCDIR='"$(top_srcdir)"' -DVOLE_ARCH='"$(VOLE_ARCH)"'
 xml_test_ldadd = xml/libxmldomain.a $(GLIB_LIBS) $(LIBXML_LIBS) $(JANSSON_LIBS)
 xml_tests =
 

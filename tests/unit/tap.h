@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct tap_test {
@@ -69,6 +70,15 @@ static inline bool tap_check_int_(long long got, long long want, const char *wha
 static inline void tap_skip(const char *why)
 {
     tap_skip_ = why;
+}
+
+/* Programs of another architecture run by an emulator (./check --arch), which does not have all
+ * that a kernel has. Skips the test and returns true then. */
+static inline bool tap_skip_emulated(const char *why)
+{
+    if (getenv("VOLE_EMULATED"))
+        tap_skip(why);
+    return getenv("VOLE_EMULATED") != NULL;
 }
 
 static inline int tap_run(const struct tap_test *tests)

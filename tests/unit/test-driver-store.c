@@ -14,7 +14,7 @@
 static const char xml[] =
     "<domain type='kvm'><name>web1</name><uuid>6f1c3ad2-5b5e-4a55-9e0c-0d9f3b6b8f11</uuid>"
     "<memory unit='MiB'>64</memory><vcpu>1</vcpu>"
-    "<os><type arch='x86_64'>hvm</type><kernel>/boot/vmlinuz</kernel></os></domain>";
+    "<os><type>hvm</type><kernel>/boot/vmlinuz</kernel></os></domain>";
 
 static domain_def *make_def(void)
 {

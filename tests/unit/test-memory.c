@@ -175,6 +175,8 @@ static void test_backings(void)
     struct memory mem;
     struct error err;
 
+    if (tap_skip_emulated("the emulator does not tell which pages are there"))
+        return;
     for (size_t i = 0; i < ARRAY_SIZE(backings); i++) {
         const struct config_memory_backing *b = &backings[i];
 

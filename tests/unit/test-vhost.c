@@ -15,6 +15,8 @@ static void test_what_is_no_vhost(void)
     struct memory mem = {.fd = -1};
     struct vhost vhost;
 
+    if (tap_skip_emulated("the emulator passes on no ioctl of vhost"))
+        return;
     check(vhost_open(&vhost, "/dev/null", &mem, &err) < 0);
     check_str(err.msg, "/dev/null: vhost: not such a device: Inappropriate ioctl for device");
     check_int(vhost.fd, -1);
@@ -33,6 +35,10 @@ static void test_calls_that_fail(void)
     struct vhost_ring ring = {.size = 8, .kick_fd = -1, .call_fd = -1, .err_fd = -1};
     uint16_t next_avail = 7;
 
+    if (tap_skip_emulated("the emulator passes on no ioctl of vhost")) {
+        vhost_close(&vhost);
+        return;
+    }
     check(vhost_set_features(&vhost, 0, &err) < 0);
     check_str(err.msg, "vhost: set features: Inappropriate ioctl for device");
     check(vhost_set_ring(&vhost, 0, &ring, &err) < 0);
