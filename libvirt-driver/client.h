@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One connection. Its socket is read and written in the main thread only; other threads queue
- * packets with client_send(). A client may have max_client_requests calls under way; while it has,
- * or while it does not take its replies, nothing more is read from it.
+ * One connection. Its socket is read in the main thread only. Packets are written by whoever has
+ * one, in client_send(), as far as the socket takes them at once; the main thread does the rest. A
+ * client may have max_client_requests calls under way; while it has, or while it does not take its
+ * replies, nothing more is read from it.
  *
  * Reference counted: a call that is still running keeps the struct of a client that is gone.
  */

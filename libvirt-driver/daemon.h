@@ -2,7 +2,7 @@
 /*
  * The daemon: the one struct that holds everything else, passed to whoever needs it.
  *
- * Threads. The main thread runs the GLib main loop and does all I/O on sockets, consoles and VMM
+ * Threads. The main thread runs the GLib main loop and reads from sockets, consoles and VMM
  * monitors; it never waits for anything else. Calls from clients, and what has to wait (starting a
  * VMM, finding one again, cleaning up after one), run in the server's worker threads. Locks are
  * taken in this order and held only for short, non-blocking work:

@@ -5,7 +5,7 @@
 EXTRA_DIST += tests/.clang-tidy tests/unit/tap.h
 
 EXTRA_DIST += docs/testing.md
-EXTRA_DIST += docs/benchmarks.md docs/benchmarks.svg
+EXTRA_DIST += docs/benchmarks.md docs/benchmarks.svg docs/benchmarks-libvirt.svg
 
 EXTRA_DIST += \
 	tests/bench/bench \
