@@ -27,8 +27,9 @@ void config_init(struct config *config)
 void config_clear(struct config *config)
 {
     char **const texts[] = {
-        &config->name, &config->uuid,   &config->kernel,     &config->initrd,      &config->cmdline,
-        &config->flat, &config->serial, &config->rng_source, &config->vsock.vhost, &config->kvm,
+        &config->name,        &config->uuid, &config->kernel, &config->initrd,
+        &config->cmdline,     &config->flat, &config->serial, &config->rng_source,
+        &config->vsock.vhost, &config->kvm,  &config->genid,
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)

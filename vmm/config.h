@@ -150,6 +150,7 @@ struct config_rtc {
 struct config {
     char *name;                      /* "vole" when not given */
     char *uuid;                      /* canonical text, or NULL */
+    char *genid;                     /* the same; the guest is told when it is not NULL */
     unsigned cpus;                   /* from 1 */
     struct config_topology topology; /* one socket of single-threaded cores when not given */
     struct config_cpu cpu;

@@ -186,6 +186,11 @@ static int set_name(struct config *config, const char *value, struct error *err)
     return config_parse_text(&config->name, value, err);
 }
 
+static int set_genid(struct config *config, const char *value, struct error *err)
+{
+    return config_parse_uuid(value, &config->genid, err);
+}
+
 static int set_kvm(struct config *config, const char *value, struct error *err)
 {
     return config_parse_text(&config->kvm, value, err);
@@ -293,6 +298,7 @@ static const struct option options[] = {
     {"kvm", "PATH|fd:N", set_kvm, false, "KVM's device (default " CONFIG_KVM ")"},
     {"name", "TEXT", set_name, false, "a name for people, logs and QMP"},
     {"uuid", "UUID", set_uuid, false, "the machine's UUID"},
+    {"genid", "UUID", set_genid, false, "a generation id that the guest is told (x86)"},
     {"config", "PATH", set_config, false,
      "a machine document (JSON); the other options add to it\nand override it"},
     {"help", NULL, NULL, false, "this text"},

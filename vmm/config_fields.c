@@ -227,6 +227,7 @@ static const struct field document_list[] = {
     {"version", &config_type_version, .required = true, .min = 1, .max = 1},
     {"name", &config_type_string, offsetof(struct config, name)},
     {"uuid", &config_type_uuid, offsetof(struct config, uuid)},
+    {"genid", &config_type_uuid, offsetof(struct config, genid)},
     CPUS,
     {"topology", GROUP(struct config, topology, topology_fields, NULL)},
     {"cpu", GROUP(struct config, cpu, config_cpu_fields, NULL)},

@@ -78,13 +78,18 @@ def test_debian_from_an_elf_kernel(shell, image):
 
 @pytest.mark.x86_64  # a guest that takes many minutes to make elsewhere; see test_guest_aarch64.py
 def test_generic_kernel(vole, generic_image, folder):
-    """The kernel of every Debian machine, with everything compiled in that a PC may have."""
+    """The kernel of every Debian machine, with everything compiled in that a PC may have: it takes
+    the generation id as well."""
     disk = copy_disk(generic_image.disk, folder / "disk.img")
     machine = vole("--kernel", generic_image.kernel, "--initrd", generic_image.initrd,
                    "--memory", "512M", "--disk", disk,
+                   "--genid", "01234567-89ab-cdef-0123-456789abcdef",
                    "--append", f"console={CONSOLE} root=/dev/vda quiet init=/bin/sh")
     guest = Shell.init(machine.serial)
     assert "cloud" not in guest.run("uname -r")
+    assert "VOLE0001:00" in guest.run("ls /sys/bus/acpi/drivers/vmgenid")
+    assert guest.run("dd if=/dev/mem bs=4k skip=255 count=1 status=none | od -An -tx1 -N16").split() \
+        == "67 45 23 01 ab 89 ef cd 01 23 45 67 89 ab cd ef".split()
 
 
 # ---- the machine ----

@@ -262,6 +262,28 @@ static void check_with_iasl(const char *dir)
     }
 }
 
+#define GENID "01234567-89ab-cdef-0123-456789abcdef"
+
+static void with_genid(struct config *c)
+{
+    c->genid = xstrdup(GENID);
+}
+
+static void test_generation_id(void)
+{
+    static const uint8_t want[16] = {0x67, 0x45, 0x23, 0x01, 0xab, 0x89, 0xef, 0xcd,
+                                     0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef};
+    uint64_t rsdp;
+    struct error err;
+
+    adjust = with_genid;
+    set_up(1, 0);
+    check_int(acpi_write_tables(&machine, &rsdp, &err), 0);
+    check(memcmp(memory_ptr(&machine.memory, X86_GENID, sizeof(want)), want, sizeof(want)) == 0);
+    tear_down();
+    adjust = NULL;
+}
+
 static void no_extras(struct config *c)
 {
     c->rtc.absent = true;
@@ -283,14 +305,15 @@ static void test_acpica_accepts_them(void)
     static const struct {
         unsigned cpus, devices;
         void (*adjust)(struct config *config);
-    } machines[] = {{1, 0, no_extras}, {4, 6, NULL}, {MOST_CPUS, MOST_DEVICES, NULL}};
+    } machines[] = {
+        {1, 0, no_extras}, {4, 6, NULL}, {2, 1, with_genid}, {MOST_CPUS, MOST_DEVICES, NULL}};
 
     if (system("iasl -v >/dev/null 2>&1") != 0) {
         tap_skip("iasl (Debian: acpica-tools) is not here");
         return;
     }
     for (size_t i = 0; i < ARRAY_SIZE(machines); i++) {
-        bool extras = machines[i].adjust == NULL;
+        bool extras = machines[i].adjust != no_extras;
         char dir[] = "/tmp/vole-acpi-XXXXXX";
         char command[512];
 
@@ -308,6 +331,8 @@ static void test_acpica_accepts_them(void)
                   machines[i].devices > 0);
         expect_in(dir, "dsdt", "Device (RTC0)", extras);
         expect_in(dir, "dsdt", "\"QEMU0001\"", extras);
+        expect_in(dir, "dsdt", "\"VM_Gen_Counter\"", machines[i].adjust == with_genid);
+        expect_in(dir, "dsdt", "0x000FF000", machines[i].adjust == with_genid);
         expect_in(dir, "dsdt", "Name (\\_S5, Package", true);
         expect_in(dir, "facp", "RTC Century Index : 32", extras);
         expect_in(dir, "facp", "CMOS RTC Not Present (V5) : 1", !extras);
@@ -326,6 +351,7 @@ int main(void)
         TAP(test_apic_ids_with_holes),
         TAP(test_apic_ids_that_do_not_fit),
         TAP(test_interrupt_lines),
+        TAP(test_generation_id),
         TAP(test_acpica_accepts_them),
         {0},
     });

@@ -8,6 +8,7 @@
 
 static const char whole_document[] =
     "{\"version\": 1, \"name\": \"web1\", \"uuid\": \"6f1c3ad2-5b5e-4a55-9e0c-0d9f3b6b8f11\","
+    " \"genid\": \"6f1c3ad2-5b5e-4a55-9e0c-0d9f3b6b8f12\","
     " \"cpus\": 4, \"topology\": {\"sockets\": 1, \"cores\": 2, \"threads\": 2},"
     " \"cpu\": {\"features\": {\"avx2\": false, \"popcnt\": true}},"
     " \"memory\": 268435456, \"memory_backing\": {\"shared\": true, \"hugepages\": 2097152,"

@@ -314,10 +314,10 @@ static void test_too_many(void)
 static void test_help_and_man_page_name_every_option(void)
 {
     static const char *const options[] = {
-        "kernel", "initrd",  "append",   "flat", "cpus",   "memory",    "disk",
-        "net",    "serial",  "console",  "port", "rng",    "balloon",   "vsock",
-        "rtc",    "pvpanic", "on-panic", "qmp",  "paused", "no-reboot", "debug-port",
-        "name",   "uuid",    "config",   "kvm",
+        "kernel", "initrd",  "append",   "flat",  "cpus",   "memory",    "disk",
+        "net",    "serial",  "console",  "port",  "rng",    "balloon",   "vsock",
+        "rtc",    "pvpanic", "on-panic", "qmp",   "paused", "no-reboot", "debug-port",
+        "name",   "uuid",    "config",   "genid", "kvm",
     };
     static char man[65536];
     char *text = NULL;

@@ -50,6 +50,8 @@ static int make_devices(struct machine *m, struct error *err)
     struct arch_platform *p = m->platform;
     const struct config *c = m->config;
 
+    if (c->genid)
+        return error_set(err, "genid: this architecture has no device that tells the guest");
     if (irq_line_init(&p->uart_irq, ARM64_SPI_UART, err) < 0 ||
         irq_line_init(&p->gpio_irq, ARM64_SPI_GPIO, err) < 0)
         return -1;

@@ -120,6 +120,39 @@ static void put_pvpanic(struct aml *out)
     aml_end(out, device);
 }
 
+/* Microsoft's "Virtual Machine Generation ID": a device that says where in memory the id lies. */
+static void put_genid(struct aml *out)
+{
+    static const uint32_t address[] = {X86_GENID, 0}; /* low half, high half */
+    size_t device = aml_device(out, "VGEN");
+
+    aml_name_string(out, "_HID", "VOLE0001");
+    aml_name_string(out, "_CID", "VM_Gen_Counter");
+    aml_name_string(out, "_DDN", "VM_Gen_Counter");
+    aml_name_package(out, "ADDR", address, ARRAY_SIZE(address));
+    aml_end(out, device);
+}
+
+/* The id itself, as Windows has them: the first three numbers of the text little-endian. */
+static int write_genid(const struct machine *m, struct error *err)
+{
+    static const uint8_t order[16] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
+    uint8_t *target = memory_ptr(&m->memory, X86_GENID, sizeof(order));
+    const char *text = m->config->genid;
+
+    if (!text)
+        return 0;
+    if (!target)
+        return error_set(err, "too little memory for the generation id");
+    for (size_t i = 0; i < sizeof(order); i++) {
+        text += *text == '-';
+        /* A UUID is well formed when the machine is made from it. */
+        (void)sscanf(text, "%2hhx", &target[order[i]]);
+        text += 2;
+    }
+    return 0;
+}
+
 /*
  * A hardware-reduced platform has no fixed power button: a control method button, and a generic
  * event device (section 5.6.9) whose interrupt announces a press.
@@ -168,7 +201,7 @@ static void put_virtio(struct aml *out, unsigned n, const struct arch_virtio_slo
 
 static size_t put_dsdt(struct aml *out, const struct machine *m)
 {
-    static const uint8_t s5[] = {POWER_S5_TYPE, 0, 0, 0};
+    static const uint32_t s5[] = {POWER_S5_TYPE, 0, 0, 0};
     size_t table = table_begin(out, "DSDT", 2);
     size_t scope = aml_scope(out, "\\_SB");
 
@@ -178,11 +211,13 @@ static size_t put_dsdt(struct aml *out, const struct machine *m)
         put_rtc(out);
     if (m->config->pvpanic)
         put_pvpanic(out);
+    if (m->config->genid)
+        put_genid(out);
     put_power_button(out);
     for (unsigned i = 0; i < m->virtio_count; i++)
         put_virtio(out, i, virtio_mmio_slot(m->virtio[i]));
     aml_end(out, scope);
-    aml_name_package(out, "\\_S5", s5, sizeof(s5));
+    aml_name_package(out, "\\_S5", s5, ARRAY_SIZE(s5));
     table_end(out, table);
     return table;
 }
@@ -320,5 +355,5 @@ int acpi_write_tables(const struct machine *m, uint64_t *rsdp, struct error *err
         return error_set(err, "the ACPI tables do not fit");
     write_rsdp(out.data, xsdt);
     *rsdp = X86_ACPI;
-    return 0;
+    return write_genid(m, err);
 }

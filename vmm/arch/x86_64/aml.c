@@ -192,7 +192,7 @@ void aml_name_eisaid(struct aml *aml, const char *name, const char *id)
     aml_u32(aml, __builtin_bswap32(value));
 }
 
-void aml_name_package(struct aml *aml, const char *name, const uint8_t *values, size_t count)
+void aml_name_package(struct aml *aml, const char *name, const uint32_t *values, size_t count)
 {
     size_t mark;
 

@@ -35,8 +35,8 @@ void aml_end(struct aml *aml, size_t mark);
 void aml_name_string(struct aml *aml, const char *name, const char *value);
 void aml_name_integer(struct aml *aml, const char *name, uint32_t value);
 void aml_name_eisaid(struct aml *aml, const char *name, const char *id);
-/* A package of small integers. */
-void aml_name_package(struct aml *aml, const char *name, const uint8_t *values, size_t count);
+/* A package of integers. */
+void aml_name_package(struct aml *aml, const char *name, const uint32_t *values, size_t count);
 void aml_notify(struct aml *aml, const char *path, uint8_t value);
 
 /* A resource template: begin, descriptors, end. */

@@ -29,7 +29,7 @@ struct map_entry {
     enum e820_type type;
 };
 
-#define MAP_ENTRIES 5
+#define MAP_ENTRIES 6
 
 static unsigned memory_map(const struct machine *m, struct map_entry *map)
 {
@@ -37,7 +37,8 @@ static unsigned memory_map(const struct machine *m, struct map_entry *map)
 
     map[n++] = (struct map_entry){0, X86_LOW_RAM_END, E820_RAM};
     map[n++] = (struct map_entry){X86_LOW_RAM_END, 0xa0000 - X86_LOW_RAM_END, E820_RESERVED};
-    map[n++] = (struct map_entry){X86_ACPI, X86_HIGH_RAM - X86_ACPI, E820_ACPI};
+    map[n++] = (struct map_entry){X86_ACPI, X86_ACPI_END - X86_ACPI, E820_ACPI};
+    map[n++] = (struct map_entry){X86_ACPI_END, X86_HIGH_RAM - X86_ACPI_END, E820_RESERVED};
     map[n++] = (struct map_entry){X86_HIGH_RAM, m->memory.regions[0].size - X86_HIGH_RAM, E820_RAM};
     if (m->memory.count > 1)
         map[n++] =

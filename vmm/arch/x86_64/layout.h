@@ -10,6 +10,7 @@
  *   0x0000_9000   page tables that map the first 4 GiB one to one
  *   0x0002_0000   command line
  *   0x000e_0000   ACPI tables
+ *   0x000f_f000   the generation id
  *   0x000f_fff0   the reset vector of the firmware that there is not
  *   0x0010_0000   the kernel, or higher, as it asks
  *   0xc000_0000   end of low RAM; devices up to 4 GiB; more RAM from there
@@ -29,7 +30,8 @@
 #define X86_CMDLINE_MAX  UINT64_C(0x10000)
 #define X86_LOW_RAM_END  UINT64_C(0x9fc00)
 #define X86_ACPI         UINT64_C(0xe0000)
-#define X86_ACPI_END     UINT64_C(0xffff0)
+#define X86_ACPI_END     UINT64_C(0xff000)
+#define X86_GENID        UINT64_C(0xff000)
 #define X86_RESET_VECTOR UINT64_C(0xffff0)
 #define X86_HIGH_RAM     UINT64_C(0x100000)
 #define X86_HOLE         UINT64_C(0xc0000000)
