@@ -70,17 +70,21 @@ static void handle_mmio(struct vcpu *vcpu)
     }
 }
 
-static void handle_system_event(struct vcpu *vcpu)
+/* False for one that only some architecture has. */
+static bool handle_system_event(struct vcpu *vcpu)
 {
     switch (vcpu->run->system_event.type) {
     case KVM_SYSTEM_EVENT_RESET:
         machine_request(vcpu->machine, MACHINE_REQUEST_RESET, CAUSE_GUEST_RESET);
-        break;
+        return true;
     case KVM_SYSTEM_EVENT_CRASH:
         machine_request(vcpu->machine, MACHINE_REQUEST_SHUTDOWN, CAUSE_GUEST_PANIC);
-        break;
-    default:
+        return true;
+    case KVM_SYSTEM_EVENT_SHUTDOWN:
         machine_request(vcpu->machine, MACHINE_REQUEST_SHUTDOWN, CAUSE_GUEST_SHUTDOWN);
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -110,6 +114,12 @@ static void catch_up(struct vcpu *vcpu)
     coalesced_flush(&m->vcpus.coalesced, &m->mmio, &m->pio);
 }
 
+static void handle_arch_exit(struct vcpu *vcpu)
+{
+    if (arch_vcpu_exit(vcpu) == VCPU_UNKNOWN_EXIT)
+        host_error(vcpu, "unknown exit", vcpu->run->exit_reason);
+}
+
 static void handle_exit(struct vcpu *vcpu)
 {
     struct kvm_run *run = vcpu->run;
@@ -129,9 +139,6 @@ static void handle_exit(struct vcpu *vcpu)
         log_state(vcpu, "triple fault");
         machine_request(vcpu->machine, MACHINE_REQUEST_SHUTDOWN, CAUSE_GUEST_TRIPLE_FAULT);
         break;
-    case KVM_EXIT_SYSTEM_EVENT:
-        handle_system_event(vcpu);
-        break;
     case KVM_EXIT_INTERNAL_ERROR:
         host_error(vcpu, "KVM internal error", run->internal.suberror);
         break;
@@ -139,9 +146,12 @@ static void handle_exit(struct vcpu *vcpu)
         host_error(vcpu, "the processor refused to enter the guest",
                    run->fail_entry.hardware_entry_failure_reason);
         break;
+    case KVM_EXIT_SYSTEM_EVENT:
+        if (!handle_system_event(vcpu))
+            handle_arch_exit(vcpu);
+        break;
     default:
-        if (arch_vcpu_exit(vcpu) == VCPU_UNKNOWN_EXIT)
-            host_error(vcpu, "unknown exit", run->exit_reason);
+        handle_arch_exit(vcpu);
     }
 }
 

@@ -49,6 +49,13 @@ def test_what_the_tree_tells(small):
     assert guest.run("dd if=/dev/rtc0 bs=8 count=1 2>/dev/null | wc -c", BOOT) == "8"
 
 
+def test_suspend_until_the_clocks_alarm(small):
+    _, guest = small("--cpus", "2")
+    guest.run("echo +3 >/sys/class/rtc/rtc0/wakealarm; echo mem >/sys/power/state", BOOT)
+    assert guest.run("nproc") == "2"
+    assert guest.run("cat /sys/power/suspend_stats/success") == "1"
+
+
 def test_the_power_key(vole, button_guest):
     machine = vole("--kernel", button_guest / "vmlinuz", "--initrd", button_guest / "initrd.img",
                    "--memory", "192M", "--append", f"console={CONSOLE} quiet")

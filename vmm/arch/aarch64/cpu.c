@@ -38,26 +38,23 @@ static int get_reg(const struct vcpu *vcpu, uint64_t id, uint64_t *value)
     return vcpu_ioctl(vcpu, KVM_GET_ONE_REG, &reg);
 }
 
-static int set_start_state(const struct vcpu *vcpu, const struct arch_entry *entry,
-                           struct error *err)
+/* The first instruction of a CPU that was just started: its address, and what x0 has. */
+static int set_start_state(const struct vcpu *vcpu, uint64_t address, uint64_t argument)
 {
     const struct {
         uint64_t id;
         uint64_t value;
     } regs[] = {
-        {CORE_REG(regs.pstate), PSTATE_START},
-        {CORE_REG(regs.pc), entry->address},
-        {CORE_REG(regs.regs[0]), entry->argument},
-        {CORE_REG(regs.regs[1]), 0},
-        {CORE_REG(regs.regs[2]), 0},
-        {CORE_REG(regs.regs[3]), 0},
+        {CORE_REG(regs.pstate), PSTATE_START}, {CORE_REG(regs.pc), address},
+        {CORE_REG(regs.regs[0]), argument},    {CORE_REG(regs.regs[1]), 0},
+        {CORE_REG(regs.regs[2]), 0},           {CORE_REG(regs.regs[3]), 0},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(regs); i++) {
         int r = set_reg(vcpu, regs[i].id, regs[i].value);
 
         if (r < 0)
-            return error_set_errno(err, -r, "set the registers of vCPU %u", vcpu->index);
+            return r;
     }
     return 0;
 }
@@ -141,8 +138,6 @@ static void set_bit(struct kvm_vcpu_init *init, unsigned bit)
 static void choose_features(const struct vcpu *vcpu, struct kvm_vcpu_init *init)
 {
     set_bit(init, KVM_ARM_VCPU_PSCI_0_2);
-    if (vcpu->index > 0)
-        set_bit(init, KVM_ARM_VCPU_POWER_OFF);
     for (size_t i = 0; i < ARRAY_SIZE(features); i++) {
         for (unsigned j = 0; guest_has(vcpu->machine, (enum feature)i) && j < 2; j++) {
             if (features[i].capabilities[j])
@@ -169,35 +164,79 @@ static int start_pmu(const struct vcpu *vcpu, struct error *err)
     return r < 0 ? error_set_errno(err, -r, "start the PMU of vCPU %u", vcpu->index) : 0;
 }
 
-static int init_vcpu(const struct vcpu *vcpu, struct error *err)
+/* All registers as after a reset. 0, or a negative errno. */
+static int reset_vcpu(const struct vcpu *vcpu, bool off)
 {
     struct kvm_vcpu_init init = {0};
-    int sve = KVM_ARM_VCPU_SVE;
     int r = kvm_vm_ioctl(&vcpu->machine->kvm, KVM_ARM_PREFERRED_TARGET, &init);
 
     if (r < 0)
-        return error_set_errno(err, -r, "ask KVM for a model of processor");
+        return r;
     choose_features(vcpu, &init);
-    r = vcpu_ioctl(vcpu, KVM_ARM_VCPU_INIT, &init);
-    if (r == 0 && guest_has(vcpu->machine, FEATURE_SVE))
-        r = vcpu_ioctl(vcpu, KVM_ARM_VCPU_FINALIZE, &sve);
-    if (r < 0)
-        return error_set_errno(err, -r, "set the features of vCPU %u", vcpu->index);
-    return guest_has(vcpu->machine, FEATURE_PMU) ? start_pmu(vcpu, err) : 0;
+    if (off)
+        set_bit(&init, KVM_ARM_VCPU_POWER_OFF);
+    return vcpu_ioctl(vcpu, KVM_ARM_VCPU_INIT, &init);
 }
 
 int arch_vcpu_setup(struct vcpu *vcpu, const struct arch_entry *entry, struct error *err)
 {
-    if (init_vcpu(vcpu, err) < 0)
+    int sve = KVM_ARM_VCPU_SVE;
+    int r = reset_vcpu(vcpu, vcpu->index > 0);
+
+    if (r == 0 && guest_has(vcpu->machine, FEATURE_SVE))
+        r = vcpu_ioctl(vcpu, KVM_ARM_VCPU_FINALIZE, &sve);
+    if (r < 0)
+        return error_set_errno(err, -r, "set the features of vCPU %u", vcpu->index);
+    if (guest_has(vcpu->machine, FEATURE_PMU) && start_pmu(vcpu, err) < 0)
         return -1;
-    return vcpu->index == 0 ? set_start_state(vcpu, entry, err) : 0;
+    r = vcpu->index == 0 ? set_start_state(vcpu, entry->address, entry->argument) : 0;
+    return r < 0 ? error_set_errno(err, -r, "set the registers of vCPU %u", vcpu->index) : 0;
 }
 
 /* ---- exits ---- */
 
+/* The guest accessed a device by an instruction that the processor does not take apart (of two
+ * registers, with an update): it gets the fault that a bus would answer with. */
+static enum vcpu_next refuse_access(const struct vcpu *vcpu)
+{
+    struct kvm_vcpu_events events = {.exception.ext_dabt_pending = 1};
+
+    return vcpu_ioctl(vcpu, KVM_SET_VCPU_EVENTS, &events) < 0 ? VCPU_UNKNOWN_EXIT : VCPU_CONTINUE;
+}
+
+/* SYSTEM_SUSPEND: KVM lets the CPU sleep until an interrupt comes for it. */
+static enum vcpu_next suspend(const struct vcpu *vcpu)
+{
+    struct kvm_mp_state state = {KVM_MP_STATE_SUSPENDED};
+
+    return vcpu_ioctl(vcpu, KVM_SET_MP_STATE, &state) < 0 ? VCPU_UNKNOWN_EXIT : VCPU_CONTINUE;
+}
+
+/* It comes back as after a reset, at the place that it named in x1, with what was in x2 in x0. */
+static enum vcpu_next wake_up(const struct vcpu *vcpu)
+{
+    uint64_t address;
+    uint64_t argument;
+
+    if (get_reg(vcpu, CORE_REG(regs.regs[1]), &address) < 0 ||
+        get_reg(vcpu, CORE_REG(regs.regs[2]), &argument) < 0 || reset_vcpu(vcpu, false) < 0 ||
+        set_start_state(vcpu, address, argument) < 0)
+        return VCPU_UNKNOWN_EXIT;
+    return VCPU_CONTINUE;
+}
+
 enum vcpu_next arch_vcpu_exit(struct vcpu *vcpu)
 {
-    (void)vcpu;
+    const struct kvm_run *run = vcpu->run;
+
+    if (run->exit_reason == KVM_EXIT_ARM_NISV)
+        return refuse_access(vcpu);
+    if (run->exit_reason == KVM_EXIT_SYSTEM_EVENT &&
+        run->system_event.type == KVM_SYSTEM_EVENT_SUSPEND)
+        return suspend(vcpu);
+    if (run->exit_reason == KVM_EXIT_SYSTEM_EVENT &&
+        run->system_event.type == KVM_SYSTEM_EVENT_WAKEUP)
+        return wake_up(vcpu);
     return VCPU_UNKNOWN_EXIT;
 }
 

@@ -88,6 +88,19 @@ static int set_up_v2(struct machine *m, struct error *err)
                : 0;
 }
 
+/* What comes out to cpu.c only if it is asked for. A KVM without is older than these: a guest
+ * cannot suspend then, and an access that KVM cannot take apart ends the machine. */
+static void enable_exits(const struct machine *m)
+{
+    static const uint32_t capabilities[] = {KVM_CAP_ARM_SYSTEM_SUSPEND, KVM_CAP_ARM_NISV_TO_USER};
+
+    for (size_t i = 0; i < ARRAY_SIZE(capabilities); i++) {
+        struct kvm_enable_cap cap = {.cap = capabilities[i]};
+
+        (void)kvm_vm_ioctl(&m->kvm, KVM_ENABLE_CAP, &cap);
+    }
+}
+
 int arch_vm_setup(struct machine *m, struct error *err)
 {
     struct arch_platform *p = m->platform;
@@ -95,6 +108,7 @@ int arch_vm_setup(struct machine *m, struct error *err)
         (uint32_t)ALIGN_UP(ARM64_FIRST_SPI + ARM64_SPI_VIRTIO + MACHINE_MAX_VIRTIO, 32);
     int r;
 
+    enable_exits(m);
     gic_close(p);
     r = p->gic_fd = create_device(&m->kvm, KVM_DEV_TYPE_ARM_VGIC_V3);
     if (r >= 0)
