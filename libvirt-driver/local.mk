@@ -129,7 +129,7 @@ virtvoled_helper_CPPFLAGS = $(AM_CPPFLAGS) $(LIBVIRT_CFLAGS) $(JANSSON_CFLAGS)
 virtvoled_helper_LDADD = $(LIBVIRT_LIBS) $(JANSSON_LIBS)
 
 dist_man_MANS += docs/man/virtvoled.8
-EXTRA_DIST += docs/virtvoled.md
+EXTRA_DIST += docs/networking.md docs/virtvoled.md
 
 # Where libvirt's own daemons have theirs.
 libvirtconfdir = $(sysconfdir)/libvirt

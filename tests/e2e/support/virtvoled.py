@@ -26,6 +26,7 @@ class Virtvoled:
         self.process = None
         self.virsh_program = "virsh"
         self.options = ["--system"]
+        self.prefix = []  # what runs it
         self.root = Path("/") if whole_system else Path(folder) / "root"
         self.uri = "vole:///system"
         if not whole_system:
@@ -38,7 +39,7 @@ class Virtvoled:
     def start(self):
         """Returns when it serves. It stays in the foreground, so that it is ours to end."""
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([program("virtvoled"), *self.options],
+            self.process = subprocess.Popen([*self.prefix, program("virtvoled"), *self.options],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = Deadline(SHORT)
         while not deadline.passed():
