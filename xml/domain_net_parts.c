@@ -48,27 +48,27 @@ static const struct xml_element vlan_elements[] = {
 bool domain_read_vlan(xmlNode *node, void *target, GError **error)
 {
     struct domain_net *net = net_of(target);
-    g_autofree struct domain_vlan *vlan = g_new0(struct domain_vlan, 1);
+    struct domain_vlan vlan = {0};
     int trunk = DOMAIN_SWITCH_ABSENT;
     unsigned natives = 0;
 
     if (!xml_enum_attribute(node, "trunk", domain_yes_no_values, &trunk, error) ||
-        !xml_read_children(node, vlan_elements, vlan, error))
+        !xml_read_children(node, vlan_elements, &vlan, error))
         return false;
-    for (unsigned i = 0; i < vlan->count; i++)
-        natives += vlan->tags[i].native != DOMAIN_VLAN_NATIVE_ABSENT;
-    if (vlan->count == 0)
+    for (unsigned i = 0; i < vlan.count; i++)
+        natives += vlan.tags[i].native != DOMAIN_VLAN_NATIVE_ABSENT;
+    if (vlan.count == 0)
         return xml_invalid(error, node,
                            "missing tag id - each <vlan> must have at least one <tag> "
                            "subelement");
-    if (trunk == DOMAIN_SWITCH_OFF && (vlan->count > 1 || natives))
+    if (trunk == DOMAIN_SWITCH_OFF && (vlan.count > 1 || natives))
         return xml_invalid(error, node,
                            "trunk='no' goes not together with a native VLAN or more "
                            "than one tag");
     if (natives > 1)
         return xml_invalid(error, node, "duplicate native vlan setting");
-    vlan->trunk = trunk == DOMAIN_SWITCH_ON || vlan->count > 1 || natives;
-    net->vlan = g_steal_pointer(&vlan);
+    vlan.trunk = trunk == DOMAIN_SWITCH_ON || vlan.count > 1 || natives;
+    net->vlan = g_memdup2(&vlan, sizeof(vlan));
     return true;
 }
 
@@ -119,15 +119,15 @@ bool domain_read_net_ip(xmlNode *node, void *target, GError **error)
     struct domain_net *net = net_of(target);
     g_autofree char *text = xml_attribute(node, "address");
     g_autofree char *family = xml_attribute(node, "family");
-    bool is_ipv6 = text && strchr(text, ':');
+    bool is_ipv6 = text && strchr(text, ':') != NULL;
     struct domain_user_ip *ip;
 
     if (net->type != DOMAIN_NET_USER)
         return xml_refuse(error, node, "addresses inside the guest cannot be given");
     if (xmlHasProp(node, BAD_CAST "peer"))
         return xml_refuse_attribute(error, node, "peer", "the guest's network is no link of two");
-    if (!need_attribute(node, "address", error))
-        return false;
+    if (!text)
+        return need_attribute(node, "address", error);
     if (family && strcmp(family, is_ipv6 ? "ipv6" : "ipv4") != 0)
         return xml_refuse_attribute(error, node, "family", "the address is of the other family");
     ip = is_ipv6 ? &net->user->ipv6 : &net->user->ipv4;

@@ -155,9 +155,8 @@ bool launch_vmm(const struct daemon *daemon, domain_def *live, struct terminals 
 {
     const struct settings *settings = &daemon->settings;
     g_autofree char *emulator = launch_emulator(live, settings->emulator, error);
-    auto_close int cgroup = -1;
     auto_close int log = -1;
-    struct outfit outfit = {.inherit = inherit_new()};
+    struct outfit outfit = {.inherit = inherit_new(), .cgroup = -1};
 
     *launched = (struct launched){
         .pid = -1,
@@ -167,7 +166,8 @@ bool launch_vmm(const struct daemon *daemon, domain_def *live, struct terminals 
     };
     domain_def_assign_aliases(live);
     outfit.companions = launched->companions;
-    outfit.cgroup = cgroup = emulator ? cgroup_make(daemon->cgroups, live, &launched->cgroup) : -1;
+    if (emulator)
+        outfit.cgroup = cgroup_make(daemon->cgroups, live, &launched->cgroup);
     if (emulator && outfit_fill(&outfit, &daemon->paths, live, terminals, error) &&
         add_monitor(&outfit, &daemon->paths, live, launched, error))
         log = log_file_open(launched->log_path, settings, error);
@@ -175,6 +175,7 @@ bool launch_vmm(const struct daemon *daemon, domain_def *live, struct terminals 
         log_start(log, emulator, live, launched);
         launched->pid = spawn_in_group(daemon, &outfit, emulator, live, log, launched, error);
     }
+    close_fdp(&outfit.cgroup);
     if (launched->pid < 0) {
         undo(daemon, launched);
         return false;

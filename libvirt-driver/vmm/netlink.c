@@ -18,12 +18,18 @@
 #include "libvirt-driver/util.h"
 
 #define REQUEST_BYTES 1024
-#define REPLY_BYTES   (32 * 1024)
+#define REPLY_BYTES   32768
 #define DEFAULT_VLAN  1 /* that the kernel puts each new port into */
 
 struct request {
     struct nlmsghdr header;
     char body[REQUEST_BYTES];
+};
+
+/* As many messages as fit. */
+union reply {
+    struct nlmsghdr header;
+    char bytes[REPLY_BYTES];
 };
 
 /* ---- requests ---- */
@@ -90,12 +96,12 @@ static bool send_request(int sock, const struct request *request)
     return n == (ssize_t)request->header.nlmsg_len;
 }
 
-static ssize_t receive(int sock, void *buffer)
+static ssize_t receive(int sock, union reply *reply)
 {
     ssize_t n;
 
     do
-        n = recv(sock, buffer, REPLY_BYTES, 0);
+        n = recv(sock, reply, sizeof(*reply), 0);
     while (n < 0 && errno == EINTR);
     return n;
 }
@@ -104,16 +110,16 @@ static ssize_t receive(int sock, void *buffer)
 static int talk(const struct request *request)
 {
     auto_close int sock = open_netlink();
-    g_autofree struct nlmsghdr *reply = g_malloc(REPLY_BYTES);
-    const struct nlmsgerr *answer = NLMSG_DATA(reply);
+    union reply reply;
+    const struct nlmsgerr *answer = NLMSG_DATA(&reply.header);
     ssize_t n;
 
     if (sock < 0 || !send_request(sock, request))
         return errno;
-    n = receive(sock, reply);
+    n = receive(sock, &reply);
     if (n < 0)
         return errno;
-    if (n < (ssize_t)NLMSG_LENGTH(sizeof(*answer)) || reply->nlmsg_type != NLMSG_ERROR)
+    if (n < (ssize_t)NLMSG_LENGTH(sizeof(*answer)) || reply.header.nlmsg_type != NLMSG_ERROR)
         return EPROTO;
     return -answer->error;
 }
@@ -305,6 +311,23 @@ bool netlink_set_vlans(const char *port, const struct domain_vlan *vlan, GError 
 
 /* ---- neighbours ---- */
 
+/* RTA_NEXT() and NLMSG_NEXT(), which cast from a char pointer: the kernel aligns what it sends. */
+static const struct rtattr *next_attribute(const struct rtattr *attribute, unsigned *left)
+{
+    unsigned step = RTA_ALIGN(attribute->rta_len);
+
+    *left = *left > step ? *left - step : 0;
+    return (const void *)((const char *)attribute + step);
+}
+
+static const struct nlmsghdr *next_message(const struct nlmsghdr *message, unsigned *left)
+{
+    unsigned step = NLMSG_ALIGN(message->nlmsg_len);
+
+    *left = *left > step ? *left - step : 0;
+    return (const void *)((const char *)message + step);
+}
+
 struct neighbours {
     void (*found)(gpointer opaque, int family, const void *address, const uint8_t mac[6]);
     gpointer opaque;
@@ -319,7 +342,7 @@ static void read_neighbour(const struct neighbours *neighbours, const struct nlm
     const void *address = NULL;
     const uint8_t *mac = NULL;
 
-    for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
+    for (; RTA_OK(attribute, left); attribute = next_attribute(attribute, &left)) {
         size_t size = neighbour->ndm_family == AF_INET ? 4 : 16;
 
         if (attribute->rta_type == NDA_DST && RTA_PAYLOAD(attribute) == size)
@@ -333,12 +356,12 @@ static void read_neighbour(const struct neighbours *neighbours, const struct nlm
 }
 
 /* Whether more are to come; *failed is set when that is because of an error. */
-static bool read_neighbours(const struct neighbours *neighbours, struct nlmsghdr *message,
+static bool read_neighbours(const struct neighbours *neighbours, const struct nlmsghdr *message,
                             size_t size, int *failed)
 {
     unsigned left = (unsigned)size;
 
-    for (; NLMSG_OK(message, left); message = NLMSG_NEXT(message, left)) {
+    for (; NLMSG_OK(message, left); message = next_message(message, &left)) {
         if (message->nlmsg_type == NLMSG_DONE)
             return false;
         if (message->nlmsg_type == NLMSG_ERROR) {
@@ -360,7 +383,7 @@ bool netlink_neighbours(void (*found)(gpointer opaque, int family, const void *a
 {
     const struct neighbours neighbours = {found, opaque};
     const struct ndmsg all = {.ndm_family = AF_UNSPEC};
-    g_autofree struct nlmsghdr *reply = g_malloc(REPLY_BYTES);
+    union reply reply;
     auto_close int sock = open_netlink();
     struct request request;
     int failed = 0;
@@ -370,10 +393,10 @@ bool netlink_neighbours(void (*found)(gpointer opaque, int family, const void *a
     if (sock < 0 || !send_request(sock, &request))
         failed = errno;
     while (!failed) {
-        n = receive(sock, reply);
+        n = receive(sock, &reply);
         if (n <= 0)
             failed = n < 0 ? errno : EPROTO;
-        else if (!read_neighbours(&neighbours, reply, (size_t)n, &failed))
+        else if (!read_neighbours(&neighbours, &reply.header, (size_t)n, &failed))
             break;
     }
     if (failed)

@@ -53,6 +53,8 @@ def libvirtd():
     assert os.environ.get("VOLE_LAB"), "only a lab is there to throw away"
     for module in ("bridge", "nf_tables", "nft_compat", "dummy", "macvtap"):
         subprocess.run(["modprobe", module], check=False)
+    # Its qemu driver would look for a user that only that driver's package makes.
+    Path("/etc/libvirt/qemu.conf").write_text('user = "root"\ngroup = "root"\n', encoding="utf-8")
     process = subprocess.Popen(["/usr/sbin/libvirtd"], stdin=subprocess.DEVNULL)
     deadline = Deadline(BOOT)
     while True:
