@@ -14,6 +14,7 @@ import pytest
 from support.console import Console
 from support.events import Events
 from support.guest import CONSOLE, PASSWORD, Shell
+from support.limits import check_block_devices, check_quotas, controllers
 from support.virtvoled import ended
 from support.wait import BOOT, SHORT, Deadline
 

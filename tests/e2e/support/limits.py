@@ -15,7 +15,8 @@ def controllers(domain, virtvoled):
               if " - cgroup2 " in line]
     if not own or not mounts or f"vole-{domain.ID()}-" not in own[0]:
         return None, set()
-    path = mounts[0] + own[0]
+    # Where its parts have groups of their own, its first thread is in one of these.
+    path = mounts[0] + own[0].removesuffix("/emulator")
     with open(path + "/cgroup.controllers", encoding="utf-8") as names:
         return path, set(names.read().split())
 
