@@ -130,16 +130,16 @@ static bool read_device(xmlNode *node, void *target, GError **error)
     struct domain_blkio_device *device = g_new0(struct domain_blkio_device, 1);
     bool ok = xml_read_children(node, device_elements, device, error);
 
-    if (ok && !device->path)
-        ok = xml_invalid(error, node, "a device is named by its <path>");
-    if (ok && domain_blkio_find(def, device->path))
-        ok = xml_invalid(error, node, "the device '%s' is given twice", device->path);
-    if (!ok) {
-        domain_blkio_device_free(device);
-        return false;
+    if (ok && !device->path) {
+        xml_invalid(error, node, "a device is named by its <path>");
+    } else if (ok && domain_blkio_find(def, device->path)) {
+        xml_invalid(error, node, "the device '%s' is given twice", device->path);
+    } else if (ok) {
+        g_ptr_array_add(def->blkio_devices, device);
+        return true;
     }
-    g_ptr_array_add(def->blkio_devices, device);
-    return true;
+    domain_blkio_device_free(device);
+    return false;
 }
 
 static const struct xml_element blkiotune_elements[] = {
