@@ -33,6 +33,8 @@ EXTRA_DIST += \
 	tests/e2e/pytest.ini \
 	tests/e2e/support/__init__.py \
 	tests/e2e/support/desktop.py \
+	tests/e2e/support/schema.py \
+	tests/e2e/test_schema.py \
 	tests/e2e/support/virt_manager.py \
 	tests/e2e/test_virt_manager.py \
 	tests/e2e/support/console.py \

@@ -52,7 +52,7 @@ xml_tests += tests/unit/test-xml-golden
 tests_unit_test_xml_golden_CPPFLAGS = $(xml_test_cppflags)
 tests_unit_test_xml_golden_CFLAGS = $(xml_libxmldomain_a_CFLAGS)
 tests_unit_test_xml_golden_LDADD = $(xml_test_ldadd)
-EXTRA_DIST += tests/golden docs/domain-xml.md tests/e2e/test_virsh_xml.py
+EXTRA_DIST += tests/golden docs/domain-schema.md docs/domain-xml.md tests/e2e/test_virsh_xml.py
 
 xml_tests += tests/unit/test-xml-network-port
 tests_unit_test_xml_network_port_CFLAGS = $(xml_libxmldomain_a_CFLAGS)

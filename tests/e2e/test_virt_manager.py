@@ -11,10 +11,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from support.desktop import Desktop, find, labelled, text_of
+from support.desktop import Desktop, applications, find, labelled, text_of
+from support.guest import copy_disk
 from support.virt_manager import VirtManager, Wizard
-from support.virtvoled import Virtvoled, domain_xml
-from support.wait import until
+from support.wait import BOOT, until
 
 DEVICES = """
 <disk type='file'><source file='{disk}'/><target dev='vda'/></disk>
@@ -71,7 +71,8 @@ def manager(desktop, virtvoled, disk, request):
 
 def picture(desktop, name, of=None):
     """Kept beside the programs under test."""
-    folder = Path(os.environ["VOLE_BUILDDIR"]) / "screens"
+    folder = Path(os.environ.get("VOLE_SCREENS") or
+                  Path(os.environ["VOLE_BUILDDIR"]) / "screens")
     folder.mkdir(exist_ok=True)
     desktop.picture(folder / f"{name}.png", of)
 
@@ -271,6 +272,54 @@ def test_a_machine_is_made_from_an_image(desktop, virtvoled, manager, disk, brid
     assert virtvoled.virsh("list", "--all", "--name") == ""
 
 
+@pytest.mark.guest
+def test_debian_from_its_image_to_its_end(desktop, virtvoled, manager, image, disk, bridge):
+    copy_disk(image.disk, disk)
+    virtvoled.virsh("pool-refresh", "default")
+    wizard = Wizard(manager)
+    wizard.choose_volume(disk.name)
+    picture(desktop, "debian-storage", wizard.window)
+    wizard.choose_os("debian 11", "debian11")
+    wizard.set_memory(512)
+    picture(desktop, "debian-ready", wizard.window)
+    machine = wizard.finish("debian", bridge, customize=True)
+    page = machine.page("Boot Options", "boot-tab")
+    desktop.expand(find(page, "toggle button", "Direct kernel boot"))
+    desktop.click(find(page, "check box", "Enable direct kernel boot"))
+    for label, text in (("Kernel path:", image.kernel), ("Initrd path:", image.initrd),
+                        ("Kernel args:", "root=/dev/vda console=ttyS0 quiet")):
+        desktop.replace_text(labelled(page, label), str(text))
+    picture(desktop, "debian-kernel", machine.window)
+    machine.apply()
+    machine.press("Begin Installation")
+    manager.row("debian", "Running")
+
+    machine = manager.machine("debian")
+    terminal = machine.console()
+    until(lambda: "login:" in text_of(terminal), "Debian asks who is there", BOOT)
+    desktop.click(terminal)
+    desktop.type("root\n")
+    until(lambda: "Password:" in text_of(terminal), "it asks for the password", BOOT)
+    desktop.type("vole\n")
+    until(lambda: "root@debian:~#" in text_of(terminal), "the shell is there", BOOT)
+    desktop.type("dd if=/dev/vda of=/dev/null bs=1M count=256; lsblk\n")
+    until(lambda: "disk /" in text_of(terminal), "there is a disk", BOOT)
+    picture(desktop, "debian-console", machine.window)
+
+    page = machine.page("Performance", "performance-tab")
+    find(page, "label", re.compile(r"^[1-9][0-9]* MiB of 512 MiB$"))
+    find(page, "label", re.compile(r"^[1-9][0-9,.]* .iB/s read"))
+    picture(desktop, "debian-graphs", machine.window)
+    machine.press("Shut Down")
+    manager.row("debian", "Shutoff", BOOT)
+    manager.choose("debian", "Delete")
+    dialog = manager.window(re.compile("^Delete"))
+    desktop.click(find(dialog, "push button", "Delete"))
+    manager.answer("Are you sure you want to delete the storage?", "Yes")
+    manager.gone("debian")
+    assert not disk.exists()
+
+
 def test_without_a_kernel_it_is_told_what_is_missing(virtvoled, manager, disk, bridge):
     manager.expected.append("there is no <kernel>")
     wizard = Wizard(manager)
@@ -293,3 +342,15 @@ def test_a_machine_is_cloned_with_its_disk(desktop, virtvoled, manager, web1, di
     assert f"<source file='{clone}'/>" in xml
     assert clone.stat().st_size == disk.stat().st_size
     assert "52:54:00:12:34:56" not in xml
+
+
+def test_virt_viewer_says_that_there_is_nothing_to_see(desktop, virtvoled, web1):
+    virtvoled.virsh("start", web1)
+    viewer = desktop.run("virt-viewer", "-c", virtvoled.uri, web1)
+    try:
+        app = until(lambda: next((app for app in applications()
+                                  if app.get_name() == "virt-viewer"), None), "virt-viewer is there")
+        find(app, "label", re.compile("Cannot determine the graphic type for the guest web1"))
+    finally:
+        viewer.kill()
+        viewer.wait()

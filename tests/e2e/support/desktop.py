@@ -14,8 +14,9 @@ import gi
 gi.require_version("Atspi", "2.0")
 from gi.repository import Atspi, GLib  # pylint: disable=wrong-import-position
 
-from .wait import SHORT, until
+from .wait import BOOT, SHORT, until
 
+PATIENCE = BOOT if os.environ.get("VOLE_LAB") else SHORT  # a desktop in a lab is slow
 WIDTH, HEIGHT = 1280, 960
 
 # A picture of the whole screen, taken by a program of its own: GDK connects to one display once.
@@ -103,7 +104,7 @@ class Desktop:
     # ---- mouse and keyboard ----
 
     def xdotool(self, *words):
-        subprocess.run(["xdotool", *map(str, words)], env=self.env, check=True, timeout=SHORT,
+        subprocess.run(["xdotool", *map(str, words)], env=self.env, check=True, timeout=PATIENCE,
                        stdin=subprocess.DEVNULL)
 
     def click(self, node, button=1, times=1):
@@ -111,7 +112,7 @@ class Desktop:
         def place():
             x, y = middle(node)
             return (x, y) if 0 <= x < WIDTH and 0 <= y < HEIGHT and middle(node) == (x, y) else None
-        x, y = until(place, "it is on the screen")
+        x, y = until(place, "it is on the screen", PATIENCE)
         self.xdotool("mousemove", x, y, "click", "--repeat", times, "--delay", 60, button)
 
     def expand(self, node):
@@ -138,8 +139,8 @@ class Desktop:
             self.key("ctrl+a")
             self.type(text)
             with suppress(AssertionError):
-                return until(lambda: text_of(node) == text, "it is written", 1)
-        until(write, f"the entry has {text!r}")
+                return until(lambda: text_of(node) == text, "it is written", PATIENCE / 10)
+        until(write, f"the entry has {text!r}", PATIENCE)
 
     def picture(self, path, of=None):
         """Of the whole screen, or of one window."""
@@ -148,7 +149,7 @@ class Desktop:
             at = of.get_extents(Atspi.CoordType.SCREEN)
             box = [at.x, at.y, at.width, at.height]
         subprocess.run(["/usr/bin/python3", "-c", PICTURE, path, *map(str, box)], env=self.env,
-                       check=True, timeout=SHORT, stdin=subprocess.DEVNULL)
+                       check=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
         return path
 
 
@@ -207,7 +208,7 @@ def find_all(root, role=None, name=None, showing=True):
     return found
 
 
-def find(root, role=None, name=None, seconds=SHORT, showing=True):
+def find(root, role=None, name=None, seconds=PATIENCE, showing=True):
     """The first one, as soon as it is there."""
     def look():
         for node in walk(root, showing):

@@ -6,8 +6,8 @@ from contextlib import suppress
 
 from gi.repository import GLib
 
-from .desktop import applications, find, find_all, has_state, labelled, outline, text_of
-from .wait import SHORT, until
+from .desktop import PATIENCE, applications, find, find_all, has_state, labelled, outline, text_of
+from .wait import until as until_seconds
 
 # What a user would tick in Edit > Preferences: disk and network in the graphs, and the XML editor.
 PREFERENCES = """[org/virt-manager/virt-manager]
@@ -18,6 +18,10 @@ enable-disk-poll=true
 enable-net-poll=true
 enable-memory-poll=true
 """
+
+
+def until(condition, what, seconds=PATIENCE):
+    return until_seconds(condition, what, seconds)
 
 
 class VirtManager:
@@ -41,7 +45,7 @@ class VirtManager:
         self.desktop.activate(self.main)
         self.desktop.click(find(self.main, "menu", "File"))
         self.desktop.click(find(self.main, "menu item", "Quit"))
-        self.process.wait(SHORT)
+        self.process.wait(PATIENCE)
 
     def errors(self):
         """Tracebacks in its log: a call that we answered in a way it did not expect."""
@@ -51,7 +55,7 @@ class VirtManager:
 
     # ---- the list ----
 
-    def row(self, name, state="", seconds=SHORT):
+    def row(self, name, state="", seconds=PATIENCE):
         """The cell of a connection or domain, which has its state in a second line."""
         return find(self.main, "table cell", re.compile(f"^{re.escape(name)}.*{state}", re.S),
                     seconds)
@@ -68,7 +72,7 @@ class VirtManager:
         def select():  # once more where rows have come and gone under the mouse
             self.desktop.click(self.row(name))
             with suppress(AssertionError):
-                return until(lambda: has_state(button, "sensitive"), "it is selected", 1)
+                return until(lambda: has_state(button, "sensitive"), "it is selected", PATIENCE / 10)
         until(select, f"{name} is selected")
         self.desktop.click(button)
         return self.machine(name)
@@ -94,7 +98,7 @@ class VirtManager:
 
     # ---- dialogs ----
 
-    def dialog(self, text, seconds=SHORT):
+    def dialog(self, text, seconds=PATIENCE):
         """The alert that says `text`."""
         def look():
             for alert in find_all(self.app, "alert"):
@@ -176,9 +180,14 @@ class Machine:
         self.manager.answer("Are you sure you want to force poweroff", "Yes")
 
     def console(self):
-        """The terminal of the running domain."""
-        self.press("Console", "radio button")
-        return find(self.window, "terminal")
+        """The terminal of the running domain; looked for once more where virt-manager has drawn
+        the page before it knew that the domain runs."""
+        def look():
+            self.press("Console", "radio button")
+            with suppress(AssertionError):
+                return find(self.window, "terminal", seconds=PATIENCE / 6)
+            self.press("Details", "radio button")
+        return until(look, "there is a terminal")
 
     # ---- details ----
 
