@@ -4,7 +4,8 @@
 
 EXTRA_DIST += tests/.clang-tidy tests/unit/tap.h
 
-EXTRA_DIST += docs/testing.md
+EXTRA_DIST += docs/testing.md docs/getting-started.md docs/virt-manager.md
+EXTRA_DIST += docs/images
 EXTRA_DIST += docs/benchmarks.md docs/benchmarks.svg docs/benchmarks-libvirt.svg
 
 EXTRA_DIST += \
