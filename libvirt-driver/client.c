@@ -254,11 +254,18 @@ static bool client_fill(struct client *client)
     return true;
 }
 
+static gboolean find_full_stream(gpointer serial, gpointer stream, gpointer opaque)
+{
+    return stream_is_full(stream);
+}
+
 static bool client_is_busy(struct client *client)
 {
     hold_lock(&client->lock);
 
     if (client->proxy && proxy_is_full(client->proxy))
+        return true;
+    if (client->streams && g_hash_table_find(client->streams, find_full_stream, NULL))
         return true;
 
     return client->calls >= client->daemon->settings.max_client_requests ||

@@ -97,6 +97,7 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/storage/image.c libvirt-driver/storage/image.h \
 	libvirt-driver/storage/pools.c \
 	libvirt-driver/storage/storage.h \
+	libvirt-driver/storage/transfer.c libvirt-driver/storage/transfer.h \
 	libvirt-driver/storage/volumes.c \
 	libvirt-driver/util.c libvirt-driver/util.h \
 	libvirt-driver/vmm/cgroup.c libvirt-driver/vmm/cgroup.h \
@@ -178,7 +179,7 @@ EXTRA_DIST += tests/unit/fake-vole
 EXTRA_DIST += tests/e2e/test_driver_api.py tests/e2e/test_driver_daemon.py \
 	tests/e2e/test_driver_stress.py tests/e2e/test_install.py tests/e2e/test_newer_clients.py \
 	tests/e2e/test_session.py tests/e2e/test_storage.py
-EXTRA_DIST += tests/e2e/test_proxy.py
+EXTRA_DIST += tests/e2e/test_proxy.py tests/e2e/test_proxy_lies.py
 
 EXTRA_DIST += tests/fuzz/corpus/fuzz-rpc
 if FUZZING

@@ -38,6 +38,7 @@ EXTRA_DIST += \
 	tests/e2e/test_schema.py \
 	tests/e2e/support/virt_manager.py \
 	tests/e2e/test_virt_manager.py \
+	tests/e2e/test_virtinst.py \
 	tests/e2e/support/console.py \
 	tests/e2e/support/events.py \
 	tests/e2e/support/guest.py \
@@ -45,6 +46,7 @@ EXTRA_DIST += \
 	tests/e2e/support/limits.py \
 	tests/e2e/support/payloads.py \
 	tests/e2e/support/qmp.py \
+	tests/e2e/support/rpc.py \
 	tests/e2e/support/libvirtd.py tests/e2e/support/virtvoled.py \
 	tests/e2e/support/vole.py \
 	tests/e2e/support/wait.py \

@@ -255,14 +255,14 @@ struct storage_pool_def *storage_pool_def_parse(const char *xml, GError **error)
     struct pool_parser parser = {.def = def};
     g_autoptr(xmlDoc) doc = xml_document_parse(xml, strlen(xml), POOL_LABEL, error);
     xmlNode *root = doc ? root_named(doc, "pool", error) : NULL;
+    bool ok;
 
     def->permissions = no_permissions;
-    if (!root || !check_pool_type(root, error) || !xml_check_attributes(root, "type", error) ||
-        !xml_read_children(root, pool_elements, &parser, error) || !check_pool(def, error))
-        return NULL;
+    ok = root && check_pool_type(root, error) && xml_check_attributes(root, "type", error) &&
+         xml_read_children(root, pool_elements, &parser, error) && check_pool(def, error);
     if (!parser.has_uuid)
         domain_uuid_generate(def->uuid);
-    return g_steal_pointer(&def);
+    return ok ? g_steal_pointer(&def) : NULL;
 }
 
 char *storage_pool_def_format(const struct storage_pool_def *def, const struct storage_space *space)
@@ -425,12 +425,12 @@ struct storage_volume_def *storage_volume_def_parse(const char *xml, GError **er
     g_autoptr(storage_volume_def) def = g_new0(struct storage_volume_def, 1);
     g_autoptr(xmlDoc) doc = xml_document_parse(xml, strlen(xml), VOLUME_LABEL, error);
     xmlNode *root = doc ? root_named(doc, "volume", error) : NULL;
+    bool ok;
 
     def->permissions = no_permissions;
-    if (!root || !xml_check_attributes(root, "type", error) ||
-        !xml_read_children(root, volume_elements, def, error) || !check_volume(def, error))
-        return NULL;
-    return g_steal_pointer(&def);
+    ok = root && xml_check_attributes(root, "type", error) &&
+         xml_read_children(root, volume_elements, def, error) && check_volume(def, error);
+    return ok ? g_steal_pointer(&def) : NULL;
 }
 
 void storage_volume_def_free(struct storage_volume_def *def)

@@ -431,15 +431,16 @@ static bool got_open(struct upstream *upstream)
     return true;
 }
 
-/* An error in answer to a question of ours. False: it is the end; `*absent` says why. */
-static bool got_refusal(struct upstream *upstream, GBytes *packet, bool *absent)
+/* An error in answer to a question of ours is the end; `*absent`: because there is no such driver.
+ */
+static bool got_refusal(struct upstream *upstream, GBytes *packet, bool *absent, GError **error)
 {
     wire_error refusal;
 
-    if (upstream->state == OPENING && rpc_payload_decode(packet, &rpc_shape_error, &refusal)) {
-        *absent = refusal.code == VIR_ERR_NO_CONNECT;
-        rpc_value_clear(&rpc_shape_error, &refusal);
-    }
+    if (!rpc_payload_decode(packet, &rpc_shape_error, &refusal))
+        return broke(error, "Unable to decode message payload");
+    *absent = upstream->state == OPENING && refusal.code == VIR_ERR_NO_CONNECT;
+    rpc_value_clear(&rpc_shape_error, &refusal);
     upstream->refusal = g_bytes_ref(packet);
     return false;
 }
@@ -459,7 +460,7 @@ static bool got_answer(struct upstream *upstream, const struct rpc_header *heade
         return broke(error, "no call waiting for reply with prog %u vers %u serial %u",
                      header->program, header->version, header->serial);
     if (header->status == RPC_ERROR)
-        return got_refusal(upstream, packet, absent);
+        return got_refusal(upstream, packet, absent, error);
     switch (upstream->state) {
     case ASKING:
         return got_auth_list(upstream, packet, error);

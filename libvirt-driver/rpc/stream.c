@@ -10,9 +10,8 @@
  * must cost the daemon no more than this. */
 #define STREAM_INPUT_MAX ((gsize)1024 * 1024)
 
-struct stream {
-    struct client *client;
-    struct rpc_header header; /* of our packets */
+struct fd_stream {
+    struct stream base;
     int fd;
     GSource *source;
     gpointer tag;
@@ -24,36 +23,15 @@ struct stream {
     gpointer opaque;
 };
 
-struct stream_source {
-    GSource source;
-    struct stream *stream;
-};
+/* ---- what all kinds have ---- */
 
-static void stream_io(struct stream *stream, GIOCondition condition);
-
-static gboolean source_dispatch(GSource *source, GSourceFunc callback, gpointer data)
+void stream_init(struct stream *stream, const struct stream_kind *kind, struct client *client,
+                 const struct rpc_header *call)
 {
-    struct stream *stream = ((struct stream_source *)source)->stream;
-
-    stream_io(stream, g_source_query_unix_fd(source, stream->tag));
-    return G_SOURCE_CONTINUE;
-}
-
-static GSourceFuncs source_funcs = {.dispatch = source_dispatch};
-
-struct stream *stream_new(struct client *client, const struct rpc_header *call, int fd,
-                          void (*ended)(gpointer opaque, struct stream *stream), gpointer opaque)
-{
-    struct stream *stream = g_new0(struct stream, 1);
-
+    stream->kind = kind;
     stream->client = client_ref(client);
     stream->header = *call;
     stream->header.type = RPC_STREAM;
-    stream->fd = fd;
-    stream->input = g_byte_array_new();
-    stream->ended = ended;
-    stream->opaque = opaque;
-    return stream;
 }
 
 uint32_t stream_serial(const struct stream *stream)
@@ -61,26 +39,32 @@ uint32_t stream_serial(const struct stream *stream)
     return stream->header.serial;
 }
 
-static void detach(struct stream *stream)
+void stream_start(struct stream *stream)
 {
-    if (stream->source) {
-        g_source_destroy(stream->source);
-        g_clear_pointer(&stream->source, g_source_unref);
-    }
+    stream->kind->start(stream);
+}
+
+void stream_packet(struct stream *stream, const struct rpc_header *header, GBytes *packet)
+{
+    stream->kind->packet(stream, header, packet);
+}
+
+void stream_update(struct stream *stream)
+{
+    stream->kind->update(stream);
+}
+
+bool stream_is_full(const struct stream *stream)
+{
+    return stream->kind->is_full && stream->kind->is_full(stream);
 }
 
 void stream_close(struct stream *stream)
 {
-    stream->ended(stream->opaque, stream);
-    detach(stream);
-    close(stream->fd);
-    g_byte_array_unref(stream->input);
-    g_clear_error(&stream->early_error);
-    client_unref(stream->client);
-    g_free(stream);
+    stream->kind->close(stream);
 }
 
-static void stream_send(struct stream *stream, enum rpc_status status, const void *data, gsize len)
+void stream_send(struct stream *stream, enum rpc_status status, const void *data, gsize len)
 {
     struct rpc_header header = stream->header;
 
@@ -88,53 +72,122 @@ static void stream_send(struct stream *stream, enum rpc_status status, const voi
     client_send(stream->client, rpc_packet_new_raw(&header, data, len));
 }
 
-static void stream_end(struct stream *stream)
+void stream_send_error(struct stream *stream, const GError *error)
+{
+    struct rpc_header header = stream->header;
+
+    header.status = RPC_ERROR;
+    client_send(stream->client, rpc_error_packet(&header, error));
+}
+
+void stream_end(struct stream *stream)
 {
     client_forget_stream(stream->client, stream);
     stream_close(stream);
 }
 
-void stream_fail(struct stream *stream, const GError *error)
+/* ---- a descriptor ---- */
+
+struct stream_source {
+    GSource source;
+    struct fd_stream *stream;
+};
+
+static void stream_io(struct fd_stream *stream, GIOCondition condition);
+
+static gboolean source_dispatch(GSource *source, GSourceFunc callback, gpointer data)
 {
-    struct rpc_header header = stream->header;
+    struct fd_stream *stream = ((struct stream_source *)source)->stream;
+
+    stream_io(stream, g_source_query_unix_fd(source, stream->tag));
+    return G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs source_funcs = {.dispatch = source_dispatch};
+
+static const struct stream_kind fd_kind;
+
+struct stream *stream_new(struct client *client, const struct rpc_header *call, int fd,
+                          void (*ended)(gpointer opaque, struct stream *stream), gpointer opaque)
+{
+    struct fd_stream *stream = g_new0(struct fd_stream, 1);
+
+    stream_init(&stream->base, &fd_kind, client, call);
+    stream->fd = fd;
+    stream->input = g_byte_array_new();
+    stream->ended = ended;
+    stream->opaque = opaque;
+    return &stream->base;
+}
+
+static void detach(struct fd_stream *stream)
+{
+    if (stream->source) {
+        g_source_destroy(stream->source);
+        g_clear_pointer(&stream->source, g_source_unref);
+    }
+}
+
+static struct fd_stream *of(struct stream *stream)
+{
+    return (struct fd_stream *)(void *)stream; /* which is its first member */
+}
+
+static void fd_close(struct stream *base)
+{
+    struct fd_stream *stream = of(base);
+
+    stream->ended(stream->opaque, base);
+    detach(stream);
+    close(stream->fd);
+    g_byte_array_unref(stream->input);
+    g_clear_error(&stream->early_error);
+    client_unref(base->client);
+    g_free(stream);
+}
+
+void stream_fail(struct stream *base, const GError *error)
+{
+    struct fd_stream *stream = of(base);
 
     if (!stream->started) {
         if (!stream->early_error)
             stream->early_error = g_error_copy(error);
         return;
     }
-    header.status = RPC_ERROR;
-    client_send(stream->client, rpc_error_packet(&header, error));
-    stream_end(stream);
+    stream_send_error(base, error);
+    stream_end(base);
 }
 
-void stream_start(struct stream *stream)
+static void fd_start(struct stream *base)
 {
+    struct fd_stream *stream = of(base);
+
     stream->started = true;
     if (stream->early_error)
-        stream_fail(stream, stream->early_error);
+        stream_fail(base, stream->early_error);
     else
-        stream_update(stream);
+        stream_update(base);
 }
 
-static void stream_broke(struct stream *stream, const char *what)
+static void stream_broke(struct fd_stream *stream, const char *what)
 {
     g_autoptr(GError) error = NULL;
 
     libvirt_error_set(&error, VIR_ERR_RPC, "%s", what);
-    stream_fail(stream, error);
+    stream_fail(&stream->base, error);
 }
 
-static void stream_eof(struct stream *stream)
+static void stream_eof(struct fd_stream *stream)
 {
     stream->at_eof = true;
     g_byte_array_set_size(stream->input, 0);
     detach(stream);
-    stream_send(stream, RPC_CONTINUE, NULL, 0);
+    stream_send(&stream->base, RPC_CONTINUE, NULL, 0);
 }
 
 /* Writes what the client sent, as far as it is taken. False when that failed for good. */
-static bool write_input(struct stream *stream)
+static bool write_input(struct fd_stream *stream)
 {
     while (stream->input->len) {
         ssize_t n = write(stream->fd, stream->input->data, stream->input->len);
@@ -146,21 +199,21 @@ static bool write_input(struct stream *stream)
     return true;
 }
 
-static void read_output(struct stream *stream)
+static void read_output(struct fd_stream *stream)
 {
     /* A terminal gives at most 4 KiB at once, so one small buffer serves. */
     guint8 data[16384];
     ssize_t n = read(stream->fd, data, sizeof(data));
 
     if (n > 0)
-        stream_send(stream, RPC_CONTINUE, data, (gsize)n);
+        stream_send(&stream->base, RPC_CONTINUE, data, (gsize)n);
     else if (n == 0 || (n < 0 && errno == EIO)) /* EIO: nobody holds the pty's other end */
         stream_eof(stream);
     else if (errno != EAGAIN && errno != EINTR)
         stream_broke(stream, "stream had I/O failure");
 }
 
-static void stream_io(struct stream *stream, GIOCondition condition)
+static void stream_io(struct fd_stream *stream, GIOCondition condition)
 {
     if ((condition & G_IO_OUT) && !write_input(stream)) {
         stream_broke(stream, "stream had I/O failure");
@@ -171,16 +224,17 @@ static void stream_io(struct stream *stream, GIOCondition condition)
         read_output(stream);
         return; /* the stream may be gone; it is updated when the client takes the data */
     }
-    stream_update(stream);
+    stream_update(&stream->base);
 }
 
-void stream_update(struct stream *stream)
+static void fd_update(struct stream *base)
 {
+    struct fd_stream *stream = of(base);
     GIOCondition want = 0;
 
     if (stream->at_eof)
         return;
-    if (client_wants_stream_data(stream->client))
+    if (client_wants_stream_data(base->client))
         want |= G_IO_IN;
     if (stream->input->len)
         want |= G_IO_OUT;
@@ -199,7 +253,7 @@ void stream_update(struct stream *stream)
     }
 }
 
-static void take_data(struct stream *stream, const guint8 *data, gsize len)
+static void take_data(struct fd_stream *stream, const guint8 *data, gsize len)
 {
     if (stream->at_eof)
         return;
@@ -211,11 +265,12 @@ static void take_data(struct stream *stream, const guint8 *data, gsize len)
     if (!write_input(stream))
         stream_broke(stream, "stream had I/O failure");
     else
-        stream_update(stream);
+        stream_update(&stream->base);
 }
 
-void stream_packet(struct stream *stream, const struct rpc_header *header, GBytes *packet)
+static void fd_packet(struct stream *base, const struct rpc_header *header, GBytes *packet)
 {
+    struct fd_stream *stream = of(base);
     gsize len;
     const guint8 *data = g_bytes_get_data(packet, &len);
 
@@ -229,11 +284,18 @@ void stream_packet(struct stream *stream, const struct rpc_header *header, GByte
         break;
     case RPC_OK:
     case RPC_ERROR:
-        stream_send(stream, RPC_OK, NULL, 0);
-        stream_end(stream);
+        stream_send(&stream->base, RPC_OK, NULL, 0);
+        stream_end(base);
         break;
     default:
         stream_broke(stream, "stream packet with an unknown status");
         break;
     }
 }
+
+static const struct stream_kind fd_kind = {
+    .start = fd_start,
+    .packet = fd_packet,
+    .update = fd_update,
+    .close = fd_close,
+};

@@ -5,6 +5,7 @@
 
 #include "libvirt-driver/api/api.h"
 #include "libvirt-driver/storage/storage.h"
+#include "libvirt-driver/storage/transfer.h"
 #include "libvirt-driver/util.h"
 
 static void fill_volume(wire_volume *wire, const struct pool *pool, const struct volume *volume)
@@ -299,4 +300,30 @@ bool api_storage_vol_wipe_pattern(struct call *call, const wire_volume_wipe_args
         return false;
     }
     return volume_wipe(call->daemon->storage, &key, error);
+}
+
+/* ---- contents ---- */
+
+static bool start_transfer(struct call *call, const wire_volume_transfer_args *in, bool upload,
+                           unsigned sparse, GError **error)
+{
+    const struct volume_key key = key_of(&in->volume);
+    const struct transfer_args args = {upload, in->flags & sparse, in->offset, in->length};
+
+    if (!api_check_flags(call, in->flags, sparse, error))
+        return false;
+    call->stream = transfer_new(call, &key, &args, error);
+    return call->stream != NULL;
+}
+
+bool api_storage_vol_upload(struct call *call, const wire_volume_transfer_args *in, wire_none *out,
+                            GError **error)
+{
+    return start_transfer(call, in, true, VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM, error);
+}
+
+bool api_storage_vol_download(struct call *call, const wire_volume_transfer_args *in,
+                              wire_none *out, GError **error)
+{
+    return start_transfer(call, in, false, VIR_STORAGE_VOL_DOWNLOAD_SPARSE_STREAM, error);
 }

@@ -17,7 +17,7 @@
 #include "libvirt-driver/util.h"
 #include "xml/reader.h"
 
-#define COPY_CHUNK        ((size_t)1024 * 1024)
+#define COPY_CHUNK        ((size_t)128 * 1024)
 #define DEFAULT_FILE_MODE 0600
 
 struct volume *volume_new(const char *dir, const char *name)
@@ -246,24 +246,17 @@ static bool copy_failed(GError **error, const char *name)
 /* One stretch of data; the source's holes are left out. */
 static bool copy_extent(int from, int to, off_t at, off_t end, const char *name, GError **error)
 {
-    g_autofree char *buffer = g_malloc(COPY_CHUNK);
+    guint8 buffer[COPY_CHUNK];
 
     while (at < end) {
         ssize_t n = pread(from, buffer, MIN(COPY_CHUNK, (size_t)(end - at)), at);
-        ssize_t done = 0;
+        ssize_t written = n > 0 ? pwrite(to, buffer, (size_t)n, at) : n;
 
-        if (n < 0)
+        if (written < 0)
             return copy_failed(error, name);
         if (n == 0)
             return true; /* it has become shorter meanwhile */
-        while (done < n) {
-            ssize_t written = pwrite(to, buffer + done, (size_t)(n - done), at + done);
-
-            if (written < 0)
-                return copy_failed(error, name);
-            done += written;
-        }
-        at += n;
+        at += written;
     }
     return true;
 }
@@ -561,7 +554,7 @@ bool volume_resize(struct storage *storage, const struct volume_key *key, guint6
 static bool wipe(int dir, const struct work *work, GError **error)
 {
     auto_close int fd = image_open(dir, work->name, O_WRONLY, error);
-    g_autofree char *zeroes = g_malloc0(COPY_CHUNK);
+    static const guint8 zeroes[COPY_CHUNK];
     struct stat stat;
     off_t at = 0;
 

@@ -325,6 +325,78 @@ def test_no_name_leads_out_of_the_pool(connection, pool, place, folder):
     assert secret.read_text() == "of somebody else" and not (folder / "new").exists()
 
 
+def test_uploads_and_downloads(virtvoled, pool, place, folder):
+    data = os.urandom(5 * MIB + 123)
+    (folder / "data").write_bytes(data)
+    pool.createXML(volume_xml("v", 8 * MIB))
+
+    def virsh(command, *arguments):
+        virtvoled.virsh(command, "--pool", "images", "v", *arguments)
+    virsh("vol-upload", folder / "data")
+    assert (place / "v").read_bytes() == data + bytes(8 * MIB - len(data))
+    virsh("vol-download", folder / "back")
+    assert (folder / "back").read_bytes() == (place / "v").read_bytes()
+    virsh("vol-download", folder / "back", "--offset", "100", "--length", "1000")
+    assert (folder / "back").read_bytes() == data[100:1100]
+    virsh("vol-upload", folder / "back", "--offset", 7 * MIB)
+    assert (place / "v").read_bytes()[7 * MIB:7 * MIB + 1000] == data[100:1100]
+    assert pool.storageVolLookupByName("v").info()[1] == 8 * MIB
+
+
+def test_holes_stay_holes(virtvoled, pool, place, folder):
+    def holey(path, *places):
+        with open(path, "wb") as file:
+            for at in places:
+                file.seek(at)
+                file.write(b"data" * 1024)
+            file.truncate(8 * MIB)
+    holey(folder / "data", MIB, 5 * MIB)
+    pool.createXML(volume_xml("v", 8 * MIB, 8 * MIB))
+    holey(place / "v", 0, MIB + 4096, 7 * MIB)  # all of which has to go
+    virtvoled.virsh("vol-upload", "--pool", "images", "v", folder / "data", "--sparse")
+    assert (place / "v").read_bytes() == (folder / "data").read_bytes()
+    assert (place / "v").stat().st_blocks == (folder / "data").stat().st_blocks
+    virtvoled.virsh("vol-download", "--pool", "images", "v", folder / "back", "--sparse")
+    assert (folder / "back").read_bytes() == (folder / "data").read_bytes()
+    assert (folder / "back").stat().st_blocks == (folder / "data").stat().st_blocks
+
+
+def test_a_transfer_that_does_not_end_well(virtvoled, connection, pool, place):
+    volume = pool.createXML(volume_xml("v", 4 * MIB))
+    for call in (volume.upload, volume.download):
+        refused(libvirt.VIR_ERR_OVERFLOW, call, connection.newStream(), (1 << 63) - 1, 2)
+    # While it is read it can be read again, but neither be written, resized nor deleted.
+    first, second, third = (connection.newStream() for _ in range(3))
+    assert volume.download(first, 0, 0) == 0 and volume.download(second, 0, 0) == 0
+    for call in ((volume.upload, third, 0, 0), (volume.delete,), (volume.resize, 8 * MIB)):
+        assert "still in use" in refused(libvirt.VIR_ERR_OPERATION_INVALID, *call)
+    assert "asynchronous jobs" in refused(libvirt.VIR_ERR_INTERNAL_ERROR, pool.destroy)
+    assert first.recv(100) and second.recv(100)
+    first.abort()
+    second.abort()
+    volume.upload(third, 0, 6000)
+    third.send(b"x" * 4000)
+    third.send(b"y" * 4000)
+    with pytest.raises(libvirt.libvirtError, match="No space left"):
+        while True:
+            third.finish()
+    assert (place / "v").read_bytes()[:8000] == b"x" * 4000 + bytes(4000)
+    # A client that goes in the middle of it leaves the volume free.
+    with virtvoled.connect() as other:
+        stream = other.newStream()
+        other.storageVolLookupByPath(str(place / "v")).upload(stream, 0, 0)
+        stream.send(b"z" * MIB)
+        stream.abort()
+    deadline = Deadline(SHORT)
+    while not deadline.passed():
+        try:
+            volume.delete()
+            break
+        except libvirt.libvirtError as error:
+            assert "still in use" in str(error)
+    assert os.listdir(place) == []
+
+
 def test_an_inactive_pool_has_no_volumes(pool):
     volume = pool.createXML(volume_xml("a.img", 16))
     pool.destroy()

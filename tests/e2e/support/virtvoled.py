@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A virtvoled of a test's own, and the unmodified virsh and libvirt library talking to it."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -60,6 +61,9 @@ class Virtvoled:
 
     def close(self):
         """Ends the domains as well."""
+        # A connection that a failed call's traceback holds would be closed whenever Python comes
+        # to it, and leave its own error in the place of another call's.
+        gc.collect()
         if self.process.poll() is not None:
             self.start()
         with libvirt.open(self.uri) as connection:
