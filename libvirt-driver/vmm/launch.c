@@ -168,7 +168,8 @@ bool launch_vmm(const struct daemon *daemon, domain_def *live, struct terminals 
     outfit.companions = launched->companions;
     if (emulator)
         outfit.cgroup = cgroup_make(daemon->cgroups, live, &launched->cgroup);
-    if (emulator && outfit_fill(&outfit, &daemon->paths, live, terminals, error) &&
+    if (emulator && cpus_resolve(daemon->cpus, live, error) &&
+        outfit_fill(&outfit, &daemon->paths, live, terminals, error) &&
         add_monitor(&outfit, &daemon->paths, live, launched, error))
         log = log_file_open(launched->log_path, settings, error);
     if (log >= 0) {
