@@ -36,6 +36,8 @@ EXTRA_DIST += \
 	tests/e2e/support/desktop.py \
 	tests/e2e/support/schema.py \
 	tests/e2e/test_schema.py \
+	tests/e2e/test_other_clients.py \
+	tests/lab/other-clients \
 	tests/e2e/support/virt_manager.py \
 	tests/e2e/test_virt_manager.py \
 	tests/e2e/test_virtinst.py \
