@@ -19,7 +19,7 @@ from support.libvirtd import Libvirtd
 from support.virtvoled import Virtvoled
 from support.wait import SHORT, Deadline
 
-NOBODY = 65534
+NOBODY, OTHER_GROUP = 65534, 61234
 NETWORK = """<network><name>t</name><uuid>c7a5fdbd-edaf-9455-926a-d65c16db1809</uuid>
 <bridge name='vtest0'/><mac address='52:54:00:11:22:33'/>
 <ip address='192.0.2.129' netmask='255.255.255.128'>
@@ -211,7 +211,7 @@ def as_user(uid, code):
     """Runs Python code as that user; what it printed."""
     done = subprocess.run(["/usr/bin/python3", "-c", code], check=False, text=True,
                           capture_output=True, timeout=SHORT, user=uid, group=uid,
-                          extra_groups=[uid, 1234], cwd="/")
+                          extra_groups=[OTHER_GROUP], cwd="/")
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -233,7 +233,7 @@ def test_the_daemon_sees_the_client(pair):
     code = LOOK.format(open="open", uri=ours.uri, call="numOfNetworks()") + "input()"
     child = subprocess.Popen(["/usr/bin/python3", "-uc", code], text=True, stdin=subprocess.PIPE,
                              stdout=subprocess.PIPE, user=NOBODY, group=NOBODY,
-                             extra_groups=[1234], cwd="/")
+                             extra_groups=[OTHER_GROUP], cwd="/")
     assert child.stdout.readline() == "0\n"
     admin = ["virt-admin", "-c", f"libvirtd:///system?socket={theirs.sockets}/libvirt-admin-sock"]
     listed = subprocess.run([*admin, "client-list", "libvirtd"], check=True, text=True,
@@ -266,6 +266,16 @@ def test_a_socket_that_is_closed_to_the_user_is_closed_here(pair):
     socket.chmod(0o777)
     assert said == (f"{libvirt.VIR_ERR_SYSTEM_ERROR} Failed to connect socket to '{socket}': "
                     "Permission denied")
+
+
+def test_a_group_of_the_users_opens_it(pair):
+    theirs, ours = pair
+    socket = theirs.sockets / "libvirt-sock"
+    os.chown(socket, 0, OTHER_GROUP)
+    socket.chmod(0o760)
+    said = as_user(NOBODY, LOOK.format(open="open", uri=ours.uri, call="listAllNetworks()"))
+    socket.chmod(0o777)
+    assert said == "[]"
 
 
 # ---- daemons that come and go ----

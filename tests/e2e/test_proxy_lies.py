@@ -4,7 +4,9 @@
 import os
 import random
 import struct
+import subprocess
 import threading
+from contextlib import suppress
 
 import libvirt
 import pytest
@@ -13,7 +15,8 @@ from support.rpc import (AUTH_LIST, AUTH_POLKIT, CALL, CONTINUE, ERROR, HOLE, KE
                          OK, OPEN, REPLY, SET_IDENTITY, STREAM, FakeLibvirtd, Packet, Wire,
                          error_of, error_payload, let_in, string)
 from support.virtvoled import Virtvoled
-from support.wait import SHORT
+from support.vole import program
+from support.wait import SHORT, Deadline
 
 NUM_OF_DOMAINS, NUM_OF_NETWORKS, NETWORK_LOOKUP, LIST_NETWORKS = 51, 52, 46, 283
 NUM_OF_POOLS, POOL_LOOKUP, VOL_UPLOAD, VOL_DOWNLOAD = 71, 84, 208, 209
@@ -68,8 +71,8 @@ def still_serves(ours, client):
         assert connection.numOfDomains() == 0
 
 
-def serve(wire, answer=lambda packet: packet.reply(NUMBER)):
-    let_in(wire)
+def serve(wire, answer=lambda packet: packet.reply(NUMBER), opened=None):
+    let_in(wire, opened)
     while True:
         wire.send(answer(wire.receive()))
 
@@ -128,6 +131,31 @@ def test_who_may_only_look(ours, upstream):
     with open_wire(ours, "virtvoled-sock-ro") as reader:
         error_of(reader.ask(Packet(NUM_OF_NETWORKS, serial=1)))  # it ends after the opening
     assert opened == [struct.pack(">I", 1) + string("network:///system") + struct.pack(">I", 1)]
+
+
+def test_a_session_asks_the_sessions_daemons(folder):
+    """And neither makes a socket of its own for readers."""
+    opened = []
+    runtime = folder / "run"
+    fake = FakeLibvirtd(runtime / "libvirt/libvirt-sock",
+                        lambda wire: serve(wire, opened=opened))
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(runtime),
+                   "XDG_CONFIG_HOME": str(folder / "config"),
+                   "XDG_CACHE_HOME": str(folder / "cache"), "HOME": str(folder)}
+    daemon = subprocess.Popen([program("virtvoled"), "--session"], env=environment)
+    deadline = Deadline(SHORT)
+    while not (runtime / "libvirt/virtvoled-sock").exists() and not deadline.passed():
+        with suppress(subprocess.TimeoutExpired):
+            daemon.wait(0.05)
+    with Wire.connect(runtime / "libvirt/virtvoled-sock") as wire:
+        reply = wire.ask(Packet(OPEN, payload=struct.pack(">I", 1) + string("vole:///session") +
+                                struct.pack(">I", 1)))
+        assert reply.status == OK
+        assert wire.ask(Packet(NUM_OF_NETWORKS, serial=1)).payload == NUMBER
+    daemon.terminate()
+    assert daemon.wait(SHORT) == 0
+    fake.close()
+    assert opened == [struct.pack(">I", 1) + string("network:///session") + struct.pack(">I", 1)]
 
 
 def test_a_gateways_word_for_whom_it_speaks(upstream, client):
