@@ -189,3 +189,12 @@ tests_fuzz_fuzz_rpc_SOURCES = tests/fuzz/fuzz-rpc.c
 tests_fuzz_fuzz_rpc_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
 tests_fuzz_fuzz_rpc_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_rpc_LDADD = $(driver_libs)
+
+EXTRA_DIST += tests/fuzz/corpus/fuzz-upstream
+if FUZZING
+noinst_PROGRAMS += tests/fuzz/fuzz-upstream
+endif
+tests_fuzz_fuzz_upstream_SOURCES = tests/fuzz/fuzz-upstream.c
+tests_fuzz_fuzz_upstream_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
+tests_fuzz_fuzz_upstream_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_upstream_LDADD = $(driver_libs)
