@@ -173,8 +173,8 @@ check_PROGRAMS += $(driver_tests)
 TESTS += $(driver_tests)
 
 # The daemon as a whole, with a stand-in for the VMM.
-dist_check_SCRIPTS = tests/unit/test-virtvoled
-TESTS += tests/unit/test-virtvoled
+dist_check_SCRIPTS = tests/unit/test-virtvoled tests/unit/test-virtvoled-hostile
+TESTS += tests/unit/test-virtvoled tests/unit/test-virtvoled-hostile
 EXTRA_DIST += tests/unit/fake-vole
 EXTRA_DIST += tests/e2e/test_driver_api.py tests/e2e/test_driver_daemon.py \
 	tests/e2e/test_driver_stress.py tests/e2e/test_install.py tests/e2e/test_newer_clients.py \

@@ -73,8 +73,13 @@ static bool set_kind(const struct domain *domain, enum thread_kind kind, const s
 bool affinity_set_vcpu(const struct domain *domain, unsigned vcpu, const struct cpuset *cpus,
                        GError **error)
 {
-    if (vcpu < domain->vcpu_threads->len)
-        return set_thread(g_array_index(domain->vcpu_threads, pid_t, vcpu), cpus, error);
+    if (vcpu < domain->vcpu_threads->len) {
+        pid_t thread = g_array_index(domain->vcpu_threads, pid_t, vcpu);
+
+        /* A VMM that let it end on its own may have left the number to another process. */
+        if (vmm_has_thread(domain->vmm, thread))
+            return set_thread(thread, cpus, error);
+    }
     libvirt_error_set(error, VIR_ERR_OPERATION_INVALID, "vCPU %u has no thread", vcpu);
     return false;
 }

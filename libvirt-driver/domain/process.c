@@ -208,8 +208,14 @@ static void learn_vcpu_threads(struct domain *domain)
     }
     json_array_foreach(cpus, i, cpu)
     {
-        pid_t thread = (pid_t)json_integer_value(json_object_get(cpu, "thread-id"));
+        json_int_t id = json_integer_value(json_object_get(cpu, "thread-id"));
+        pid_t thread = (pid_t)id;
 
+        if (i >= domain->live->vcpus || !vmm_has_thread(domain->vmm, id)) {
+            g_warning("domain '%s': its VMM names vCPUs that it does not have", domain->name);
+            g_array_set_size(domain->vcpu_threads, 0);
+            return;
+        }
         g_array_append_val(domain->vcpu_threads, thread);
     }
 }

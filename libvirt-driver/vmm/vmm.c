@@ -204,6 +204,14 @@ int vmm_copy_fd(const struct vmm *vmm, int fd)
     return (int)syscall(SYS_pidfd_getfd, vmm->pidfd, fd, 0);
 }
 
+bool vmm_has_thread(const struct vmm *vmm, gint64 thread)
+{
+    g_autofree char *path =
+        g_strdup_printf("/proc/%d/task/%" G_GINT64_FORMAT, (int)vmm->pid, thread);
+
+    return thread > 0 && access(path, F_OK) == 0;
+}
+
 bool vmm_signal(struct vmm *vmm, int signal)
 {
     return syscall(SYS_pidfd_send_signal, vmm->pidfd, signal, NULL, 0) == 0 || errno == ESRCH;

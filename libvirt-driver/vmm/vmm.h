@@ -69,6 +69,9 @@ gint64 vmm_overdue(struct vmm *vmm);
 /* A copy of one of its descriptors, or -1 with errno: the process is another's, or has ended. */
 int vmm_copy_fd(const struct vmm *vmm, int fd);
 
+/* Whether a thread is one of the process's: what a VMM says of that itself may be a guest's lie. */
+bool vmm_has_thread(const struct vmm *vmm, gint64 thread);
+
 /* True when the signal was sent, or the process has ended already. */
 bool vmm_signal(struct vmm *vmm, int signal);
 /* Waits for the process to end. False when it has not after `timeout_ms`. */
