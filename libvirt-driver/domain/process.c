@@ -764,8 +764,13 @@ bool domain_rejoin(struct domain *domain, pid_t pid, guint64 start_time, const c
     domain->vmm = vmm_attach(domain->daemon->watches, pid, start_time, monitor_path,
                              command_timeout_ms(domain), &callbacks, domain_ref(domain), &error);
     if (!domain->vmm) {
+        bool killed;
+
+        domain_unlock(domain);
+        killed = vmm_kill(pid, start_time, domain->daemon->settings.stop_timeout * 1000);
+        domain_lock(domain);
         unlink(monitor_path);
-        reason = VIR_DOMAIN_SHUTOFF_UNKNOWN;
+        reason = killed ? VIR_DOMAIN_SHUTOFF_DAEMON : VIR_DOMAIN_SHUTOFF_UNKNOWN;
         goto gone;
     }
     {

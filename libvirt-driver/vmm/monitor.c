@@ -204,7 +204,8 @@ static void release(gpointer data)
 static int connect_to(const char *path, GError **error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    /* A VMM that takes no connections, and has many waiting, must not keep us waiting as well. */
+    auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (g_strlcpy(address.sun_path, path, sizeof(address.sun_path)) >= sizeof(address.sun_path)) {
         libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR, "the monitor's path '%s' is too long",

@@ -217,6 +217,33 @@ bool vmm_signal(struct vmm *vmm, int signal)
     return syscall(SYS_pidfd_send_signal, vmm->pidfd, signal, NULL, 0) == 0 || errno == ESRCH;
 }
 
+/* False when it has not ended after `timeout_ms`. */
+static bool wait_end(int pidfd, guint timeout_ms)
+{
+    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+    gint64 deadline = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
+    gint64 left = timeout_ms;
+    int result;
+
+    do {
+        result = poll(&ended, 1, (int)left);
+        left = MAX((deadline - g_get_monotonic_time()) / 1000, 0);
+    } while (result < 0 && errno == EINTR);
+    return result > 0;
+}
+
+bool vmm_kill(pid_t pid, guint64 start_time, guint timeout_ms)
+{
+    auto_close int pidfd = start_time ? open_pidfd(pid, start_time, NULL) : -1;
+
+    if (pidfd < 0 || wait_end(pidfd, 0) ||
+        syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) < 0)
+        return false;
+    if (!wait_end(pidfd, timeout_ms))
+        g_warning("process %d does not end", (int)pid);
+    return true;
+}
+
 /* Takes the exit status of a process that has ended, if it is ours to take. */
 static void reap(struct vmm *vmm)
 {
@@ -236,18 +263,11 @@ static void reap(struct vmm *vmm)
 
 bool vmm_wait_end(struct vmm *vmm, guint timeout_ms)
 {
-    struct pollfd ended = {.fd = vmm->pidfd, .events = POLLIN};
-    gint64 deadline = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
-    gint64 left = timeout_ms;
-    int result;
+    bool ended = wait_end(vmm->pidfd, timeout_ms);
 
-    do {
-        result = poll(&ended, 1, (int)left);
-        left = MAX((deadline - g_get_monotonic_time()) / 1000, 0);
-    } while (result < 0 && errno == EINTR);
-    if (result > 0)
+    if (ended)
         reap(vmm);
-    return result > 0;
+    return ended;
 }
 
 struct vmm_end vmm_end(struct vmm *vmm)

@@ -72,6 +72,10 @@ int vmm_copy_fd(const struct vmm *vmm, int fd);
 /* Whether a thread is one of the process's: what a VMM says of that itself may be a guest's lie. */
 bool vmm_has_thread(const struct vmm *vmm, gint64 thread);
 
+/* Ends, with SIGKILL, a process that vmm_attach() could not watch, and waits for its end. False
+ * when there was nothing to end: it had gone before, and may be another by now. */
+bool vmm_kill(pid_t pid, guint64 start_time, guint timeout_ms);
+
 /* True when the signal was sent, or the process has ended already. */
 bool vmm_signal(struct vmm *vmm, int signal);
 /* Waits for the process to end. False when it has not after `timeout_ms`. */
