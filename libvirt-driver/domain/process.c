@@ -67,10 +67,26 @@ static void update_status(struct domain *domain)
         g_warning("domain '%s': %s", domain->name, error->message);
 }
 
-static void drop_cgroup(struct domain *domain)
+static void clear_cgroup(gpointer data, struct daemon *daemon)
 {
-    cgroup_remove(domain->daemon->cgroups, domain->cgroup);
-    g_clear_pointer(&domain->cgroup, g_free);
+    g_autofree char *path = data;
+
+    cgroup_clear(path);
+}
+
+void cgroup_clear_detached(struct daemon *daemon, char *path)
+{
+    if (!server_run(daemon->server, clear_cgroup, path, false))
+        g_free(path);
+}
+
+/* Takes over the path. The VMM should have been alone in it; whoever is there still ends, too. */
+static void drop_cgroup(struct daemon *daemon, char *path)
+{
+    if (cgroup_remove(path))
+        g_free(path);
+    else
+        cgroup_clear_detached(daemon, path);
 }
 
 /* What the domain had from others goes back. Releases the lock meanwhile. */
@@ -95,7 +111,7 @@ static void forget_process(struct domain *domain)
         vmm_detach(domain->vmm);
         g_clear_pointer(&domain->vmm, vmm_unref);
     }
-    drop_cgroup(domain);
+    drop_cgroup(domain->daemon, g_steal_pointer(&domain->cgroup));
     store_remove_status(&domain->daemon->paths, domain->name);
     terminals_close(&domain->terminals);
     if (domain->live)
@@ -304,7 +320,7 @@ static void drop_launch(struct domain *domain, domain_def *def, struct launched 
 {
     g_autoptr(GArray) none = g_array_new(FALSE, FALSE, sizeof(struct companion));
 
-    cgroup_remove(domain->daemon->cgroups, launched->cgroup);
+    drop_cgroup(domain->daemon, g_steal_pointer(&launched->cgroup));
     launched_clear(launched);
     if (!domain->live && borrow_is_needed(def)) {
         domain_unlock(domain);
@@ -319,7 +335,6 @@ static void adopt(struct domain *domain, struct vmm *vmm, domain_def *def,
 {
     if (domain->vmm)
         vmm_detach(domain->vmm);
-    drop_cgroup(domain);
     domain->cgroup = g_steal_pointer(&launched->cgroup);
     g_array_unref(domain->companions);
     domain->companions = g_steal_pointer(&launched->companions);
@@ -385,8 +400,13 @@ bool domain_start(struct domain *domain, domain_def *def, bool paused, GError **
 /* The second half of a reboot: a new VMM in the place of the one that has ended. */
 static void start_again(struct domain *domain, int run_reason)
 {
+    g_autofree char *cgroup = g_steal_pointer(&domain->cgroup);
     g_autoptr(GError) error = NULL;
 
+    /* The new one's group has the same name: nobody may be left in it. */
+    domain_unlock(domain);
+    cgroup_clear(cgroup);
+    domain_lock(domain);
     unlink(vmm_monitor_path(domain->vmm));
     domain->reboot_asked = false;
     g_clear_pointer(&domain->shutdown_cause, g_free);

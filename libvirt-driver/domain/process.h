@@ -50,6 +50,10 @@ void domain_end_detached(struct domain *domain);
  * domain is then shut off. */
 bool domain_rejoin(struct domain *domain, pid_t pid, guint64 start_time, const char *monitor_path);
 
+/* Ends whoever is left in a control group, and takes it away, in a worker of its own. Takes over
+ * the path. */
+void cgroup_clear_detached(struct daemon *daemon, char *path);
+
 /* A client is gone: ends what was to end with it. Main thread, no lock held. */
 void domain_autodestroy(struct daemon *daemon, struct client *client);
 

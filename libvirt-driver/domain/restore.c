@@ -183,13 +183,6 @@ static void end_stray(gpointer data, struct daemon *daemon)
 }
 
 /* The same of the control group that it was started in: nobody in it belongs to a domain. */
-static void clear_cgroup(gpointer data, struct daemon *daemon)
-{
-    g_autofree char *path = data;
-
-    cgroup_clear(path);
-}
-
 static void clear_cgroups(struct restore *restore)
 {
     g_autoptr(GPtrArray) paths = cgroups_list(restore->daemon->cgroups);
@@ -198,7 +191,7 @@ static void clear_cgroups(struct restore *restore)
         const char *path = g_ptr_array_index(paths, i);
 
         if (!g_hash_table_contains(restore->cgroups, path))
-            server_run(restore->daemon->server, clear_cgroup, g_strdup(path), false);
+            cgroup_clear_detached(restore->daemon, g_strdup(path));
     }
 }
 

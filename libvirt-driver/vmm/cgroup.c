@@ -158,10 +158,9 @@ int cgroup_make(struct cgroups *cgroups, const domain_def *def, char **path)
     return -1;
 }
 
-void cgroup_remove(struct cgroups *cgroups, const char *path)
+bool cgroup_remove(const char *path)
 {
-    if (path && !remove_tree(path))
-        g_warning("cannot remove '%s': %s", path, g_strerror(errno));
+    return !path || remove_tree(path);
 }
 
 GPtrArray *cgroups_list(const struct cgroups *cgroups)
@@ -200,7 +199,7 @@ static bool wait_until_empty(const char *path)
 
 void cgroup_clear(const char *path)
 {
-    if (remove_tree(path))
+    if (cgroup_remove(path))
         return;
     g_message("ending what is left in '%s'", path);
     write_value(path, "cgroup.kill", "1", NULL);

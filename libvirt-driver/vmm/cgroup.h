@@ -27,8 +27,8 @@ void cgroups_free(struct cgroups *cgroups);
 /* A group for a domain that starts: a descriptor of its directory, and its path (to be freed). -1
  * and no error when there are none on this host: that has been told when the daemon started. */
 int cgroup_make(struct cgroups *cgroups, const domain_def *def, char **path);
-/* When nobody is in it any more. `path` may be NULL, here and below. */
-void cgroup_remove(struct cgroups *cgroups, const char *path);
+/* False when somebody is in it still. `path` may be NULL, here and below. */
+bool cgroup_remove(const char *path);
 
 /* The paths of this daemon's groups that are there now. */
 GPtrArray *cgroups_list(const struct cgroups *cgroups);

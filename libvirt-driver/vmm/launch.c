@@ -140,11 +140,11 @@ static pid_t spawn_in_group(const struct daemon *daemon, const struct outfit *ou
 }
 
 /* Nothing of a start that failed stays. */
-static void undo(const struct daemon *daemon, struct launched *launched)
+static void undo(struct launched *launched)
 {
     inherit_close(launched->inherit);
     end_companions(launched);
-    cgroup_remove(daemon->cgroups, launched->cgroup);
+    cgroup_clear(launched->cgroup);
     if (launched->monitor_path)
         unlink(launched->monitor_path);
     launched_clear(launched);
@@ -178,7 +178,7 @@ bool launch_vmm(const struct daemon *daemon, domain_def *live, struct terminals 
     }
     close_fdp(&outfit.cgroup);
     if (launched->pid < 0) {
-        undo(daemon, launched);
+        undo(launched);
         return false;
     }
     /* While this process holds a copy of the monitor's socket, its end cannot be noticed. */

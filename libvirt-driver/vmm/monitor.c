@@ -179,8 +179,11 @@ static bool monitor_is_closed(struct monitor *monitor)
 
 void monitor_drain(struct monitor *monitor)
 {
-    while (!monitor_is_closed(monitor) && monitor_read(monitor) > 0)
-        ;
+    gsize left = LINE_MAX_BYTES;
+
+    /* No more than the socket can hold: a process that the VMM left behind may go on writing. */
+    while (left && !monitor_is_closed(monitor) && monitor_read(monitor) > 0)
+        left -= READ_CHUNK;
     monitor_close(monitor);
 }
 
