@@ -57,10 +57,13 @@ static int open_output_file(const struct domain_chardev *chardev, GError **error
 {
     int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY |
                 (chardev->append == DOMAIN_SWITCH_ON ? O_APPEND : O_TRUNC);
-    int fd = open(chardev->path, flags, 0600);
+    /* Not waiting for somebody to read, if it is a FIFO. */
+    int fd = open(chardev->path, flags | O_NONBLOCK, 0600);
 
     if (fd < 0)
         libvirt_error_set_errno(error, errno, "cannot open '%s'", chardev->path);
+    else
+        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
     return fd;
 }
 
