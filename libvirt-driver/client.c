@@ -9,6 +9,7 @@
 #include "libvirt-driver/domain/process.h"
 #include "libvirt-driver/proxy/proxy.h"
 #include "libvirt-driver/rpc/dispatch.h"
+#include "libvirt-driver/rpc/error.h"
 #include "libvirt-driver/rpc/stream.h"
 #include "libvirt-driver/server.h"
 #include "libvirt-driver/storage/events.h"
@@ -580,18 +581,32 @@ struct stream_start {
     GBytes *reply;
 };
 
+/* A stream is known by its call's serial: two with the same one could not be told apart. */
+static GBytes *serial_taken(const GBytes *reply)
+{
+    g_autoptr(GError) error = NULL;
+    struct rpc_header header;
+
+    rpc_header_decode(reply, &header);
+    libvirt_error_set(&error, VIR_ERR_RPC, "there is a stream with the serial %u already",
+                      header.serial);
+    return rpc_error_packet(&header, error);
+}
+
 /* In the main thread, so that the reply is queued before the stream's first bytes. */
 static gboolean start_stream(gpointer data)
 {
     struct stream_start *start = data;
     struct client *client = start->client;
+    gpointer serial = GUINT_TO_POINTER(stream_serial(start->stream));
 
-    client_send(client, start->reply);
-    if (client->fd < 0) {
+    if (client->fd < 0 || g_hash_table_contains(client->streams, serial)) {
+        client_send(client, serial_taken(start->reply));
+        g_bytes_unref(start->reply);
         stream_close(start->stream);
     } else {
-        g_hash_table_insert(client->streams, GUINT_TO_POINTER(stream_serial(start->stream)),
-                            start->stream);
+        client_send(client, start->reply);
+        g_hash_table_insert(client->streams, serial, start->stream);
         stream_start(start->stream);
     }
     client_unref(client);
