@@ -256,21 +256,22 @@ def test_what_the_kernel_limits(daemon, payloads, block_device):
     daemon.define("limited", kernel=payloads.echo, vcpus=2, more=f"""
         <iothreads>1</iothreads><memtune><hard_limit unit='MiB'>512</hard_limit></memtune>
         <blkiotune><device><path>{block_device}</path><read_iops_sec>9</read_iops_sec></device>
-        </blkiotune><cputune><quota>60000</quota><emulator_period>50000</emulator_period>
-        <emulator_quota>25000</emulator_quota></cputune>
+        </blkiotune><cputune><quota>60000</quota><global_period>50000</global_period>
+        <global_quota>90000</global_quota><emulator_quota>25000</emulator_quota></cputune>
         <numatune><memory mode='strict' nodeset='0'/></numatune>""")
     daemon.virsh("start", "limited")
     with daemon.connect() as connection:
         domain = connection.lookupByName("limited")
         path, _ = controllers(domain, daemon)
         limits = {name: open(f"{path}/{name}", encoding="utf-8").read().split()
-                  for name in ("memory.max", "io.max", "vcpu1/cpu.max", "emulator/cpu.max",
-                               "cpuset.mems")}
+                  for name in ("memory.max", "io.max", "cpu.max", "vcpu1/cpu.max",
+                               "emulator/cpu.max", "cpuset.mems")}
         assert limits["memory.max"] == [str(512 << 20)]
         assert "riops=9" in limits["io.max"]
         assert limits["cpuset.mems"] == ["0"]
         assert limits["vcpu1/cpu.max"] == ["60000", "100000"]
-        assert limits["emulator/cpu.max"] == ["25000", "50000"]
+        assert limits["emulator/cpu.max"] == ["25000", "100000"]
+        assert limits["cpu.max"] == ["90000", "50000"]
         check_quotas(domain, path)
         domain.setBlkioParameters({"device_read_iops_sec": f"{block_device},0"},
                                   libvirt.VIR_DOMAIN_AFFECT_LIVE)
