@@ -34,7 +34,10 @@ def bad_kernels(folder, payloads):
     elf = payloads.echo.read_bytes()
     foreign = bytearray(elf)
     foreign[18:20] = (183).to_bytes(2, "little")  # EM_AARCH64
+    image = bytearray(0x1000)
+    image[0x38:0x3c] = b"ARM\x64"
     return {
+        "arm64": write("arm64", bytes(image)),
         "empty": write("empty", b""),
         "text": write("text", b"#!/bin/sh\necho I am no kernel\n" * 100),
         "short-bzimage": write("short-bzimage", bytes(bzimage_head)),
@@ -49,6 +52,11 @@ def bad_kernels(folder, payloads):
                                   "foreign-elf", "zeroes"])
 def test_a_kernel_that_is_none(bad_kernels, name):
     refused(run_vole("--kernel", bad_kernels[name]), bad_kernels[name])
+
+
+def test_a_kernel_of_another_architecture(bad_kernels):
+    refused(run_vole("--kernel", bad_kernels["arm64"]), bad_kernels["arm64"],
+            "an arm64 kernel (Image)")
 
 
 def test_files_that_are_missing(folder, payloads):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """An arm64 machine as Linux sees it: its processors, the device tree, the power key; and by virsh."""
 
+import gzip
 import os
 import re
 
@@ -8,6 +9,7 @@ import pytest
 
 from support.guest import CONSOLE, Shell
 from support.virtvoled import ended, leave
+from support.vole import run_vole
 from support.wait import BOOT, Deadline
 
 pytestmark = [pytest.mark.guest, pytest.mark.aarch64]
@@ -65,6 +67,36 @@ def test_the_power_key(vole, button_guest):
     assert machine.qmp.event("SHUTDOWN", BOOT)["data"]["reason"] == "guest-shutdown"
     assert machine.wait() == 0
     assert machine.stderr() == ""
+
+
+def test_kernels_that_are_none(image, folder):
+    whole = image.kernel.read_bytes()
+    bzimage = bytearray(0x1000)
+    bzimage[0x202:0x206] = b"HdrS"
+    for data, says in [
+            (bytes(bzimage), "is an x86 kernel (bzImage): no Image for arm64"),
+            (b"#!/bin/sh\n", "is no kernel: no Image for arm64"),
+            (whole[:1 << 20], "is truncated"),
+            (gzip.compress(whole[:1 << 20], 1), "is truncated"),
+            (gzip.compress(whole[:1 << 20], 1)[:-9], "is truncated: its compressed part has no end"),
+            (gzip.compress(b"text"), "unpacks to is no arm64 kernel")]:
+        path = folder / "kernel"
+        path.write_bytes(data)
+        done = run_vole("--kernel", path, "--memory", "128M")
+        assert done.returncode == 1
+        assert done.stderr.startswith("vole: ") and done.stderr.count("\n") == 1
+        assert str(path) in done.stderr and says in done.stderr, done.stderr
+    done = run_vole("--kernel", image.kernel, "--memory", "16M")
+    assert "too little memory for kernel" in done.stderr
+    done = run_vole("--flat", path)
+    assert "flat: there are no real-mode binaries for aarch64" in done.stderr
+
+
+def test_a_gzipped_kernel(small, image, folder):
+    packed = folder / "Image.gz"
+    packed.write_bytes(gzip.compress(image.kernel.read_bytes(), 1))
+    _, guest = small(kernel=packed)
+    assert guest.run("uname -m") == "aarch64"
 
 
 def wait_for_state(daemon, name, wanted):

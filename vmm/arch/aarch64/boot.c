@@ -109,7 +109,6 @@ int arch_boot_load(struct machine *m, struct arch_entry *entry, struct error *er
     if (image_open(&image, m->kernel_fd, c->kernel, err) < 0 || fill_seeds(&dt, err) < 0)
         return -1;
     if (!arm64_probe(&image))
-        return error_set(err, "`%s` is %s, not a kernel for aarch64 (Image)", image.name,
-                         image_kind(&image));
+        return error_set(err, "`%s` is %s: no Image for arm64", image.name, image_kind(&image));
     return load_all(m, &image, &dt, entry, err);
 }

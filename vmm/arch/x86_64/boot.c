@@ -282,5 +282,6 @@ int arch_boot_load(struct machine *m, struct arch_entry *entry, struct error *er
         return start_bzimage(m, &image, &files, entry, err);
     if (elf_probe(&image))
         return start_elf(m, &image, &files, entry, err);
-    return error_set(err, "`%s` is no kernel: neither a bzImage nor an ELF file", image.name);
+    return error_set(err, "`%s` is %s: neither a bzImage nor an ELF file", image.name,
+                     image_kind(&image));
 }
