@@ -126,10 +126,19 @@ class Wizard:
         self.desktop.click(find(manager.main, "push button", "New"))
         self.window = manager.window("New VM")
         self.press("Import existing disk image", "radio button")
-        self.press("Forward")
+        self.forward("text", "import-entry")
 
     def press(self, name, role="push button"):
         self.desktop.click(find(self.window, role, name))
+
+    def forward(self, role, name):
+        """To the page that has this; pressed once more where the window was still busy."""
+        def press():
+            if not find_all(self.window, role, name):
+                self.press("Forward")
+            with suppress(AssertionError):
+                return find(self.window, role, name, seconds=PATIENCE / 6)
+        until(press, f"the page with {role} {name}")
 
     def choose_volume(self, name):
         self.press("install-import-browse")
@@ -145,12 +154,12 @@ class Wizard:
         self.desktop.replace_text(find(self.window, "text", "oslist-entry"), words)
         find(self.manager.app, "table cell", re.compile(re.escape(f"({short})")))
         self.desktop.key("Down", "Return")
-        self.press("Forward")
+        self.forward("spin button", "cpus")
 
     def set_memory(self, mib):
         self.desktop.replace_text(find(self.window, "spin button", ""), str(mib))
         self.desktop.key("Tab")
-        self.press("Forward")
+        self.forward("check box", re.compile("^Customize"))
 
     def finish(self, name, bridge, customize):
         self.desktop.replace_text(labelled(self.window, "Name:"), name)
