@@ -12,6 +12,9 @@
 #include "libvirt-driver/util.h"
 #include "xml/error.h"
 
+/* So many workers that wait for others are made up for. */
+#define WAITING_MAX 1000
+
 struct listener {
     struct server *server;
     int fd;
@@ -27,6 +30,7 @@ struct server {
     GMutex lock;           /* for the pools */
     GThreadPool *workers;  /* NULL once stopped */
     GThreadPool *quick_workers;
+    guint waiting; /* workers, for a domain's job */
     struct sockets *sockets;
     guint idle_timeout; /* seconds; 0: never */
     GSource *idle_timer;
@@ -150,6 +154,18 @@ bool server_run(struct server *server, void (*fn)(gpointer data, struct daemon *
     *work = (struct work){fn, data};
     g_thread_pool_push(pool, work, NULL);
     return true;
+}
+
+void server_worker_waits(struct server *server, bool waits)
+{
+    hold_lock(&server->lock);
+    guint more;
+
+    server->waiting += waits ? 1 : -1;
+    more = MIN(server->waiting, WAITING_MAX);
+    if (server->workers)
+        g_thread_pool_set_max_threads(server->workers,
+                                      (gint)(server->daemon->settings.max_workers + more), NULL);
 }
 
 static gboolean idle_for_long(gpointer data)

@@ -32,6 +32,10 @@ void server_stop(struct server *server);
 /* A domain has started or stopped. Any thread. */
 void server_activity_changed(struct server *server);
 
+/* A worker begins, or ends, to wait for another one: meanwhile there is one more in its place. Any
+ * thread. */
+void server_worker_waits(struct server *server, bool waits);
+
 /* Runs fn(data, daemon) in a worker thread. `quick`: it never waits for a VMM. False once the
  * server stops: nothing is run any more, and the data is still the caller's. */
 bool server_run(struct server *server, void (*fn)(gpointer data, struct daemon *daemon),

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "libvirt-driver/server.h"
 #include "libvirt-driver/vmm/passt.h"
 #include "libvirt-driver/vmm/vmm.h"
 
@@ -83,13 +84,30 @@ void domain_set_no_domain_error(const struct domain *domain, GError **error)
                       domain->name);
 }
 
-/* `deadline` in monotonic time; 0: none. */
+/* False after `deadline`, in monotonic time; 0: there is none. */
+static bool wait_for_job(struct domain *domain, gint64 deadline)
+{
+    bool in_time = true;
+
+    while (domain->job && in_time) {
+        if (deadline)
+            in_time = g_cond_wait_until(&domain->job_ended, &domain->lock, deadline);
+        else
+            g_cond_wait(&domain->job_ended, &domain->lock);
+    }
+    return in_time;
+}
+
 static bool begin_job(struct domain *domain, const char *what, gint64 deadline, GError **error)
 {
-    while (domain->job) {
-        if (!deadline) {
-            g_cond_wait(&domain->job_ended, &domain->lock);
-        } else if (!g_cond_wait_until(&domain->job_ended, &domain->lock, deadline)) {
+    if (domain->job) {
+        bool in_time;
+
+        /* However many wait for a domain that hangs: calls on others find a worker. */
+        server_worker_waits(domain->daemon->server, true);
+        in_time = wait_for_job(domain, deadline);
+        server_worker_waits(domain->daemon->server, false);
+        if (!in_time) {
             libvirt_error_set(error, VIR_ERR_OPERATION_TIMEOUT,
                               "cannot acquire state change lock (held by %s)",
                               domain->job ? domain->job : "nobody any more");
