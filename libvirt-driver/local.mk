@@ -68,6 +68,7 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/domain/list.c libvirt-driver/domain/list.h \
 	libvirt-driver/domain/log_watch.c libvirt-driver/domain/log_watch.h \
 	libvirt-driver/domain/process.c libvirt-driver/domain/process.h \
+	libvirt-driver/domain/process_events.c libvirt-driver/domain/process_priv.h \
 	libvirt-driver/domain/quotas.c libvirt-driver/domain/quotas.h \
 	libvirt-driver/domain/restore.c libvirt-driver/domain/restore.h \
 	libvirt-driver/domain/store.c libvirt-driver/domain/store.h \

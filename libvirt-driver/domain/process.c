@@ -9,6 +9,7 @@
 #include "libvirt-driver/domain/affinity.h"
 #include "libvirt-driver/domain/borrow.h"
 #include "libvirt-driver/domain/list.h"
+#include "libvirt-driver/domain/process_priv.h"
 #include "libvirt-driver/domain/quotas.h"
 #include "libvirt-driver/domain/store.h"
 #include "libvirt-driver/server.h"
@@ -19,9 +20,6 @@
 #include "libvirt-driver/vmm/passt.h"
 #include "libvirt-driver/vmm/vmm.h"
 
-/* The port that a guest's agent listens on. */
-#define AGENT_CHANNEL "org.qemu.guest_agent.0"
-
 static const struct vmm_callbacks callbacks;
 
 static guint command_timeout_ms(const struct domain *domain)
@@ -29,12 +27,12 @@ static guint command_timeout_ms(const struct domain *domain)
     return domain->daemon->settings.command_timeout * 1000;
 }
 
-static void emit(struct domain *domain, int event, int detail)
+void domain_emit(struct domain *domain, int event, int detail)
 {
     events_lifecycle(domain->daemon->events, domain, event, detail);
 }
 
-static void set_state(struct domain *domain, virDomainState state, int reason)
+void domain_set_state(struct domain *domain, virDomainState state, int reason)
 {
     domain->state = state;
     domain->reason = reason;
@@ -57,9 +55,7 @@ bool domain_save_status(struct domain *domain, GError **error)
     return store_save_status(&domain->daemon->paths, &status, error);
 }
 
-/* What changes while it runs is worth a try: the old state would be corrected at the next start of
- * the daemon, which asks the VMM. */
-static void update_status(struct domain *domain)
+void domain_update_status(struct domain *domain)
 {
     g_autoptr(GError) error = NULL;
 
@@ -132,9 +128,9 @@ static void stopped(struct domain *domain, virDomainShutoffReason reason, int de
 {
     give_back(domain);
     if (detail >= 0)
-        emit(domain, VIR_DOMAIN_EVENT_STOPPED, detail);
+        domain_emit(domain, VIR_DOMAIN_EVENT_STOPPED, detail);
     forget_process(domain);
-    set_state(domain, VIR_DOMAIN_SHUTOFF, reason);
+    domain_set_state(domain, VIR_DOMAIN_SHUTOFF, reason);
     domain_list_remove_void(domain->daemon->domains, domain);
 }
 
@@ -273,8 +269,8 @@ static bool bring_up(struct domain *domain, bool paused, GError **error)
         return false;
     if (!paused)
         return domain_command(domain, "cont", NULL, NULL, error);
-    set_state(domain, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_USER);
-    update_status(domain);
+    domain_set_state(domain, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_USER);
+    domain_update_status(domain);
     return true;
 }
 
@@ -344,7 +340,7 @@ static void adopt(struct domain *domain, struct vmm *vmm, domain_def *def,
     domain->live = def;
     g_atomic_int_set(&domain->id, def->id);
     if (domain->state == VIR_DOMAIN_SHUTOFF)
-        set_state(domain, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_STARTING_UP);
+        domain_set_state(domain, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_STARTING_UP);
 }
 
 /*
@@ -387,12 +383,12 @@ bool domain_start(struct domain *domain, domain_def *def, bool paused, GError **
     if (!launch(domain, def, paused, error)) {
         give_back(domain);
         forget_process(domain);
-        set_state(domain, VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_FAILED);
+        domain_set_state(domain, VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_FAILED);
         return false;
     }
-    emit(domain, VIR_DOMAIN_EVENT_STARTED, VIR_DOMAIN_EVENT_STARTED_BOOTED);
+    domain_emit(domain, VIR_DOMAIN_EVENT_STARTED, VIR_DOMAIN_EVENT_STARTED_BOOTED);
     if (paused)
-        emit(domain, VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
+        domain_emit(domain, VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
     server_activity_changed(domain->daemon->server);
     return true;
 }
@@ -410,7 +406,7 @@ static void start_again(struct domain *domain, int run_reason)
     unlink(vmm_monitor_path(domain->vmm));
     domain->reboot_asked = false;
     g_clear_pointer(&domain->shutdown_cause, g_free);
-    set_state(domain, VIR_DOMAIN_RUNNING, run_reason);
+    domain_set_state(domain, VIR_DOMAIN_RUNNING, run_reason);
     if (launch(domain, domain_def_copy(domain->live), false, &error)) {
         events_reboot(domain->daemon->events, domain);
         return;
@@ -486,7 +482,7 @@ static bool is_cause(const struct domain *domain, const char *cause)
     return g_strcmp0(domain->shutdown_cause, cause) == 0;
 }
 
-static bool has_crashed(const struct domain *domain, const struct vmm_end *end)
+bool domain_has_crashed(const struct domain *domain, const struct vmm_end *end)
 {
     if (domain->shutdown_cause)
         return is_cause(domain, "guest-panic") || is_cause(domain, "guest-triple-fault") ||
@@ -495,7 +491,7 @@ static bool has_crashed(const struct domain *domain, const struct vmm_end *end)
 }
 
 /* Whether what has ended is to come back. */
-static bool is_to_restart(const struct domain *domain, bool crashed)
+bool domain_is_to_restart(const struct domain *domain, bool crashed)
 {
     if (domain->destroying)
         return false;
@@ -521,9 +517,9 @@ static void process_ended(gpointer data, struct daemon *daemon)
         /* Otherwise whoever had the job has cleaned up, or whoever killed it will. */
         if (domain->vmm == ended->vmm && !domain->destroying) {
             struct vmm_end end = vmm_end(ended->vmm);
-            bool crashed = has_crashed(domain, &end);
+            bool crashed = domain_has_crashed(domain, &end);
 
-            if (is_to_restart(domain, crashed))
+            if (domain_is_to_restart(domain, crashed))
                 start_again(domain,
                             crashed ? VIR_DOMAIN_RUNNING_CRASHED : VIR_DOMAIN_RUNNING_BOOTED);
             else if (crashed)
@@ -553,172 +549,8 @@ static void on_ended(struct vmm *vmm, gpointer opaque)
     }
 }
 
-static void on_stop(struct domain *domain, json_t *data)
-{
-    if (domain->state != VIR_DOMAIN_RUNNING)
-        return;
-    set_state(domain, VIR_DOMAIN_PAUSED, domain->pause_reason);
-    domain->pause_reason = VIR_DOMAIN_PAUSED_UNKNOWN;
-    emit(domain, VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
-}
-
-static void on_resume(struct domain *domain, json_t *data)
-{
-    if (domain->state == VIR_DOMAIN_RUNNING)
-        return;
-    set_state(domain, VIR_DOMAIN_RUNNING, domain->run_reason);
-    domain->run_reason = VIR_DOMAIN_RUNNING_UNPAUSED;
-    emit(domain, VIR_DOMAIN_EVENT_RESUMED, VIR_DOMAIN_EVENT_RESUMED_UNPAUSED);
-}
-
-static void on_reset(struct domain *domain, json_t *data)
-{
-    domain->reboot_asked = false;
-    events_reboot(domain->daemon->events, domain);
-}
-
-static void on_shutdown(struct domain *domain, json_t *data)
-{
-    const char *cause = json_string_value(json_object_get(data, "reason"));
-    const json_t *guest = json_object_get(data, "guest");
-    int detail = VIR_DOMAIN_EVENT_SHUTDOWN_FINISHED;
-
-    g_free(domain->shutdown_cause);
-    domain->shutdown_cause = g_strdup(cause ? cause : "unknown");
-    if (domain->destroying || domain->state == VIR_DOMAIN_SHUTDOWN ||
-        is_to_restart(domain, has_crashed(domain, &(struct vmm_end){0})))
-        return;
-    if (json_is_boolean(guest))
-        detail =
-            json_is_true(guest) ? VIR_DOMAIN_EVENT_SHUTDOWN_GUEST : VIR_DOMAIN_EVENT_SHUTDOWN_HOST;
-    set_state(domain, VIR_DOMAIN_SHUTDOWN, VIR_DOMAIN_SHUTDOWN_UNKNOWN);
-    emit(domain, VIR_DOMAIN_EVENT_SHUTDOWN, detail);
-}
-
-/* With <on_crash>preserve</on_crash> what is left of the guest stays, for somebody to look at; with
- * "restart" it is reset in place, as by itself. An end is told when it comes. */
-static void on_panic(struct domain *domain, json_t *data)
-{
-    const char *action = json_string_value(json_object_get(data, "action"));
-
-    if (g_strcmp0(action, "pause") == 0) {
-        set_state(domain, VIR_DOMAIN_CRASHED, VIR_DOMAIN_CRASHED_PANICKED);
-        emit(domain, VIR_DOMAIN_EVENT_CRASHED, VIR_DOMAIN_EVENT_CRASHED_PANICKED);
-    } else if (g_strcmp0(action, "reset") == 0) {
-        set_state(domain, domain->state, VIR_DOMAIN_RUNNING_CRASHED);
-    }
-}
-
-static void on_balloon(struct domain *domain, json_t *data)
-{
-    guint64 kib = (guint64)json_integer_value(json_object_get(data, "actual")) / 1024;
-
-    domain->live->current_memory_kib = MIN(kib, domain->live->memory_kib);
-    events_balloon(domain->daemon->events, domain, kib);
-}
-
-/* The guest has opened its end of a channel, or closed it; whoever waits for an agent in the guest
- * learns that it is there, or gone. */
-static void on_port(struct domain *domain, json_t *data)
-{
-    const char *id = json_string_value(json_object_get(data, "id"));
-    bool is_open = json_is_true(json_object_get(data, "open"));
-
-    for (guint i = 0; i < domain->live->channels->len; i++) {
-        struct domain_channel *channel = domain_channel_at(domain->live, i);
-
-        if (g_strcmp0(channel->info.alias, id) != 0)
-            continue;
-        channel->state = is_open ? DOMAIN_CHANNEL_CONNECTED : DOMAIN_CHANNEL_DISCONNECTED;
-        if (strcmp(channel->name, AGENT_CHANNEL) == 0)
-            events_agent(domain->daemon->events, domain,
-                         is_open ? VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_CONNECTED
-                                 : VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_DISCONNECTED,
-                         VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_CHANNEL);
-    }
-}
-
-static void on_device_broke(struct domain *domain, json_t *data)
-{
-    const char *device = json_string_value(json_object_get(data, "device"));
-
-    g_message("domain '%s': its driver of '%s' broke a rule; the device waits to be reset",
-              domain->name, device ? device : "?");
-}
-
-static void on_io_error(struct domain *domain, json_t *data)
-{
-    const char *alias = json_string_value(json_object_get(data, "device"));
-    const char *operation = json_string_value(json_object_get(data, "operation"));
-    const char *reason = json_string_value(json_object_get(data, "reason"));
-    bool no_space = json_is_true(json_object_get(data, "nospace"));
-
-    for (guint i = 0; i < domain->live->disks->len; i++) {
-        const struct domain_disk *disk = domain_disk_at(domain->live, i);
-
-        if (g_strcmp0(disk->info.alias, alias) != 0)
-            continue;
-        g_warning("domain '%s': disk '%s': %s: %s", domain->name, disk->target,
-                  operation ? operation : "?", reason ? reason : "?");
-        events_io_error(domain->daemon->events, domain, disk->source ? disk->source : "", alias,
-                        no_space ? "enospc" : "");
-    }
-}
-
-/* The VMM has pulled the guest's cable, and nobody can plug it in again. */
-static void on_peer_lost(struct domain *domain, json_t *data)
-{
-    const char *id = json_string_value(json_object_get(data, "netdev-id"));
-
-    for (guint i = 0; i < domain->live->nets->len; i++) {
-        struct domain_net *net = domain_net_at(domain->live, i);
-
-        if (g_strcmp0(net->info.alias, id) != 0)
-            continue;
-        net->link = DOMAIN_NET_LINK_DOWN;
-        g_warning("domain '%s': the process behind interface '%s' is gone, and its link is down",
-                  domain->name, id);
-    }
-}
-
-static void on_monitor_broke(struct domain *domain, json_t *data)
-{
-    events_control_error(domain->daemon->events, domain);
-}
-
-static const struct {
-    const char *name;
-    void (*fn)(struct domain *domain, json_t *data);
-} vmm_events[] = {
-    {"STOP", on_stop},
-    {"RESUME", on_resume},
-    {"RESET", on_reset},
-    {"SHUTDOWN", on_shutdown},
-    {"GUEST_PANICKED", on_panic},
-    {"BALLOON_CHANGE", on_balloon},
-    {"VSERPORT_CHANGE", on_port},
-    {"DEVICE_NEEDS_RESET", on_device_broke},
-    {"BLOCK_IO_ERROR", on_io_error},
-    {"NETDEV_STREAM_DISCONNECTED", on_peer_lost},
-    {MONITOR_BROKE, on_monitor_broke},
-};
-
-static void on_event(struct vmm *vmm, gpointer opaque, const char *event, json_t *data)
-{
-    struct domain *domain = opaque;
-
-    domain_lock(domain);
-    for (gsize i = 0; i < G_N_ELEMENTS(vmm_events) && domain->vmm == vmm; i++) {
-        if (strcmp(vmm_events[i].name, event) == 0) {
-            vmm_events[i].fn(domain, data);
-            update_status(domain);
-        }
-    }
-    domain_unlock(domain);
-}
-
 static const struct vmm_callbacks callbacks = {
-    .event = on_event,
+    .event = domain_vmm_event,
     .ended = on_ended,
     .destroy = (GDestroyNotify)domain_unref,
 };
@@ -733,15 +565,15 @@ static bool refresh_state(struct domain *domain, int state, int reason, GError *
         return false;
     word = json_string_value(json_object_get(status, "status"));
     if (g_strcmp0(word, "running") == 0)
-        set_state(domain, VIR_DOMAIN_RUNNING,
-                  state == VIR_DOMAIN_RUNNING ? reason : VIR_DOMAIN_RUNNING_UNKNOWN);
+        domain_set_state(domain, VIR_DOMAIN_RUNNING,
+                         state == VIR_DOMAIN_RUNNING ? reason : VIR_DOMAIN_RUNNING_UNKNOWN);
     else if (g_strcmp0(word, "shutdown") == 0)
-        set_state(domain, VIR_DOMAIN_SHUTDOWN, VIR_DOMAIN_SHUTDOWN_UNKNOWN);
+        domain_set_state(domain, VIR_DOMAIN_SHUTDOWN, VIR_DOMAIN_SHUTDOWN_UNKNOWN);
     else if (state == VIR_DOMAIN_CRASHED)
-        set_state(domain, VIR_DOMAIN_CRASHED, reason);
+        domain_set_state(domain, VIR_DOMAIN_CRASHED, reason);
     else
-        set_state(domain, VIR_DOMAIN_PAUSED,
-                  state == VIR_DOMAIN_PAUSED ? reason : VIR_DOMAIN_PAUSED_UNKNOWN);
+        domain_set_state(domain, VIR_DOMAIN_PAUSED,
+                         state == VIR_DOMAIN_PAUSED ? reason : VIR_DOMAIN_PAUSED_UNKNOWN);
     return true;
 }
 
@@ -807,7 +639,7 @@ bool domain_rejoin(struct domain *domain, pid_t pid, guint64 start_time, const c
         refresh_balloon(domain);
         terminals_recover(&domain->terminals, domain->vmm, domain->live);
         learn_vcpu_threads(domain);
-        update_status(domain);
+        domain_update_status(domain);
         renew_loans(domain);
         return true;
     }
