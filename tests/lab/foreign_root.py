@@ -55,6 +55,8 @@ def _make(folder):
         (tree / "etc" / name).write_bytes(master.read_bytes())
     for name, text in FILES.items():
         (tree / name).write_text(text, encoding="ascii")
+    (tree / "var/run").rmdir()
+    (tree / "var/run").symlink_to("/run")  # where libvirt's clients look for sockets
     if not (tree / "bin/sh").exists():
         (tree / "bin/sh").symlink_to("dash")
     kernel.run("chmod", "-R", "u+rwX", tree)
