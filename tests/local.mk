@@ -64,6 +64,7 @@ EXTRA_DIST += \
 	tests/e2e/test_guest_platform.py \
 	tests/e2e/test_driver_networks.py \
 	tests/e2e/test_guest_net.py \
+	tests/e2e/test_guest_networks.py \
 	tests/e2e/test_qmp.py \
 	tests/e2e/test_virsh.py \
 	tests/e2e/test_virsh_cpu.py \
