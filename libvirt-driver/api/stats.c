@@ -86,7 +86,7 @@ static void ask(struct subject *subject, unsigned stats)
 
     if (stats & VIR_DOMAIN_STATS_BLOCK)
         note_images(subject, def);
-    if (!domain->vmm || domain->destroying)
+    if (!domain->vmm || domain->destroyers)
         return;
     subject->vmm = vmm_ref(domain->vmm);
     if ((stats & VIR_DOMAIN_STATS_BLOCK) && def->disks->len)
@@ -283,8 +283,10 @@ static bool check_stats(unsigned *stats, unsigned flags, GError **error)
 }
 
 /* Those that were named, or all; who does not exist is left out, as libvirt does. */
+/* Each but once, however often it is named: a VMM is asked for it. */
 static GPtrArray *named_domains(struct call *call, const wire_stats_args *in)
 {
+    g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
     GPtrArray *domains;
 
     if (!in->doms.doms_len)
@@ -294,8 +296,10 @@ static GPtrArray *named_domains(struct call *call, const wire_stats_args *in)
         const uint8_t *uuid = (const uint8_t *)in->doms.doms_val[i].uuid;
         struct domain *domain = domain_list_by_uuid(call->daemon->domains, uuid);
 
-        if (domain)
+        if (domain && g_hash_table_add(seen, domain))
             g_ptr_array_add(domains, domain);
+        else if (domain)
+            domain_unref(domain);
     }
     return domains;
 }

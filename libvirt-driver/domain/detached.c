@@ -10,7 +10,8 @@ static void end_quietly(gpointer data, struct daemon *daemon)
     struct domain *domain = data;
 
     domain_lock(domain);
-    if (!domain_end(domain, false, &error))
+    /* It may have ended meanwhile, and somebody may have started it again. */
+    if (domain->abandoned && !domain_end(domain, false, &error))
         g_warning("domain '%s' should have ended with its client: %s", domain->name,
                   error->message);
     domain_unlock(domain);
@@ -19,6 +20,7 @@ static void end_quietly(gpointer data, struct daemon *daemon)
 
 void domain_end_detached(struct domain *domain)
 {
+    domain->abandoned = true;
     if (!server_run(domain->daemon->server, end_quietly, domain_ref(domain), false))
         domain_unref(domain);
 }
@@ -29,12 +31,10 @@ void domain_autodestroy(struct daemon *daemon, struct client *client)
 
     for (guint i = 0; i < all->len; i++) {
         struct domain *domain = g_ptr_array_index(all, i);
-        bool ends;
 
         domain_lock(domain);
-        ends = domain->autodestroy == client;
-        domain_unlock(domain);
-        if (ends)
+        if (domain->autodestroy == client)
             domain_end_detached(domain);
+        domain_unlock(domain);
     }
 }

@@ -47,8 +47,10 @@ struct domain {
     virDomainState state;
     int reason; /* virDomainShutoffReason and so on, as `state` says */
     bool autostart;
+    bool status_due;            /* the state is about to be written down */
     bool updated;               /* the configuration changed while it ran */
-    bool destroying;            /* somebody has killed the VMM and will clean up */
+    unsigned destroyers;        /* who have killed the VMM, or try to, and will clean up */
+    bool abandoned;             /* it is to end: the client that it ends with is gone */
     bool reboot_asked;          /* the next poweroff is half of a reboot */
     char *shutdown_cause;       /* what the VMM said when it ended: "guest-shutdown" */
     int pause_reason;           /* virDomainPausedReason of the next STOP */

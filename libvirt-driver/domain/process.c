@@ -118,7 +118,7 @@ static void forget_process(struct domain *domain)
     g_array_set_size(domain->vcpu_threads, 0);
     domain->autodestroy = NULL;
     domain->reboot_asked = false;
-    domain->destroying = false;
+    domain->abandoned = false;
     domain->updated = false;
     server_activity_changed(domain->daemon->server);
 }
@@ -411,7 +411,7 @@ static void start_again(struct domain *domain, int run_reason)
         events_reboot(domain->daemon->events, domain);
         return;
     }
-    if (domain->destroying) {
+    if (domain->destroyers) {
         stopped(domain, VIR_DOMAIN_SHUTOFF_DESTROYED, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
         return;
     }
@@ -419,13 +419,13 @@ static void start_again(struct domain *domain, int run_reason)
     stopped(domain, VIR_DOMAIN_SHUTOFF_FAILED, VIR_DOMAIN_EVENT_STOPPED_FAILED);
 }
 
-/* Sends the signals; false when the process is there still. Releases the lock meanwhile. */
+/* Sends the signals; false when the process is there still. Releases the lock meanwhile; the caller
+ * is one of the domain's destroyers. */
 static bool kill_process(struct domain *domain, struct vmm *vmm, bool graceful, GError **error)
 {
     guint timeout_ms = domain->daemon->settings.stop_timeout * 1000;
     bool ended;
 
-    domain->destroying = true;
     domain_unlock(domain);
     vmm_signal(vmm, SIGTERM);
     ended = vmm_wait_end(vmm, timeout_ms);
@@ -434,28 +434,21 @@ static bool kill_process(struct domain *domain, struct vmm *vmm, bool graceful, 
         ended = vmm_wait_end(vmm, timeout_ms);
     }
     domain_lock(domain);
-    if (!ended) {
-        domain->destroying = false;
-        libvirt_error_set(error, VIR_ERR_SYSTEM_ERROR,
-                          "Failed to terminate process %d with SIG%s: Device or resource busy",
-                          (int)vmm_pid(vmm), graceful ? "TERM" : "KILL");
-    }
-    return ended;
+    /* Who is told of an end while there is a destroyer leaves it to that one: so what came since
+     * the wait was over counts, too. */
+    if (ended || vmm_wait_end(vmm, 0))
+        return true;
+    libvirt_error_set(error, VIR_ERR_SYSTEM_ERROR,
+                      "Failed to terminate process %d with SIG%s: Device or resource busy",
+                      (int)vmm_pid(vmm), graceful ? "TERM" : "KILL");
+    return false;
 }
 
-bool domain_end(struct domain *domain, bool graceful, GError **error)
+static bool end(struct domain *domain, bool graceful, GError **error)
 {
-    g_autoptr(held_vmm) vmm = NULL;
+    g_autoptr(held_vmm) vmm = vmm_ref(domain->vmm);
+    bool killed = true;
 
-    if (!domain->vmm) {
-        /* It does not run, or is about to be found again: the job tells. */
-        if (!domain_begin_job(domain, "destroy", error))
-            return false;
-        domain_end_job(domain);
-    }
-    if (!domain_check_runs(domain, error))
-        return false;
-    vmm = vmm_ref(domain->vmm);
     /* Whoever has the job and waits for this VMM stops waiting when it is dead. */
     if (!kill_process(domain, vmm, graceful, error))
         return false;
@@ -465,16 +458,30 @@ bool domain_end(struct domain *domain, bool graceful, GError **error)
         /* A reboot put another one in its place. */
         g_autoptr(held_vmm) other = vmm_ref(domain->vmm);
 
-        if (!kill_process(domain, other, graceful, error)) {
-            domain_end_job(domain);
-            return false;
-        }
+        killed = kill_process(domain, other, graceful, error);
     }
-    if (domain_runs(domain))
+    if (killed && domain_runs(domain))
         stopped(domain, VIR_DOMAIN_SHUTOFF_DESTROYED, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
-    domain->destroying = false;
     domain_end_job(domain);
-    return true;
+    return killed;
+}
+
+bool domain_end(struct domain *domain, bool graceful, GError **error)
+{
+    bool ended;
+
+    if (!domain->vmm) {
+        /* It does not run, or is about to be found again: the job tells. */
+        if (!domain_begin_job(domain, "destroy", error))
+            return false;
+        domain_end_job(domain);
+    }
+    if (!domain_check_runs(domain, error))
+        return false;
+    domain->destroyers++;
+    ended = end(domain, graceful, error);
+    domain->destroyers--;
+    return ended;
 }
 
 static bool is_cause(const struct domain *domain, const char *cause)
@@ -493,7 +500,7 @@ bool domain_has_crashed(const struct domain *domain, const struct vmm_end *end)
 /* Whether what has ended is to come back. */
 bool domain_is_to_restart(const struct domain *domain, bool crashed)
 {
-    if (domain->destroying)
+    if (domain->destroyers)
         return false;
     if (crashed)
         return domain->shutdown_cause && domain->live->on_crash == DOMAIN_ACTION_RESTART;
@@ -515,7 +522,7 @@ static void process_ended(gpointer data, struct daemon *daemon)
     domain_lock(domain);
     if (domain_begin_job_patiently(domain, "end of process")) {
         /* Otherwise whoever had the job has cleaned up, or whoever killed it will. */
-        if (domain->vmm == ended->vmm && !domain->destroying) {
+        if (domain->vmm == ended->vmm && !domain->destroyers) {
             struct vmm_end end = vmm_end(ended->vmm);
             bool crashed = domain_has_crashed(domain, &end);
 

@@ -42,7 +42,7 @@ bool domain_unpause(struct domain *domain, int reason, GError **error);
  * SIGKILL after a while. */
 bool domain_end(struct domain *domain, bool graceful, GError **error);
 
-/* The same in a worker of its own, some time later. Lock or not. */
+/* The same in a worker of its own, some time later, unless it has ended by then. */
 void domain_end_detached(struct domain *domain);
 
 /* Job. Joins the VMM that an earlier daemon started; live definition, state and reason are what

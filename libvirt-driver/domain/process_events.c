@@ -42,7 +42,7 @@ static void on_shutdown(struct domain *domain, json_t *data)
 
     g_free(domain->shutdown_cause);
     domain->shutdown_cause = g_strdup(cause ? cause : "unknown");
-    if (domain->destroying || domain->state == VIR_DOMAIN_SHUTDOWN ||
+    if (domain->destroyers || domain->state == VIR_DOMAIN_SHUTDOWN ||
         domain_is_to_restart(domain, domain_has_crashed(domain, &(struct vmm_end){0})))
         return;
     if (json_is_boolean(guest))
@@ -160,6 +160,27 @@ static const struct {
     {MONITOR_BROKE, on_monitor_broke},
 };
 
+static gboolean write_status(gpointer opaque)
+{
+    struct domain *domain = opaque;
+
+    domain_lock(domain);
+    domain->status_due = false;
+    domain_update_status(domain);
+    domain_unlock(domain);
+    return G_SOURCE_REMOVE;
+}
+
+/* Once for all events that came together, however many a VMM sends. */
+static void status_changed(struct domain *domain)
+{
+    if (domain->status_due)
+        return;
+    domain->status_due = true;
+    g_idle_add_full(G_PRIORITY_DEFAULT, write_status, domain_ref(domain),
+                    (GDestroyNotify)domain_unref);
+}
+
 void domain_vmm_event(struct vmm *vmm, gpointer opaque, const char *event, json_t *data)
 {
     struct domain *domain = opaque;
@@ -168,7 +189,7 @@ void domain_vmm_event(struct vmm *vmm, gpointer opaque, const char *event, json_
     for (gsize i = 0; i < G_N_ELEMENTS(vmm_events) && domain->vmm == vmm; i++) {
         if (strcmp(vmm_events[i].name, event) == 0) {
             vmm_events[i].fn(domain, data);
-            domain_update_status(domain);
+            status_changed(domain);
         }
     }
     domain_unlock(domain);

@@ -227,7 +227,9 @@ static bool parse_status(const char *path, const char *text, struct status *stat
         g_warning("'%s': %s", path, where.text);
         return false;
     }
-    if (version != STATUS_VERSION || pid < 0 || pid > G_MAXINT) {
+    /* Without its time of start a process could be any that has the pid by now. */
+    if (version != STATUS_VERSION || pid < 0 || pid > G_MAXINT || start_time < 0 ||
+        (pid > 0 && start_time == 0)) {
         g_warning("'%s' is not a state that this daemon wrote", path);
         return false;
     }
