@@ -11,7 +11,7 @@
 #include "xml/error.h"
 
 /* A longer line is no VMM of ours. */
-#define LINE_MAX_BYTES (4 * 1024 * 1024)
+#define LINE_MAX_BYTES ((gsize)4 * 1024 * 1024)
 #define READ_CHUNK     65536
 
 /* The id of qmp_capabilities; commands count from 1. */
