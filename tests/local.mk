@@ -42,6 +42,7 @@ EXTRA_DIST += \
 	tests/e2e/test_virt_manager.py \
 	tests/e2e/test_virtinst.py \
 	tests/e2e/support/console.py \
+	tests/e2e/support/elsewhere.py \
 	tests/e2e/support/events.py \
 	tests/e2e/support/guest.py \
 	tests/e2e/support/newer_client.py \

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <poll.h>
 
+#include "vmm/arch/arch.h"
 #include "vmm/config_priv.h"
 
 struct option {
@@ -54,7 +55,12 @@ static int set_flat(struct config *config, const char *value, struct error *err)
 static int set_cpus(struct config *config, const char *value, struct error *err)
 {
     config->topology = (struct config_topology){0};
-    return config_parse_parts(config, &config_cpus_fields, "cpus", value, err);
+    if (config_parse_parts(config, &config_cpus_fields, "cpus", value, err) < 0)
+        return -1;
+    if (config->cpus > arch_traits.max_cpus)
+        return error_set(err, "%u are not possible, 1 to %u are", config->cpus,
+                         arch_traits.max_cpus);
+    return 0;
 }
 
 /* Added to the document's. */
@@ -89,7 +95,9 @@ static int set_net(struct config *config, const char *value, struct error *err)
         return -1;
     config->net_count++;
     config_net_fields.init(net);
-    return config_parse_parts(net, &config_net_fields, NULL, value, err);
+    if (config_parse_parts(net, &config_net_fields, NULL, value, err) < 0)
+        return -1;
+    return net->tap || net->socket ? 0 : error_set(err, "neither a tap nor a socket is given");
 }
 
 static int set_serial(struct config *config, const char *value, struct error *err)

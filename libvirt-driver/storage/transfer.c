@@ -33,10 +33,12 @@ struct transfer {
 
     /* The main thread's. */
     bool working;
-    bool at_end;   /* a download has sent all */
-    bool finished; /* the client has said that it is done */
-    bool closed;   /* nobody wants to know any more */
-    GQueue queue;  /* of GBytes: an upload's packets */
+    bool at_end;    /* a download has sent all */
+    bool finished;  /* the client has said that it is done */
+    bool closed;    /* the stream is over */
+    bool answers;   /* ... and the client is told how, once the volume is free: */
+    GError *answer; /* NULL: well */
+    GQueue queue;   /* of GBytes: an upload's packets */
     gsize queued;
 };
 
@@ -197,18 +199,21 @@ static void transfer_free(struct transfer *transfer)
     g_ptr_array_unref(transfer->batch);
     g_clear_pointer(&transfer->data, g_bytes_unref);
     g_clear_error(&transfer->error);
+    g_clear_error(&transfer->answer);
     g_free(transfer->key.pool);
     g_free(transfer->key.name);
     client_unref(transfer->base.client);
     g_free(transfer);
 }
 
+static gboolean released(gpointer data);
+
 static void release(gpointer data, struct daemon *daemon)
 {
     struct transfer *transfer = data;
 
     volume_release(daemon->storage, &transfer->key);
-    transfer_free(transfer);
+    main_invoke(released, transfer, NULL);
 }
 
 /* ---- the main thread ---- */
@@ -226,16 +231,24 @@ static void begin_work(struct transfer *transfer)
     transfer->working = server_run(transfer->daemon->server, work, transfer, false);
 }
 
-static void fail(struct transfer *transfer)
+/* Not before: who hears of the end may want to do something else with the volume at once. */
+static gboolean released(gpointer data)
 {
-    stream_send_error(&transfer->base, transfer->error);
-    stream_end(&transfer->base);
+    struct transfer *transfer = data;
+
+    if (transfer->answer)
+        stream_send_error(&transfer->base, transfer->answer);
+    else if (transfer->answers)
+        stream_send(&transfer->base, RPC_OK, NULL, 0);
+    transfer_free(transfer);
+    return G_SOURCE_REMOVE;
 }
 
-/* All is done, and the client wants to know. */
-static void end_well(struct transfer *transfer)
+/* `error` is taken over; NULL: all is done, and the client wants to know. */
+static void end(struct transfer *transfer, GError *error)
 {
-    stream_send(&transfer->base, RPC_OK, NULL, 0);
+    transfer->answers = true;
+    transfer->answer = error;
     stream_end(&transfer->base);
 }
 
@@ -292,13 +305,13 @@ static gboolean worked(gpointer data)
         return G_SOURCE_REMOVE;
     }
     if (transfer->error) {
-        fail(transfer);
+        end(transfer, g_steal_pointer(&transfer->error));
         return G_SOURCE_REMOVE;
     }
     if (!transfer->upload)
         send_piece(transfer);
     else if (transfer->finished && g_queue_is_empty(&transfer->queue)) {
-        end_well(transfer);
+        end(transfer, NULL);
         return G_SOURCE_REMOVE;
     }
     next_step(transfer);
@@ -332,11 +345,10 @@ static void transfer_close(struct stream *stream)
 
 static void refuse(struct transfer *transfer, const char *why)
 {
-    g_autoptr(GError) error = NULL;
+    GError *error = NULL;
 
     libvirt_error_set(&error, VIR_ERR_RPC, "%s", why);
-    stream_send_error(&transfer->base, error);
-    stream_end(&transfer->base);
+    end(transfer, error);
 }
 
 static void take(struct transfer *transfer, const struct rpc_header *header, GBytes *packet)
@@ -364,7 +376,7 @@ static void transfer_packet(struct stream *stream, const struct rpc_header *head
                (transfer->working || !g_queue_is_empty(&transfer->queue))) {
         transfer->finished = true; /* answered when all is written */
     } else if (header->status == RPC_OK || header->status == RPC_ERROR) {
-        end_well(transfer);
+        end(transfer, NULL);
     } else {
         refuse(transfer, "stream packet with an unknown status");
     }

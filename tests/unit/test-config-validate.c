@@ -53,7 +53,7 @@ static void test_validate(void)
          "net \"net0\": \"fd:1:2:3:4:5:6:7:8:9:10:11:12:13:14:15:16:17\" has more than 16 "
          "descriptors"},
         {"--kernel k --net mac=52:54:00:12:34:56",
-         "net \"net0\": neither a tap nor a socket is given"},
+         "--net mac=52:54:00:12:34:56: neither a tap nor a socket is given"},
         {"--kernel k --net tap=t,socket=fd:3",
          "net \"net0\": a tap and a socket are given, and one of them is needed"},
         {"--kernel k --net socket=/run/passt.socket",
