@@ -260,20 +260,22 @@ def start_in_background(options):
 def background_owner(options, path, tell):
     """Never returns. Ends when it is told to (SIGTERM, which --stop sends) or when QEMU ends."""
     os.setsid()
-    stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
+    # Blocked in every thread, so that none but the one that waits for them gets them: a handler of
+    # Python's runs in the main thread, which nothing wakes when another one took the signal.
+    ends = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     status = 0
     try:
         with Lab(options) as lab, client.Listener(path) as listener:
             threading.Thread(target=listener.run, args=(lab.serve,), daemon=True).start()
-            threading.Thread(target=lambda: (lab.qemu.wait(), stopped.set()), daemon=True).start()
+            threading.Thread(target=lambda: (lab.qemu.wait(), os.kill(os.getpid(), signal.SIGTERM)),
+                             daemon=True).start()
             os.write(tell, b"+")
             os.close(tell)
             null = os.open(os.devnull, os.O_RDWR)
             for fd in (0, 1, 2):
                 os.dup2(null, fd)
-            stopped.wait()
+            signal.sigwait(ends)
     except (LabError, OSError) as error:
         with contextlib.suppress(OSError):
             os.write(tell, str(error).encode())
