@@ -32,8 +32,14 @@ bool api_edit(struct call *call, const wire_domain *dom, const struct edit *edit
               unsigned flags, GError **error);
 /* What goes over the wire; the name is a copy. */
 void api_fill_domain(wire_domain *wire, const struct domain *domain);
-/* The definition that virDomainModificationImpact flags (AFFECT_LIVE, AFFECT_CONFIG) mean. */
-const domain_def *api_def(const struct domain *domain, unsigned flags, GError **error);
+/* virDomainModificationImpact. */
+#define API_IMPACT (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG)
+/* The domain that a client means, locked, and which of its definitions those flags mean (others are
+ * not looked at). NULL with `error` set when there is no such one. */
+locked_domain *api_domain_def(struct call *call, const wire_domain *dom, unsigned flags,
+                              const domain_def **def, GError **error);
+/* A disk by its target or its source; NULL when there is none. */
+struct domain_disk *api_find_disk(const domain_def *def, const char *path);
 /* An interface by the name of its tap or by its MAC address; NULL when there is none. */
 struct domain_net *api_find_net(const domain_def *def, const char *device);
 /* What a running domain's process, and one of its vCPUs, have used. */

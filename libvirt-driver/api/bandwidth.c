@@ -10,12 +10,9 @@
 #include "libvirt-driver/domain/process.h"
 #include "xml/launch.h"
 
-#define IMPACT (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG)
-
 struct change {
     const char *device;
-    const wire_param *list;
-    guint len;
+    struct params params;
 };
 
 static const struct param_spec specs[] = {
@@ -39,7 +36,7 @@ static struct domain_net *find(const domain_def *def, const char *device, GError
 
 static void take(const struct change *change, const char *name, unsigned *value)
 {
-    const wire_param *param = params_find(change->list, change->len, name);
+    const wire_param *param = params_find(&change->params, name);
 
     if (param)
         *value = param->value.wire_value_u.ui;
@@ -59,7 +56,7 @@ static bool finish(struct domain_bandwidth *bandwidth, const char *direction, GE
 static void clear_if_off(const struct change *change, const char *average,
                          struct domain_bandwidth *bandwidth)
 {
-    const wire_param *param = params_find(change->list, change->len, average);
+    const wire_param *param = params_find(&change->params, average);
 
     if (param && !param->value.wire_value_u.ui)
         *bandwidth = (struct domain_bandwidth){0};
@@ -129,10 +126,10 @@ bool api_domain_set_interface_parameters(struct call *call, const wire_set_param
                                          wire_none *out, GError **error)
 {
     static const struct edit edit = {edit_bandwidth, apply_bandwidth};
-    const struct change change = {in->name, in->params.params_val, in->params.params_len};
+    const struct change change = {in->name, {in->params.params_val, in->params.params_len}};
 
-    return api_check_flags(call, in->flags, IMPACT, error) &&
-           params_check(change.list, change.len, specs, G_N_ELEMENTS(specs), error) &&
+    return api_check_flags(call, in->flags, API_IMPACT, error) &&
+           params_check(&change.params, specs, G_N_ELEMENTS(specs), error) &&
            api_edit(call, &in->dom, &edit, &change, in->flags, error);
 }
 
@@ -145,11 +142,10 @@ bool api_domain_get_interface_parameters(struct call *call, const wire_params_st
     const domain_def *def;
     GArray *params;
 
-    if (!api_check_flags(call, in->flags, IMPACT | VIR_TYPED_PARAM_STRING_OKAY, error))
+    if (!api_check_flags(call, in->flags, API_IMPACT | VIR_TYPED_PARAM_STRING_OKAY, error))
         return false;
-    domain = api_domain(call, &in->dom, error);
-    def = domain ? api_def(domain, in->flags & IMPACT, error) : NULL;
-    if (!def)
+    domain = api_domain_def(call, &in->dom, in->flags, &def, error);
+    if (!domain)
         return false;
     if (in->room) /* otherwise only the number of parameters is asked for */
         net = find(def, in->name, error);

@@ -10,15 +10,9 @@
 #include "libvirt-driver/api/params.h"
 #include "libvirt-driver/vmm/cgroup.h"
 
-#define IMPACT (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG)
 /* What the kernel has without a limit. */
 #define WEIGHT_DEFAULT 100
 #define DEVICES_MAX    256
-
-struct params {
-    const wire_param *list;
-    guint len;
-};
 
 static const char *const limit_names[] = {
     [DOMAIN_BLKIO_READ_BYTES] = VIR_DOMAIN_BLKIO_DEVICE_READ_BPS,
@@ -84,14 +78,14 @@ static bool edit_devices(domain_def *def, const char *text, unsigned limit, GErr
 
 static const char *string_of(const struct params *params, const char *name)
 {
-    const wire_param *param = params_find(params->list, params->len, name);
+    const wire_param *param = params_find(params, name);
 
     return param ? param->value.wire_value_u.s : NULL;
 }
 
 static const wire_param *weight_of(const struct params *params)
 {
-    return params_find(params->list, params->len, VIR_DOMAIN_BLKIO_WEIGHT);
+    return params_find(params, VIR_DOMAIN_BLKIO_WEIGHT);
 }
 
 /* Devices without limits stay in the list: what holds for them in the kernel has to go, too. */
@@ -145,8 +139,8 @@ bool api_domain_set_blkio_parameters(struct call *call, const wire_set_params_fl
     static const struct edit edit = {edit_blkio, apply_blkio};
     const struct params params = {in->params.params_val, in->params.params_len};
 
-    return api_check_flags(call, in->flags, IMPACT, error) &&
-           params_check(params.list, params.len, specs, G_N_ELEMENTS(specs), error) &&
+    return api_check_flags(call, in->flags, API_IMPACT, error) &&
+           params_check(&params, specs, G_N_ELEMENTS(specs), error) &&
            api_edit(call, &in->dom, &edit, &params, in->flags, error);
 }
 
@@ -178,11 +172,10 @@ bool api_domain_get_blkio_parameters(struct call *call, const wire_params_args *
     const domain_def *def;
     GArray *params;
 
-    if (!api_check_flags(call, in->flags, IMPACT | VIR_TYPED_PARAM_STRING_OKAY, error))
+    if (!api_check_flags(call, in->flags, API_IMPACT | VIR_TYPED_PARAM_STRING_OKAY, error))
         return false;
-    domain = api_domain(call, &in->dom, error);
-    def = domain ? api_def(domain, in->flags & IMPACT, error) : NULL;
-    if (!def)
+    domain = api_domain_def(call, &in->dom, in->flags, &def, error);
+    if (!domain)
         return false;
     if (def == domain->live && !cgroup_has(domain->cgroup, CGROUP_IO)) {
         libvirt_error_set(error, VIR_ERR_OPERATION_INVALID, "blkio cgroup isn't mounted");

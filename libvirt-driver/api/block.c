@@ -13,18 +13,6 @@
 #include "libvirt-driver/domain/process.h"
 #include "libvirt-driver/util.h"
 
-/* A client names a disk by its target or by the path of its image. */
-static const struct domain_disk *find_disk(const domain_def *def, const char *path)
-{
-    for (guint i = 0; i < def->disks->len; i++) {
-        const struct domain_disk *disk = domain_disk_at(def, i);
-
-        if (strcmp(disk->target, path) == 0 || g_strcmp0(disk->source, path) == 0)
-            return disk;
-    }
-    return NULL;
-}
-
 /* ---- statistics ---- */
 
 static int64_t number(const json_t *stats, const char *name)
@@ -66,7 +54,7 @@ static bool ask_stats(struct domain *domain, const char *path, struct block_stat
     if (!domain_check_runs(domain, error))
         return false;
     if (*path) {
-        const struct domain_disk *disk = find_disk(domain->live, path);
+        const struct domain_disk *disk = api_find_disk(domain->live, path);
 
         if (!disk) {
             libvirt_error_set(error, VIR_ERR_INVALID_ARG, "invalid path: %s", path);
@@ -196,7 +184,7 @@ bool api_domain_get_block_info(struct call *call, const wire_dom_str_flags *in,
             return false;
         def = domain_def_copy(domain_current_def(domain));
     }
-    disk = find_disk(def, in->value);
+    disk = api_find_disk(def, in->value);
     if (!disk) {
         libvirt_error_set(error, VIR_ERR_INVALID_ARG, "invalid path %s not assigned to domain",
                           in->value);
@@ -217,7 +205,7 @@ static bool resize(struct domain *domain, const char *path, uint64_t bytes, GErr
 
     if (!domain_check_runs(domain, error))
         return false;
-    disk = find_disk(domain->live, path);
+    disk = api_find_disk(domain->live, path);
     if (!disk) {
         libvirt_error_set(error, VIR_ERR_INVALID_ARG,
                           "disk '%s' was not found in the domain config", path);

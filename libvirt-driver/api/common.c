@@ -73,7 +73,7 @@ void api_fill_domain(wire_domain *wire, const struct domain *domain)
     wire->id = g_atomic_int_get(&domain->id);
 }
 
-const domain_def *api_def(const struct domain *domain, unsigned flags, GError **error)
+static const domain_def *def_of(const struct domain *domain, unsigned flags, GError **error)
 {
     bool live = flags & VIR_DOMAIN_AFFECT_LIVE;
     bool config = flags & VIR_DOMAIN_AFFECT_CONFIG;
@@ -92,6 +92,26 @@ const domain_def *api_def(const struct domain *domain, unsigned flags, GError **
         return NULL;
     }
     return config ? domain->config : domain_current_def(domain);
+}
+
+locked_domain *api_domain_def(struct call *call, const wire_domain *dom, unsigned flags,
+                              const domain_def **def, GError **error)
+{
+    g_autoptr(locked_domain) domain = api_domain(call, dom, error);
+
+    *def = domain ? def_of(domain, flags, error) : NULL;
+    return *def ? g_steal_pointer(&domain) : NULL;
+}
+
+struct domain_disk *api_find_disk(const domain_def *def, const char *path)
+{
+    for (guint i = 0; i < def->disks->len; i++) {
+        struct domain_disk *disk = domain_disk_at(def, i);
+
+        if (strcmp(disk->target, path) == 0 || g_strcmp0(disk->source, path) == 0)
+            return disk;
+    }
+    return NULL;
 }
 
 static bool is_active(const struct domain *domain)

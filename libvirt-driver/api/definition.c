@@ -322,7 +322,7 @@ bool api_domain_set_lifecycle_action(struct call *call, const wire_lifecycle_act
 {
     static const struct edit edit = {.edit = edit_lifecycle};
 
-    if (!api_check_flags(call, in->flags, VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG, error))
+    if (!api_check_flags(call, in->flags, API_IMPACT, error))
         return false;
     if (in->type > VIR_DOMAIN_LIFECYCLE_CRASH) {
         libvirt_error_set(error, VIR_ERR_INVALID_ARG, "Lifecycle event type %u is not valid",

@@ -15,8 +15,6 @@
 #include "libvirt-driver/util.h"
 #include "libvirt-driver/vmm/vmm.h"
 
-#define IMPACT (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG)
-
 bool api_domain_get_max_memory(struct call *call, const wire_dom *in, wire_ulong *out,
                                GError **error)
 {
@@ -84,7 +82,7 @@ static bool set_memory(struct call *call, const wire_domain *dom, uint64_t kib, 
     static const struct edit maximum = {.edit = edit_maximum};
     static const struct edit current = {.edit = edit_current, .apply = apply_current};
 
-    if (!api_check_flags(call, flags, IMPACT | VIR_DOMAIN_MEM_MAXIMUM, error))
+    if (!api_check_flags(call, flags, API_IMPACT | VIR_DOMAIN_MEM_MAXIMUM, error))
         return false;
     if (kib == 0 || kib > G_MAXINT64 / 1024) {
         libvirt_error_set(error, VIR_ERR_INVALID_ARG, "memory size %" PRIu64 " KiB is out of range",
@@ -140,7 +138,7 @@ bool api_domain_set_memory_stats_period(struct call *call, const wire_dom_int_fl
 {
     static const struct edit edit = {edit_period, apply_period};
 
-    if (!api_check_flags(call, in->flags, IMPACT, error))
+    if (!api_check_flags(call, in->flags, API_IMPACT, error))
         return false;
     if (in->value < 0) {
         libvirt_error_set(error, VIR_ERR_INVALID_ARG, "the period must not be negative: %d",

@@ -82,11 +82,10 @@ bool api_domain_get_metadata(struct call *call, const wire_metadata_args *in, wi
     g_autoptr(locked_domain) domain = NULL;
     const domain_def *def;
 
-    if (!api_check_flags(call, in->flags, VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG, error))
+    if (!api_check_flags(call, in->flags, API_IMPACT, error))
         return false;
-    domain = api_domain(call, &in->dom, error);
-    def = domain ? api_def(domain, in->flags, error) : NULL;
-    if (!def)
+    domain = api_domain_def(call, &in->dom, in->flags, &def, error);
+    if (!domain)
         return false;
     switch (in->type) {
     case VIR_DOMAIN_METADATA_DESCRIPTION:
@@ -238,9 +237,7 @@ bool api_domain_set_metadata(struct call *call, const wire_set_metadata_args *in
     g_autoptr(locked_domain) domain = NULL;
     bool done;
 
-    if (!api_check_flags(call, in->flags, VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG,
-                         error) ||
-        !check_metadata(in, error))
+    if (!api_check_flags(call, in->flags, API_IMPACT, error) || !check_metadata(in, error))
         return false;
     domain = api_domain_with_job(call, &in->dom, error);
     if (!domain)

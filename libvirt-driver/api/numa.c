@@ -7,13 +7,6 @@
 #include "libvirt-driver/api/params.h"
 #include "libvirt-driver/vmm/cgroup.h"
 
-#define IMPACT (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG)
-
-struct params {
-    const wire_param *list;
-    guint len;
-};
-
 static const struct param_spec specs[] = {
     {VIR_DOMAIN_NUMA_NODESET, VIR_TYPED_PARAM_STRING},
     {VIR_DOMAIN_NUMA_MODE, VIR_TYPED_PARAM_INT},
@@ -46,8 +39,8 @@ static bool edit_mode(struct domain_numatune *tune, bool running, int mode, GErr
 static bool edit_numa(domain_def *def, bool running, const void *what, GError **error)
 {
     const struct params *params = what;
-    const wire_param *nodes = params_find(params->list, params->len, VIR_DOMAIN_NUMA_NODESET);
-    const wire_param *mode = params_find(params->list, params->len, VIR_DOMAIN_NUMA_MODE);
+    const wire_param *nodes = params_find(params, VIR_DOMAIN_NUMA_NODESET);
+    const wire_param *mode = params_find(params, VIR_DOMAIN_NUMA_MODE);
     struct domain_numatune *tune = &def->numatune;
 
     if (mode && !edit_mode(tune, running, mode->value.wire_value_u.i, error))
@@ -76,8 +69,8 @@ bool api_domain_set_numa_parameters(struct call *call, const wire_set_params_fla
     static const struct edit edit = {edit_numa, apply_numa};
     const struct params params = {in->params.params_val, in->params.params_len};
 
-    return api_check_flags(call, in->flags, IMPACT, error) &&
-           params_check(params.list, params.len, specs, G_N_ELEMENTS(specs), error) &&
+    return api_check_flags(call, in->flags, API_IMPACT, error) &&
+           params_check(&params, specs, G_N_ELEMENTS(specs), error) &&
            api_edit(call, &in->dom, &edit, &params, in->flags, error);
 }
 
@@ -89,11 +82,10 @@ bool api_domain_get_numa_parameters(struct call *call, const wire_params_args *i
     const domain_def *def;
     GArray *params;
 
-    if (!api_check_flags(call, in->flags, IMPACT | VIR_TYPED_PARAM_STRING_OKAY, error))
+    if (!api_check_flags(call, in->flags, API_IMPACT | VIR_TYPED_PARAM_STRING_OKAY, error))
         return false;
-    domain = api_domain(call, &in->dom, error);
-    def = domain ? api_def(domain, in->flags & IMPACT, error) : NULL;
-    if (!def)
+    domain = api_domain_def(call, &in->dom, in->flags, &def, error);
+    if (!domain)
         return false;
     nodes = cpuset_format(&def->numatune.nodes);
     params = params_new();

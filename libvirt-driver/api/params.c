@@ -102,37 +102,39 @@ static const struct param_spec *find_spec(const char *name, const struct param_s
     return NULL;
 }
 
-bool params_check(const wire_param *params, guint len, const struct param_spec *specs,
-                  gsize spec_count, GError **error)
+bool params_check(const struct params *params, const struct param_spec *specs, gsize spec_count,
+                  GError **error)
 {
-    for (guint i = 0; i < len; i++) {
-        const char *name = params[i].field;
-        const struct param_spec *spec = find_spec(name, specs, spec_count);
+    for (guint i = 0; i < params->len; i++) {
+        const wire_param *param = &params->list[i];
+        const struct params before = {params->list, i};
+        const struct param_spec *spec = find_spec(param->field, specs, spec_count);
 
         if (!spec) {
-            libvirt_error_set(error, VIR_ERR_INVALID_ARG, "parameter '%s' not supported", name);
+            libvirt_error_set(error, VIR_ERR_INVALID_ARG, "parameter '%s' not supported",
+                              param->field);
             return false;
         }
-        if (spec->type != params[i].value.type) {
+        if (spec->type != param->value.type) {
             libvirt_error_set(error, VIR_ERR_INVALID_ARG,
                               "invalid type '%s' for parameter '%s', expected '%s'",
-                              type_name(params[i].value.type), name, type_name(spec->type));
+                              type_name(param->value.type), param->field, type_name(spec->type));
             return false;
         }
-        if (params_find(params, i, name)) {
+        if (params_find(&before, param->field)) {
             libvirt_error_set(error, VIR_ERR_INVALID_ARG, "parameter '%s' occurs multiple times",
-                              name);
+                              param->field);
             return false;
         }
     }
     return true;
 }
 
-const wire_param *params_find(const wire_param *params, guint len, const char *name)
+const wire_param *params_find(const struct params *params, const char *name)
 {
-    for (guint i = 0; i < len; i++) {
-        if (strcmp(params[i].field, name) == 0)
-            return &params[i];
+    for (guint i = 0; i < params->len; i++) {
+        if (strcmp(params->list[i].field, name) == 0)
+            return &params->list[i];
     }
     return NULL;
 }

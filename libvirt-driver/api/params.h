@@ -30,6 +30,12 @@ void params_answer(GArray *params, int room, wire_params_count *out);
 
 /* ---- reading a list ---- */
 
+/* As it came from a client, who owns it. */
+struct params {
+    const wire_param *list;
+    guint len;
+};
+
 struct param_spec {
     const char *name;
     int type; /* virTypedParameterType */
@@ -37,9 +43,9 @@ struct param_spec {
 
 /* False with VIR_ERR_INVALID_ARG for a name that is not in the table, a value of another type than
  * the table's, or a name that is there twice. */
-bool params_check(const wire_param *params, guint len, const struct param_spec *specs,
-                  gsize spec_count, GError **error);
+bool params_check(const struct params *params, const struct param_spec *specs, gsize spec_count,
+                  GError **error);
 /* NULL when it is not there. */
-const wire_param *params_find(const wire_param *params, guint len, const char *name);
+const wire_param *params_find(const struct params *params, const char *name);
 
 #endif

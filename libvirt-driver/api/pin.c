@@ -11,8 +11,6 @@
 #include "libvirt-driver/domain/affinity.h"
 #include "libvirt-driver/host.h"
 
-#define IMPACT (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG)
-
 /* ---- maps ---- */
 
 /* Cut off, or filled up with zeros. */
@@ -159,7 +157,7 @@ static bool set_pin(struct call *call, const wire_domain *dom, const struct edit
     bool config;
     bool done;
 
-    if (!api_check_flags(call, flags, IMPACT, error))
+    if (!api_check_flags(call, flags, API_IMPACT, error))
         return false;
     domain = api_domain_with_job(call, dom, error);
     if (!domain)
@@ -228,12 +226,11 @@ bool api_domain_get_vcpu_pin_info(struct call *call, const wire_vcpu_pins_args *
     const domain_def *def;
     guint count;
 
-    if (!api_check_flags(call, in->flags, IMPACT, error) ||
+    if (!api_check_flags(call, in->flags, API_IMPACT, error) ||
         !check_maps(in->max_maps, in->map_length, error))
         return false;
-    domain = api_domain(call, &in->dom, error);
-    def = domain ? api_def(domain, in->flags, error) : NULL;
-    if (!def)
+    domain = api_domain_def(call, &in->dom, in->flags, &def, error);
+    if (!domain)
         return false;
     count = MIN(def->max_vcpus, (guint)in->max_maps);
     out->maps.maps_len = count * length;
@@ -254,11 +251,10 @@ bool api_domain_get_emulator_pin_info(struct call *call, const wire_dom_int_flag
     const domain_def *def;
     struct cpuset cpus;
 
-    if (!api_check_flags(call, in->flags, IMPACT, error) || !check_maps(1, in->value, error))
+    if (!api_check_flags(call, in->flags, API_IMPACT, error) || !check_maps(1, in->value, error))
         return false;
-    domain = api_domain(call, &in->dom, error);
-    def = domain ? api_def(domain, in->flags, error) : NULL;
-    if (!def)
+    domain = api_domain_def(call, &in->dom, in->flags, &def, error);
+    if (!domain)
         return false;
     cpus = effective(call->daemon->host, def, &def->cputune.emulatorpin);
     out->maps.maps_len = (guint)in->value;
@@ -276,11 +272,10 @@ bool api_domain_get_iothread_info(struct call *call, const wire_dom_uint *in, wi
     const domain_def *def;
     guint length = (host_highest_cpu(host) / 8) + 1;
 
-    if (!api_check_flags(call, in->value, IMPACT, error))
+    if (!api_check_flags(call, in->value, API_IMPACT, error))
         return false;
-    domain = api_domain(call, &in->dom, error);
-    def = domain ? api_def(domain, in->value, error) : NULL;
-    if (!def)
+    domain = api_domain_def(call, &in->dom, in->value, &def, error);
+    if (!domain)
         return false;
     out->info.info_val = g_new0(wire_iothread, def->iothreads->len + 1);
     out->info.info_len = def->iothreads->len;

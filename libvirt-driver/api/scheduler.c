@@ -12,19 +12,12 @@
 #include "libvirt-driver/domain/quotas.h"
 #include "libvirt-driver/vmm/cgroup.h"
 
-#define IMPACT (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG)
-
 /* The kernel's own bounds, which libvirt states as its. */
 #define PERIOD_MIN     1000
 #define PERIOD_MAX     1000000
 #define QUOTA_MIN      1000
 #define SHARES_MAX     10000
 #define SHARES_DEFAULT 100
-
-struct params {
-    const wire_param *list;
-    guint len;
-};
 
 /* The parameters of each kind of quota. */
 static const struct {
@@ -60,15 +53,14 @@ static bool check_params(const struct params *params, GError **error)
         specs[1 + 2 * i] = (struct param_spec){quota_names[i].period, VIR_TYPED_PARAM_ULLONG};
         specs[2 + 2 * i] = (struct param_spec){quota_names[i].quota, VIR_TYPED_PARAM_LLONG};
     }
-    return params_check(params->list, params->len, specs, G_N_ELEMENTS(specs), error);
+    return params_check(params, specs, G_N_ELEMENTS(specs), error);
 }
 
 /* ---- changing ---- */
 
 static bool edit_shares(domain_def *def, const struct params *params, GError **error)
 {
-    const wire_param *shares =
-        params_find(params->list, params->len, VIR_DOMAIN_SCHEDULER_CPU_SHARES);
+    const wire_param *shares = params_find(params, VIR_DOMAIN_SCHEDULER_CPU_SHARES);
     uint64_t value = shares ? shares->value.wire_value_u.ul : 0;
 
     if (!shares)
@@ -85,8 +77,8 @@ static bool edit_shares(domain_def *def, const struct params *params, GError **e
 static bool edit_quota(struct domain_cpu_quota *def, enum domain_quota_kind kind,
                        const struct params *params, GError **error)
 {
-    const wire_param *period = params_find(params->list, params->len, quota_names[kind].period);
-    const wire_param *quota = params_find(params->list, params->len, quota_names[kind].quota);
+    const wire_param *period = params_find(params, quota_names[kind].period);
+    const wire_param *quota = params_find(params, quota_names[kind].quota);
 
     if (period) {
         uint64_t value = period->value.wire_value_u.ul;
@@ -133,12 +125,12 @@ static bool apply_scheduler(struct domain *domain, const void *what, GError **er
 
     if (!edit_scheduler(wanted, true, what, error))
         return false;
-    if (params_find(params->list, params->len, VIR_DOMAIN_SCHEDULER_CPU_SHARES) &&
+    if (params_find(params, VIR_DOMAIN_SCHEDULER_CPU_SHARES) &&
         !cgroup_set_shares(domain->cgroup, tune->shares, error))
         return false;
     for (unsigned i = 0; i < DOMAIN_QUOTA_LAST; i++) {
-        if ((params_find(params->list, params->len, quota_names[i].period) ||
-             params_find(params->list, params->len, quota_names[i].quota)) &&
+        if ((params_find(params, quota_names[i].period) ||
+             params_find(params, quota_names[i].quota)) &&
             !quotas_set(domain, i, &tune->quotas[i], error))
             return false;
     }
@@ -150,7 +142,7 @@ static bool set_scheduler(struct call *call, const wire_domain *dom, const struc
 {
     static const struct edit edit = {edit_scheduler, apply_scheduler};
 
-    return api_check_flags(call, flags, IMPACT, error) && check_params(params, error) &&
+    return api_check_flags(call, flags, API_IMPACT, error) && check_params(params, error) &&
            api_edit(call, dom, &edit, params, flags, error);
 }
 
@@ -220,11 +212,10 @@ static bool get_scheduler(struct call *call, const wire_domain *dom, int room, u
     const domain_def *def;
     GArray *params;
 
-    if (!api_check_flags(call, flags, IMPACT | VIR_TYPED_PARAM_STRING_OKAY, error))
+    if (!api_check_flags(call, flags, API_IMPACT | VIR_TYPED_PARAM_STRING_OKAY, error))
         return false;
-    domain = api_domain(call, dom, error);
-    def = domain ? api_def(domain, flags & IMPACT, error) : NULL;
-    params = def ? read_scheduler(domain, def, error) : NULL;
+    domain = api_domain_def(call, dom, flags, &def, error);
+    params = domain ? read_scheduler(domain, def, error) : NULL;
     if (!params)
         return false;
     params_answer(params, room, &counted);

@@ -13,13 +13,6 @@
 #include "libvirt-driver/domain/process.h"
 #include "libvirt-driver/vmm/cgroup.h"
 
-#define IMPACT (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG)
-
-struct params {
-    const wire_param *list;
-    guint len;
-};
-
 /* ---- memory ---- */
 
 static const struct param_spec memory_specs[] = {
@@ -30,7 +23,7 @@ static const struct param_spec memory_specs[] = {
 
 static void take_limit(const struct params *params, const char *name, uint64_t *limit)
 {
-    const wire_param *param = params_find(params->list, params->len, name);
+    const wire_param *param = params_find(params, name);
     uint64_t value = param ? param->value.wire_value_u.ul : 0;
 
     if (param)
@@ -67,8 +60,8 @@ bool api_domain_set_memory_parameters(struct call *call, const wire_set_params_f
     static const struct edit edit = {edit_memory, apply_memory};
     const struct params params = {in->params.params_val, in->params.params_len};
 
-    return api_check_flags(call, in->flags, IMPACT, error) &&
-           params_check(params.list, params.len, memory_specs, G_N_ELEMENTS(memory_specs), error) &&
+    return api_check_flags(call, in->flags, API_IMPACT, error) &&
+           params_check(&params, memory_specs, G_N_ELEMENTS(memory_specs), error) &&
            api_edit(call, &in->dom, &edit, &params, in->flags, error);
 }
 
@@ -84,11 +77,10 @@ bool api_domain_get_memory_parameters(struct call *call, const wire_params_args 
     const domain_def *def;
     GArray *params;
 
-    if (!api_check_flags(call, in->flags, IMPACT | VIR_TYPED_PARAM_STRING_OKAY, error))
+    if (!api_check_flags(call, in->flags, API_IMPACT | VIR_TYPED_PARAM_STRING_OKAY, error))
         return false;
-    domain = api_domain(call, &in->dom, error);
-    def = domain ? api_def(domain, in->flags & IMPACT, error) : NULL;
-    if (!def)
+    domain = api_domain_def(call, &in->dom, in->flags, &def, error);
+    if (!domain)
         return false;
     if (def == domain->live && !cgroup_has(domain->cgroup, CGROUP_MEMORY)) {
         libvirt_error_set(error, VIR_ERR_OPERATION_INVALID,
@@ -115,15 +107,12 @@ struct iotune {
 
 static struct domain_disk *find_disk(const domain_def *def, const char *name, GError **error)
 {
-    for (guint i = 0; i < def->disks->len; i++) {
-        struct domain_disk *disk = domain_disk_at(def, i);
+    struct domain_disk *disk = api_find_disk(def, name);
 
-        if (strcmp(disk->target, name) == 0 || g_strcmp0(disk->source, name) == 0)
-            return disk;
-    }
-    libvirt_error_set(error, VIR_ERR_INVALID_ARG, "disk '%s' was not found in the domain config",
-                      name);
-    return NULL;
+    if (!disk)
+        libvirt_error_set(error, VIR_ERR_INVALID_ARG,
+                          "disk '%s' was not found in the domain config", name);
+    return disk;
 }
 
 /* A limit in all and one for reads or writes exclude each other. */
@@ -134,7 +123,7 @@ static const enum domain_iotune_limit families[][3] = {
 
 static bool is_asked(const struct params *params, unsigned limit)
 {
-    const wire_param *param = params_find(params->list, params->len, domain_iotune_name(limit));
+    const wire_param *param = params_find(params, domain_iotune_name(limit));
 
     return param && param->value.wire_value_u.ul;
 }
@@ -186,8 +175,7 @@ static bool edit_iotune(domain_def *def, bool running, const void *what, GError 
     if (!disk)
         return false;
     for (unsigned i = 0; i < DOMAIN_IOTUNE_LAST; i++) {
-        const wire_param *param =
-            params_find(change->params.list, change->params.len, domain_iotune_name(i));
+        const wire_param *param = params_find(&change->params, domain_iotune_name(i));
 
         if (!param)
             continue;
@@ -263,8 +251,7 @@ static bool check_iotune(const struct params *params, GError **error)
 
     for (unsigned i = 0; i < DOMAIN_IOTUNE_LAST; i++)
         specs[i] = (struct param_spec){domain_iotune_name(i), VIR_TYPED_PARAM_ULLONG};
-    return params_check(params->list, params->len, specs, G_N_ELEMENTS(specs), error) &&
-           check_families(params, error);
+    return params_check(params, specs, G_N_ELEMENTS(specs), error) && check_families(params, error);
 }
 
 bool api_domain_set_block_io_tune(struct call *call, const wire_set_params_str_args *in,
@@ -277,7 +264,8 @@ bool api_domain_set_block_io_tune(struct call *call, const wire_set_params_str_a
     bool config;
     bool done;
 
-    if (!api_check_flags(call, in->flags, IMPACT, error) || !check_iotune(&change.params, error))
+    if (!api_check_flags(call, in->flags, API_IMPACT, error) ||
+        !check_iotune(&change.params, error))
         return false;
     domain = api_domain_with_job(call, &in->dom, error);
     if (!domain)
@@ -298,11 +286,10 @@ bool api_domain_get_block_io_tune(struct call *call, const wire_params_opt_str_a
     const domain_def *def;
     GArray *params;
 
-    if (!api_check_flags(call, in->flags, IMPACT | VIR_TYPED_PARAM_STRING_OKAY, error))
+    if (!api_check_flags(call, in->flags, API_IMPACT | VIR_TYPED_PARAM_STRING_OKAY, error))
         return false;
-    domain = api_domain(call, &in->dom, error);
-    def = domain ? api_def(domain, in->flags & IMPACT, error) : NULL;
-    if (!def)
+    domain = api_domain_def(call, &in->dom, in->flags, &def, error);
+    if (!domain)
         return false;
     /* Without a disk only the number of parameters is asked for. */
     if (in->name || in->room) {

@@ -21,18 +21,15 @@ bool api_domain_get_vcpus_flags(struct call *call, const wire_dom_flags *in, wir
     const domain_def *def;
 
     if (!api_check_flags(call, in->flags,
-                         VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG |
-                             VIR_DOMAIN_VCPU_MAXIMUM | VIR_DOMAIN_VCPU_GUEST,
-                         error))
+                         API_IMPACT | VIR_DOMAIN_VCPU_MAXIMUM | VIR_DOMAIN_VCPU_GUEST, error))
         return false;
     if ((in->flags & VIR_DOMAIN_VCPU_GUEST) && client_is_readonly(call->client)) {
         libvirt_error_set(error, VIR_ERR_OPERATION_DENIED,
                           "read only access prevents virDomainGetVcpusFlags");
         return false;
     }
-    domain = api_domain(call, &in->dom, error);
-    def = domain ? api_def(domain, in->flags, error) : NULL;
-    if (!def)
+    domain = api_domain_def(call, &in->dom, in->flags, &def, error);
+    if (!domain)
         return false;
     if (in->flags & VIR_DOMAIN_VCPU_GUEST) {
         libvirt_error_set(error, VIR_ERR_ARGUMENT_UNSUPPORTED,
@@ -155,9 +152,8 @@ static bool set_vcpus(struct call *call, const wire_domain *dom, unsigned count,
                       GError **error)
 {
     static const struct edit edit = {.edit = edit_vcpus};
-    const unsigned known = VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG |
-                           VIR_DOMAIN_VCPU_MAXIMUM | VIR_DOMAIN_VCPU_GUEST |
-                           VIR_DOMAIN_VCPU_HOTPLUGGABLE;
+    const unsigned known =
+        API_IMPACT | VIR_DOMAIN_VCPU_MAXIMUM | VIR_DOMAIN_VCPU_GUEST | VIR_DOMAIN_VCPU_HOTPLUGGABLE;
     struct vcpus vcpus = {.count = count, .maximum = flags & VIR_DOMAIN_VCPU_MAXIMUM};
 
     if (!api_check_flags(call, flags, known, error))
@@ -267,7 +263,7 @@ static bool edit_del_iothread(domain_def *def, bool running, const void *what, G
 static bool edit_iothreads(struct call *call, const wire_dom_uint_flags *in,
                            const struct edit *edit, GError **error)
 {
-    if (!api_check_flags(call, in->flags, VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG, error))
+    if (!api_check_flags(call, in->flags, API_IMPACT, error))
         return false;
     if (in->value == 0) {
         libvirt_error_set(error, VIR_ERR_INVALID_ARG, "invalid value of 0 for iothread_id");
