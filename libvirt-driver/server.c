@@ -12,7 +12,7 @@
 #include "libvirt-driver/util.h"
 #include "xml/error.h"
 
-/* So many workers that wait for others are made up for. */
+/* So many workers that wait are made up for. */
 #define WAITING_MAX 1000
 
 struct listener {
@@ -30,7 +30,7 @@ struct server {
     GMutex lock;           /* for the pools */
     GThreadPool *workers;  /* NULL once stopped */
     GThreadPool *quick_workers;
-    guint waiting; /* workers, for a domain's job */
+    guint waiting; /* workers, for somebody else */
     struct sockets *sockets;
     guint idle_timeout; /* seconds; 0: never */
     GSource *idle_timer;

@@ -32,8 +32,9 @@ void server_stop(struct server *server);
 /* A domain has started or stopped. Any thread. */
 void server_activity_changed(struct server *server);
 
-/* A worker begins, or ends, to wait for another one: meanwhile there is one more in its place. Any
- * thread. */
+/* A worker begins, or ends, to wait for somebody else (another worker, a VMM, a daemon of the
+ * host): meanwhile there is one more in its place, so that others than those who wait are served.
+ * Any thread. */
 void server_worker_waits(struct server *server, bool waits);
 
 /* Runs fn(data, daemon) in a worker thread. `quick`: it never waits for a VMM. False once the

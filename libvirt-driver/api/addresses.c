@@ -115,9 +115,9 @@ static bool find_leases(struct domain *domain, GArray *interfaces, GError **erro
         json_decref(steps);
         return true;
     }
-    domain_unlock(domain);
+    domain_begin_wait(domain);
     results = host_libvirt_ask(domain->daemon, steps, error);
-    domain_lock(domain);
+    domain_end_wait(domain);
     for (guint i = 0; results && i < indices->len; i++)
         note_leases(
             &g_array_index(interfaces, struct guest_interface, g_array_index(indices, guint, i)),

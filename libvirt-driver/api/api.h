@@ -27,6 +27,8 @@ bool api_check_flags(struct call *call, unsigned flags, unsigned known, GError *
 locked_domain *api_domain(struct call *call, const wire_domain *dom, GError **error);
 /* The same for changing it: with its job, which domain_end_job() ends. */
 locked_domain *api_domain_with_job(struct call *call, const wire_domain *dom, GError **error);
+/* The domain that a definition is for, the one that is there or a new one: locked, with its job. */
+locked_domain *api_domain_for(struct call *call, const domain_def *def, GError **error);
 /* domain_edit() of the domain that a client means. */
 bool api_edit(struct call *call, const wire_domain *dom, const struct edit *edit, const void *what,
               unsigned flags, GError **error);

@@ -53,6 +53,27 @@ locked_domain *api_domain_with_job(struct call *call, const wire_domain *dom, GE
     return domain;
 }
 
+locked_domain *api_domain_for(struct call *call, const domain_def *def, GError **error)
+{
+    const struct rpc_procedure *procedure = rpc_procedure_find(call->header.procedure);
+
+    for (;;) {
+        locked_domain *domain = domain_list_add(call->daemon, def, error);
+        g_autoptr(GError) failed = NULL;
+
+        if (!domain)
+            return NULL;
+        if (domain_begin_job(domain, procedure->name, &failed))
+            return domain;
+        domain_release(domain);
+        /* Gone while we waited for its job: then this is a new one. */
+        if (!g_error_matches(failed, LIBVIRT_ERROR, VIR_ERR_NO_DOMAIN)) {
+            g_propagate_error(error, g_steal_pointer(&failed));
+            return NULL;
+        }
+    }
+}
+
 bool api_edit(struct call *call, const wire_domain *dom, const struct edit *edit, const void *what,
               unsigned flags, GError **error)
 {

@@ -12,38 +12,17 @@
 #define UNDEFINE_TPM      (1u << 5)
 #define UNDEFINE_KEEP_TPM (1u << 6)
 
-/* The domain that a definition is for, locked, with its job: the one that is there, or a new one.
- */
-static locked_domain *domain_to_define(struct call *call, const domain_def *def, GError **error)
-{
-    for (;;) {
-        locked_domain *domain = domain_list_add(call->daemon, def, error);
-        g_autoptr(GError) failed = NULL;
-
-        if (!domain)
-            return NULL;
-        if (domain_begin_job(domain, "DOMAIN_DEFINE_XML", &failed))
-            return domain;
-        domain_release(domain);
-        /* Gone while we waited for its job: then this is a new one. */
-        if (!g_error_matches(failed, LIBVIRT_ERROR, VIR_ERR_NO_DOMAIN)) {
-            g_propagate_error(error, g_steal_pointer(&failed));
-            return NULL;
-        }
-    }
-}
-
 static bool define(struct call *call, const char *xml, wire_dom *out, GError **error)
 {
     g_autoptr(domain_def) def = domain_def_parse(xml, strlen(xml), DOMAIN_PARSE_DEFINITION, error);
-    g_autoptr(locked_domain) domain = def ? domain_to_define(call, def, error) : NULL;
+    g_autoptr(locked_domain) domain = def ? api_domain_for(call, def, error) : NULL;
     bool saved;
 
     if (!domain)
         return false;
-    domain_unlock(domain);
+    domain_begin_wait(domain);
     saved = store_save_config(&call->daemon->paths, def, error);
-    domain_lock(domain);
+    domain_end_wait(domain);
     if (saved) {
         int detail =
             domain->config ? VIR_DOMAIN_EVENT_DEFINED_UPDATED : VIR_DOMAIN_EVENT_DEFINED_ADDED;
@@ -83,9 +62,9 @@ static bool undefine(struct call *call, const wire_domain *dom, GError **error)
     if (!domain->config) {
         libvirt_error_set(error, VIR_ERR_OPERATION_INVALID, "cannot undefine transient domain");
     } else {
-        domain_unlock(domain);
+        domain_begin_wait(domain);
         removed = store_remove_config(&call->daemon->paths, domain->name, error);
-        domain_lock(domain);
+        domain_end_wait(domain);
     }
     if (removed) {
         events_lifecycle(call->daemon->events, domain, VIR_DOMAIN_EVENT_UNDEFINED,
@@ -162,9 +141,9 @@ bool api_domain_set_autostart(struct call *call, const wire_dom_int *in, wire_no
         libvirt_error_set(error, VIR_ERR_OPERATION_INVALID,
                           "cannot set autostart for transient domain");
     } else {
-        domain_unlock(domain);
+        domain_begin_wait(domain);
         done = store_set_autostart(&call->daemon->paths, domain->name, wanted, error);
-        domain_lock(domain);
+        domain_end_wait(domain);
     }
     if (done)
         domain->autostart = wanted;
@@ -215,14 +194,14 @@ static bool rename_domain(struct call *call, struct domain *domain, const char *
     other = def ? domain_list_reserve_name(call->daemon, domain, name, error) : NULL;
     if (!other)
         return false;
-    domain_unlock(domain);
+    domain_begin_wait(domain);
     saved = store_save_config(paths, def, error) &&
             (!autostart || store_set_autostart(paths, name, true, error));
     if (!saved)
         store_remove_config(paths, name, NULL);
     else if (!store_remove_config(paths, domain->name, &left_over))
         g_warning("domain '%s' was renamed: %s", name, left_over->message);
-    domain_lock(domain);
+    domain_end_wait(domain);
     if (!saved) {
         domain_list_drop_name(call->daemon->domains, other);
         return false;

@@ -70,8 +70,8 @@ bool api_domain_create_xml(struct call *call, const wire_str_flags *in, wire_dom
     if (!api_check_flags(call, in->flags, START_FLAGS | VIR_DOMAIN_START_VALIDATE, error))
         return false;
     def = domain_def_parse(in->value, strlen(in->value), DOMAIN_PARSE_DEFINITION, error);
-    domain = def ? domain_list_add(call->daemon, def, error) : NULL;
-    if (!domain || !domain_begin_job(domain, "DOMAIN_CREATE_XML", error))
+    domain = def ? api_domain_for(call, def, error) : NULL;
+    if (!domain)
         return false;
     if (domain_runs(domain)) {
         libvirt_error_set(error, VIR_ERR_OPERATION_INVALID, "domain '%s' is already active",

@@ -15,6 +15,7 @@
 #include "libvirt-driver/api/params.h"
 #include "libvirt-driver/domain/list.h"
 #include "libvirt-driver/host.h"
+#include "libvirt-driver/server.h"
 #include "libvirt-driver/vmm/tap.h"
 #include "libvirt-driver/vmm/vmm.h"
 
@@ -360,8 +361,10 @@ bool api_connect_get_all_domain_stats(struct call *call, const wire_stats_args *
         !check_stats(&stats, in->flags, error))
         return false;
     subjects = ask_all(call, in, stats, filters);
+    server_worker_waits(call->daemon->server, true);
     for (guint i = 0; i < subjects->len; i++)
         collect(&g_array_index(subjects, struct subject, i), deadline);
+    server_worker_waits(call->daemon->server, false);
     tell_all(subjects, stats, out);
     return true;
 }

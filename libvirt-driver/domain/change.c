@@ -29,9 +29,9 @@ bool domain_set_config(struct domain *domain, domain_def *def, GError **error)
 {
     bool saved;
 
-    domain_unlock(domain);
+    domain_begin_wait(domain);
     saved = store_save_config(&domain->daemon->paths, def, error);
-    domain_lock(domain);
+    domain_end_wait(domain);
     if (!saved) {
         domain_def_free(def);
         return false;

@@ -69,6 +69,18 @@ void domain_unlock(struct domain *domain)
     g_mutex_unlock(&domain->lock);
 }
 
+void domain_begin_wait(struct domain *domain)
+{
+    domain_unlock(domain);
+    server_worker_waits(domain->daemon->server, true);
+}
+
+void domain_end_wait(struct domain *domain)
+{
+    server_worker_waits(domain->daemon->server, false);
+    domain_lock(domain);
+}
+
 void domain_release(locked_domain *domain)
 {
     domain_unlock(domain);
@@ -89,30 +101,33 @@ static bool wait_for_job(struct domain *domain, gint64 deadline)
 {
     bool in_time = true;
 
+    domain->queued++;
+    /* However many wait for a domain that hangs: calls on others find a worker. */
+    server_worker_waits(domain->daemon->server, true);
     while (domain->job && in_time) {
         if (deadline)
             in_time = g_cond_wait_until(&domain->job_ended, &domain->lock, deadline);
         else
             g_cond_wait(&domain->job_ended, &domain->lock);
     }
+    server_worker_waits(domain->daemon->server, false);
+    domain->queued--;
     return in_time;
 }
 
 static bool begin_job(struct domain *domain, const char *what, gint64 deadline, GError **error)
 {
-    if (domain->job) {
-        bool in_time;
-
-        /* However many wait for a domain that hangs: calls on others find a worker. */
-        server_worker_waits(domain->daemon->server, true);
-        in_time = wait_for_job(domain, deadline);
-        server_worker_waits(domain->daemon->server, false);
-        if (!in_time) {
-            libvirt_error_set(error, VIR_ERR_OPERATION_TIMEOUT,
-                              "cannot acquire state change lock (held by %s)",
-                              domain->job ? domain->job : "nobody any more");
-            return false;
-        }
+    if (domain->job && deadline && domain->queued >= DOMAIN_JOB_MAX_QUEUED) {
+        libvirt_error_set(error, VIR_ERR_OPERATION_FAILED,
+                          "cannot acquire state change lock (held by %s): %u calls wait for it",
+                          domain->job, domain->queued);
+        return false;
+    }
+    if (domain->job && !wait_for_job(domain, deadline)) {
+        libvirt_error_set(error, VIR_ERR_OPERATION_TIMEOUT,
+                          "cannot acquire state change lock (held by %s)",
+                          domain->job ? domain->job : "nobody any more");
+        return false;
     }
     if (domain->removed) {
         domain_set_no_domain_error(domain, error);

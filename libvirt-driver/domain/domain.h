@@ -26,6 +26,8 @@ struct vmm;
 
 /* How long a call waits for another one on the same domain. */
 #define DOMAIN_JOB_TIMEOUT_SECONDS 30
+/* So many calls wait for the others on one domain. */
+#define DOMAIN_JOB_MAX_QUEUED 50
 
 struct domain {
     gatomicrefcount refs;
@@ -38,6 +40,7 @@ struct domain {
     GCond job_ended;
     const char *job;  /* what the present job does; NULL: none */
     gint64 job_since; /* monotonic time */
+    unsigned queued;  /* who wait for the job */
     bool removed;     /* no longer in the list: nobody may find it any more */
 
     domain_def *config; /* NULL: transient */
@@ -73,6 +76,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(held_domain, domain_unref)
 
 void domain_lock(struct domain *domain);
 void domain_unlock(struct domain *domain);
+/* The same two the other way round, for a worker that waits for others (a VMM, a daemon of the
+ * host, a disk): while it does, there is one more worker in its place. */
+void domain_begin_wait(struct domain *domain);
+void domain_end_wait(struct domain *domain);
 
 /* A domain that is locked and referenced; both end with the scope. */
 typedef struct domain locked_domain;
@@ -83,8 +90,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(locked_domain, domain_release)
 
 /*
  * Takes the job; waits (without the lock) while somebody else has it. False with
- * VIR_ERR_OPERATION_TIMEOUT when that takes too long, VIR_ERR_NO_DOMAIN when the domain went away
- * meanwhile.
+ * VIR_ERR_OPERATION_TIMEOUT when that takes too long, VIR_ERR_OPERATION_FAILED when too many wait
+ * already, VIR_ERR_NO_DOMAIN when the domain went away meanwhile.
  */
 bool domain_begin_job(struct domain *domain, const char *what, GError **error);
 /* The same, however long it takes: for what has to be done. False when the domain went away. */

@@ -67,7 +67,9 @@ static void clear_cgroup(gpointer data, struct daemon *daemon)
 {
     g_autofree char *path = data;
 
+    server_worker_waits(daemon->server, true);
     cgroup_clear(path);
+    server_worker_waits(daemon->server, false);
 }
 
 void cgroup_clear_detached(struct daemon *daemon, char *path)
@@ -94,9 +96,9 @@ static void give_back(struct domain *domain)
     domain->companions = g_array_new(FALSE, FALSE, sizeof(struct companion));
     if (!live || (!companions->len && !borrow_is_needed(live)))
         return;
-    domain_unlock(domain);
+    domain_begin_wait(domain);
     borrow_return(domain->daemon, live, companions);
-    domain_lock(domain);
+    domain_end_wait(domain);
 }
 
 /* The process is gone, or never came: nothing of it stays. */
@@ -140,9 +142,9 @@ bool domain_command(struct domain *domain, const char *command, json_t *argument
     g_autoptr(held_vmm) vmm = vmm_ref(domain->vmm);
     bool ok;
 
-    domain_unlock(domain);
+    domain_begin_wait(domain);
     ok = vmm_execute(vmm, command, arguments, ret, error);
-    domain_lock(domain);
+    domain_end_wait(domain);
     if (!ok || domain->vmm == vmm)
         return ok;
     libvirt_error_set(error, VIR_ERR_OPERATION_FAILED, "domain is no longer running");
@@ -187,9 +189,9 @@ static void explain_failed_start(struct domain *domain, const struct launched *l
     bool ended;
 
     /* Its monitor closes a moment before it has ended. */
-    domain_unlock(domain);
+    domain_begin_wait(domain);
     ended = vmm_wait_end(vmm, 1000);
-    domain_lock(domain);
+    domain_end_wait(domain);
     if (ended)
         set_last_words(launched, error);
 }
@@ -200,9 +202,9 @@ static void give_up_start(struct domain *domain)
     g_autoptr(held_vmm) vmm = vmm_ref(domain->vmm);
 
     vmm_signal(vmm, SIGKILL);
-    domain_unlock(domain);
+    domain_begin_wait(domain);
     vmm_wait_end(vmm, domain->daemon->settings.stop_timeout * 1000);
-    domain_lock(domain);
+    domain_end_wait(domain);
 }
 
 /* For what clients ask often: which thread each vCPU is does not change while the VMM lives. */
@@ -258,9 +260,9 @@ static bool bring_up(struct domain *domain, bool paused, GError **error)
     guint timeout_ms = domain->daemon->settings.start_timeout * 1000;
     bool ready;
 
-    domain_unlock(domain);
+    domain_begin_wait(domain);
     ready = vmm_wait_ready(vmm, timeout_ms, error);
-    domain_lock(domain);
+    domain_end_wait(domain);
     if (!ready)
         return false;
     learn_vcpu_threads(domain);
@@ -319,9 +321,9 @@ static void drop_launch(struct domain *domain, domain_def *def, struct launched 
     drop_cgroup(domain->daemon, g_steal_pointer(&launched->cgroup));
     launched_clear(launched);
     if (!domain->live && borrow_is_needed(def)) {
-        domain_unlock(domain);
+        domain_begin_wait(domain);
         borrow_return(domain->daemon, def, none);
-        domain_lock(domain);
+        domain_end_wait(domain);
     }
     domain_def_free(def);
 }
@@ -359,9 +361,9 @@ static bool launch(struct domain *domain, domain_def *def, bool paused, GError *
         return false;
     }
     old = g_array_copy(domain->companions);
-    domain_unlock(domain);
+    domain_begin_wait(domain);
     vmm = launch_unlocked(domain, def, old, &launched, error);
-    domain_lock(domain);
+    domain_end_wait(domain);
     if (!vmm) {
         drop_launch(domain, def, &launched);
         return false;
@@ -400,9 +402,9 @@ static void start_again(struct domain *domain, int run_reason)
     g_autoptr(GError) error = NULL;
 
     /* The new one's group has the same name: nobody may be left in it. */
-    domain_unlock(domain);
+    domain_begin_wait(domain);
     cgroup_clear(cgroup);
-    domain_lock(domain);
+    domain_end_wait(domain);
     unlink(vmm_monitor_path(domain->vmm));
     domain->reboot_asked = false;
     g_clear_pointer(&domain->shutdown_cause, g_free);
@@ -426,14 +428,14 @@ static bool kill_process(struct domain *domain, struct vmm *vmm, bool graceful, 
     guint timeout_ms = domain->daemon->settings.stop_timeout * 1000;
     bool ended;
 
-    domain_unlock(domain);
+    domain_begin_wait(domain);
     vmm_signal(vmm, SIGTERM);
     ended = vmm_wait_end(vmm, timeout_ms);
     if (!ended && !graceful) {
         vmm_signal(vmm, SIGKILL);
         ended = vmm_wait_end(vmm, timeout_ms);
     }
-    domain_lock(domain);
+    domain_end_wait(domain);
     /* Who is told of an end while there is a destroyer leaves it to that one: so what came since
      * the wait was over counts, too. */
     if (ended || vmm_wait_end(vmm, 0))
@@ -601,14 +603,25 @@ static void refresh_balloon(struct domain *domain)
     domain->live->current_memory_kib = MIN(kib, domain->live->memory_kib);
 }
 
+/* Without the lock: of a VMM with many descriptors each is looked at. */
+static void recover_terminals(struct domain *domain)
+{
+    g_autoptr(domain_def) live = domain_def_copy(domain->live);
+    g_autoptr(held_vmm) vmm = vmm_ref(domain->vmm);
+
+    domain_begin_wait(domain);
+    terminals_recover(&domain->terminals, vmm, live);
+    domain_end_wait(domain);
+}
+
 /* The networks may have been started anew while this daemon was away. */
 static void renew_loans(struct domain *domain)
 {
     g_autoptr(domain_def) live = domain_def_copy(domain->live);
 
-    domain_unlock(domain);
+    domain_begin_wait(domain);
     borrow_renew(domain->daemon, live);
-    domain_lock(domain);
+    domain_end_wait(domain);
 }
 
 bool domain_rejoin(struct domain *domain, pid_t pid, guint64 start_time, const char *monitor_path)
@@ -625,9 +638,9 @@ bool domain_rejoin(struct domain *domain, pid_t pid, guint64 start_time, const c
     if (!domain->vmm) {
         bool killed;
 
-        domain_unlock(domain);
+        domain_begin_wait(domain);
         killed = vmm_kill(pid, start_time, domain->daemon->settings.stop_timeout * 1000);
-        domain_lock(domain);
+        domain_end_wait(domain);
         unlink(monitor_path);
         reason = killed ? VIR_DOMAIN_SHUTOFF_DAEMON : VIR_DOMAIN_SHUTOFF_UNKNOWN;
         goto gone;
@@ -635,16 +648,16 @@ bool domain_rejoin(struct domain *domain, pid_t pid, guint64 start_time, const c
     {
         g_autoptr(held_vmm) vmm = vmm_ref(domain->vmm);
 
-        domain_unlock(domain);
+        domain_begin_wait(domain);
         ready = vmm_wait_ready(vmm, timeout_ms, &error);
-        domain_lock(domain);
+        domain_end_wait(domain);
     }
     /* Nobody was ever told that it runs. */
     if (ready && starting)
         libvirt_error_set(&error, VIR_ERR_OPERATION_FAILED, "it had not finished starting");
     if (ready && !starting && refresh_state(domain, state, reason, &error)) {
         refresh_balloon(domain);
-        terminals_recover(&domain->terminals, domain->vmm, domain->live);
+        recover_terminals(domain);
         learn_vcpu_threads(domain);
         domain_update_status(domain);
         renew_loans(domain);

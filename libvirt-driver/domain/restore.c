@@ -47,9 +47,23 @@ static void found_config(gpointer opaque, domain_def *def, bool autostart)
     domain->autostart = autostart;
 }
 
-static void start_automatically(gpointer data, struct daemon *daemon)
+/* What starts with the host: a few at a time, each by whoever is done with the one before. */
+struct autostart {
+    gatomicrefcount refs;
+    GPtrArray *domains;
+    gint next; /* atomic */
+};
+
+static void autostart_unref(struct autostart *autostart)
 {
-    struct domain *domain = data;
+    if (!g_atomic_ref_count_dec(&autostart->refs))
+        return;
+    g_ptr_array_unref(autostart->domains);
+    g_free(autostart);
+}
+
+static void start_automatically(struct domain *domain)
+{
     g_autoptr(GError) error = NULL;
 
     domain_lock(domain);
@@ -61,25 +75,50 @@ static void start_automatically(gpointer data, struct daemon *daemon)
     if (error)
         g_warning("Failed to autostart VM '%s': %s", domain->name, error->message);
     domain_unlock(domain);
-    domain_unref(domain);
+}
+
+static void start_one_after_another(gpointer data, struct daemon *daemon)
+{
+    struct autostart *autostart = data;
+    guint i;
+
+    while ((i = (guint)g_atomic_int_add(&autostart->next, 1)) < autostart->domains->len)
+        start_automatically(g_ptr_array_index(autostart->domains, i));
+    autostart_unref(autostart);
+}
+
+static gboolean is_to_start(struct domain *domain)
+{
+    gboolean autostart;
+
+    domain_lock(domain);
+    autostart = domain->autostart && !domain_runs(domain);
+    domain_unlock(domain);
+    return autostart;
 }
 
 static void autostart_domains(struct daemon *daemon)
 {
     g_autoptr(GPtrArray) all = domain_list_all(daemon->domains);
+    struct autostart *autostart;
 
     if (!store_is_first_start(&daemon->paths))
         return;
+    autostart = g_new0(struct autostart, 1);
+    g_atomic_ref_count_init(&autostart->refs);
+    autostart->domains = g_ptr_array_new_with_free_func((GDestroyNotify)domain_unref);
     for (guint i = 0; i < all->len; i++) {
         struct domain *domain = g_ptr_array_index(all, i);
-        bool autostart;
 
-        domain_lock(domain);
-        autostart = domain->autostart && !domain_runs(domain);
-        domain_unlock(domain);
-        if (autostart)
-            server_run(daemon->server, start_automatically, domain_ref(domain), false);
+        if (is_to_start(domain))
+            g_ptr_array_add(autostart->domains, domain_ref(domain));
     }
+    for (guint i = 0; i < MIN(autostart->domains->len, daemon->settings.max_workers); i++) {
+        g_atomic_ref_count_inc(&autostart->refs);
+        if (!server_run(daemon->server, start_one_after_another, autostart, false))
+            autostart_unref(autostart);
+    }
+    autostart_unref(autostart);
 }
 
 static void restore_unref(struct restore *restore)
@@ -169,6 +208,7 @@ static void end_stray(gpointer data, struct daemon *daemon)
 
     g_atomic_ref_count_init(&stray->refs);
     g_atomic_ref_count_inc(&stray->refs);
+    server_worker_waits(daemon->server, true);
     stray->monitor =
         monitor_connect(daemon->watches, path, ignore_event, stray, stray_unref, &error);
     if (stray->monitor) {
@@ -180,6 +220,7 @@ static void end_stray(gpointer data, struct daemon *daemon)
     }
     unlink(path);
     stray_unref(stray);
+    server_worker_waits(daemon->server, false);
 }
 
 /* The same of the control group that it was started in: nobody in it belongs to a domain. */
