@@ -92,7 +92,7 @@ static void ask(struct subject *subject, unsigned stats)
     subject->vmm = vmm_ref(domain->vmm);
     if ((stats & VIR_DOMAIN_STATS_BLOCK) && def->disks->len)
         vmm_begin(subject->vmm, &subject->ask_blocks, "query-blockstats", NULL, NULL);
-    if ((stats & VIR_DOMAIN_STATS_BALLOON) && def->memballoon.stats_period)
+    if ((stats & VIR_DOMAIN_STATS_BALLOON) && !def->memballoon.none)
         vmm_begin(subject->vmm, &subject->ask_memory, "qom-get", memory_stats_arguments(), NULL);
 }
 

@@ -16,7 +16,7 @@ from support.events import Events
 from support.guest import CONSOLE, PASSWORD, Shell
 from support.limits import check_block_devices, check_quotas, controllers
 from support.virtvoled import ended
-from support.wait import BOOT, SHORT, Deadline
+from support.wait import BOOT, SHORT, Deadline, until
 
 pytestmark = pytest.mark.guest
 
@@ -88,6 +88,13 @@ def wait_for_state(daemon, wanted):
         assert not deadline.passed(), f"debian is {current}, not {wanted}"
 
 
+def free_memory(daemon):
+    """KiB that the guest says it does not use, in both places where it is told."""
+    stats = dict(line.split() for line in daemon.virsh("dommemstat", "debian").splitlines())
+    assert "balloon.unused=" in daemon.virsh("domstats", "debian", "--balloon")
+    return int(stats["unused"])
+
+
 # Debian's cloud kernel for arm64 has no driver for a power button that a device tree tells of.
 @pytest.mark.x86_64
 def test_debian_from_define_to_undefine(debian_domain):
@@ -102,6 +109,12 @@ def test_debian_from_define_to_undefine(debian_domain):
     assert run(console, "lsblk --noheadings --nodeps --output NAME,SIZE /dev/vda").split() == [
         "vda", "1G"]
     assert MAC in run(console, "ip -o link")
+    # nobody has set a period: who looks at the guest's memory is why it tells
+    before = free_memory(daemon)
+    run(console, "head -c 100M /dev/zero >/dev/shm/used")
+    until(lambda: free_memory(daemon) < before - (80 << 10), "the guest has less memory")
+    run(console, "rm /dev/shm/used")
+
     run(console, "d=$(ls /sys/class/net | grep -v lo); "
                  "ip address add 192.0.2.2/24 dev $d; ip link set $d up")
     subprocess.run(["ping", "-c", "3", "-W", "20", "192.0.2.2"], check=True)

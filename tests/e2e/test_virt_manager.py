@@ -323,6 +323,7 @@ def test_debian_from_its_image_to_its_end(desktop, elsewhere, image):
     page = machine.page("Performance", "performance-tab")
     find(page, "label", re.compile(r"^[1-9][0-9,.]* .iB/s read"))
     find(page, "label", re.compile(r"^[1-9][0-9]* %$"))
+    find(page, "label", re.compile(r"^ *[1-9][0-9]* MiB of 512 MiB$"))
     picture(desktop, "debian-graphs", machine.window)
     machine.press("Shut Down")
     manager.row("debian", "Shutoff", BOOT)

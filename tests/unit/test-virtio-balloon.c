@@ -266,7 +266,8 @@ static void test_statistics(void)
     struct driver d;
 
     set_up(&d);
-    virtio_balloon_request_stats(d.dev); /* nobody there */
+    /* So that looking at them asks for nothing; and nobody is there. */
+    virtio_balloon_set_stats_interval(d.dev, 86400);
     virtio_balloon_stats(d.dev, &stats);
     check_int(stats.updated, 0);
     driver_start(&d, F_STATS | F_EVENT);
@@ -323,6 +324,30 @@ static void test_statistics_and_pause(void)
     driver_close(&d);
 }
 
+static void test_statistics_for_who_looks(void)
+{
+    static const struct virtio_balloon_stat first[] = {{VIRTIO_BALLOON_S_MEMFREE, 1000}};
+    static const struct virtio_balloon_stat second[] = {{VIRTIO_BALLOON_S_MEMFREE, 3000}};
+    struct virtio_balloon_stats stats;
+    struct driver d;
+    uint64_t asked;
+
+    set_up(&d);
+    driver_start(&d, F_STATS | F_EVENT);
+    give_stats(&d, first, 1);
+    check(!took(&d, 2)); /* nobody looks */
+    asked = monotonic_ns();
+    virtio_balloon_stats(d.dev, &stats);
+    check_int(stats.values[BALLOON_STAT_FREE_MEMORY], 1000);
+    check(took(&d, 2));
+    give_stats(&d, second, 1);
+    virtio_balloon_stats(d.dev, &stats);
+    check_int(stats.values[BALLOON_STAT_FREE_MEMORY], 3000);
+    if (monotonic_ns() - asked < 500000000)
+        check(!took(&d, 2)); /* not that often */
+    driver_close(&d);
+}
+
 static void test_statistics_by_the_clock(void)
 {
     static const struct virtio_balloon_stat stat[] = {{VIRTIO_BALLOON_S_MEMFREE, 1000}};
@@ -356,6 +381,7 @@ int main(void)
         TAP(test_without_reporting),
         TAP(test_statistics),
         TAP(test_statistics_and_pause),
+        TAP(test_statistics_for_who_looks),
         TAP(test_statistics_by_the_clock),
         {0},
     });

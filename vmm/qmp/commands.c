@@ -260,7 +260,8 @@ static const struct command commands[] = {
         .states = ALWAYS,
         .run = qmp_run_qom_get,
         .help = "The guest's own statistics of its memory, as it told them last, where QEMU has "
-                "them.",
+                "them. While `guest-stats-polling-interval` is 0, reading them asks the guest for "
+                "new ones, which the next one to read them finds.",
         .returns = "of `guest-stats` an object with `stats` (`stat-free-memory` and so on, -1 "
                    "where the guest does not tell) and `last-update`, in seconds since 1970, 0 "
                    "when nothing came yet",

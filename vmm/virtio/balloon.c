@@ -11,6 +11,8 @@
  * nothing relies on it.
  *
  * Statistics come in a buffer that the driver keeps in its queue: giving it back asks for new ones.
+ * That is done by the clock, or when somebody looks at the last ones: whoever looks again and again
+ * sees them move, and a guest that nobody looks at is left alone.
  *
  * Giving pages back takes time, and a list may have any length. So each round has a budget, and the
  * rest of a chain waits for the next one.
@@ -36,6 +38,9 @@
 #define COST_STEP (2 * MiB)
 /* As many as Linux lists at once. */
 #define PFNS 256
+/* Who looks once a second, or about that often, finds new statistics each time; who looks more
+ * often does not make the guest work more. */
+#define STATS_FRESH_NS UINT64_C(500000000)
 /* Entries of a statistics buffer that are looked at; there are 16 kinds. */
 #define MAX_STATS 64
 
@@ -59,7 +64,9 @@ struct virtio_balloon {
     pthread_mutex_t lock; /* over the statistics */
     struct virtio_balloon_stats stats;
 
-    unsigned interval; /* seconds; the main thread's */
+    /* The main thread's. */
+    unsigned interval; /* seconds */
+    uint64_t asked_ns; /* when somebody looked, and the guest was asked for that; 0: never yet */
 };
 
 static struct virtio_balloon *to_balloon(struct virtio_device *dev)
@@ -438,6 +445,23 @@ uint64_t virtio_balloon_actual(struct virtio_device *dev)
     return dev->mem->size - (MIN(taken, all_pages(dev)) << PAGE_SHIFT);
 }
 
+static void request_in_loop(void *opaque)
+{
+    request_stats(opaque);
+}
+
+/* For who looks next. */
+static void refresh_stats(struct virtio_balloon *balloon)
+{
+    uint64_t now = monotonic_ns();
+
+    if (balloon->interval > 0 ||
+        (balloon->asked_ns != 0 && now - balloon->asked_ns < STATS_FRESH_NS))
+        return;
+    balloon->asked_ns = now;
+    virtio_balloon_request_stats(&balloon->dev);
+}
+
 void virtio_balloon_stats(struct virtio_device *dev, struct virtio_balloon_stats *stats)
 {
     struct virtio_balloon *balloon = to_balloon(dev);
@@ -445,11 +469,7 @@ void virtio_balloon_stats(struct virtio_device *dev, struct virtio_balloon_stats
     pthread_mutex_lock(&balloon->lock);
     *stats = balloon->stats;
     pthread_mutex_unlock(&balloon->lock);
-}
-
-static void request_in_loop(void *opaque)
-{
-    request_stats(opaque);
+    refresh_stats(balloon);
 }
 
 void virtio_balloon_request_stats(struct virtio_device *dev)

@@ -98,7 +98,8 @@ struct virtio_balloon_stats {
  */
 void virtio_balloon_set_target(struct virtio_device *dev, uint64_t bytes);
 uint64_t virtio_balloon_actual(struct virtio_device *dev);
-/* What came last. */
+/* What came last. Unless the guest is asked every so many seconds anyway it is asked now, for who
+ * looks next; at most twice a second. */
 void virtio_balloon_stats(struct virtio_device *dev, struct virtio_balloon_stats *stats);
 /* Asks the guest for new ones: now, or now and every so many seconds (0: not any more). */
 void virtio_balloon_request_stats(struct virtio_device *dev);
