@@ -40,9 +40,10 @@ struct client {
     struct client_source *source;
     GIOCondition polled; /* what the source waits for on the socket */
     struct rpc_reader reader;
-    bool reader_full;    /* a packet may be waiting in the reader */
-    GHashTable *streams; /* by serial */
-    struct proxy *proxy; /* NULL until it is needed */
+    bool reader_full;             /* a packet may be waiting in the reader */
+    GHashTable *streams;          /* by serial */
+    struct proxy *proxy;          /* NULL until it is needed */
+    GCancellable *authentication; /* NULL: none is under way */
     GSource *keepalive_timer;
     gint64 last_heard; /* monotonic microseconds */
     guint pings_unanswered;
@@ -224,6 +225,8 @@ void client_close(struct client *client)
     }
     g_clear_pointer(&client->streams, g_hash_table_unref);
     g_clear_pointer(&client->proxy, proxy_free);
+    if (client->authentication)
+        g_cancellable_cancel(client->authentication);
     rpc_reader_clear(&client->reader);
     events_forget_client(client->daemon->events, client);
     pool_events_forget_client(client->daemon->storage->events, client);
@@ -438,6 +441,19 @@ void client_set_authenticated(struct client *client)
     client->auth = AUTH_NONE;
     g_mutex_unlock(&client->lock);
     main_invoke(tell_server, client_ref(client), (GDestroyNotify)client_unref);
+}
+
+GCancellable *client_begin_authentication(struct client *client)
+{
+    if (client->authentication)
+        return NULL;
+    client->authentication = g_cancellable_new();
+    return client->authentication;
+}
+
+void client_end_authentication(struct client *client)
+{
+    g_clear_object(&client->authentication);
 }
 
 bool client_open(struct client *client, const char *uri, bool readonly)

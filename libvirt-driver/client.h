@@ -10,7 +10,7 @@
 #ifndef VOLE_CLIENT_H
 #define VOLE_CLIENT_H
 
-#include <glib.h>
+#include <gio/gio.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -57,6 +57,11 @@ guint client_auth(struct client *client);
 bool client_is_authenticated(struct client *client);
 /* Any thread. */
 void client_set_authenticated(struct client *client);
+
+/* A client has one question of who it is under way, which is cancelled when it goes: NULL, there is
+ * one already. The client's own. Main thread. */
+GCancellable *client_begin_authentication(struct client *client);
+void client_end_authentication(struct client *client);
 
 /* CONNECT_OPEN: false when it is open already. `readonly` can only take rights away. */
 bool client_open(struct client *client, const char *uri, bool readonly);

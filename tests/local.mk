@@ -33,6 +33,7 @@ EXTRA_DIST += \
 	tests/e2e/payloads/spin.S \
 	tests/e2e/pytest.ini \
 	tests/e2e/support/__init__.py \
+	tests/e2e/support/authority.py \
 	tests/e2e/support/desktop.py \
 	tests/e2e/support/schema.py \
 	tests/e2e/test_schema.py \

@@ -28,20 +28,30 @@ bool api_auth_list(struct call *call, const wire_none *in, wire_auth_types *out,
     return true;
 }
 
+static void on_polkit_answer(gpointer opaque, const GError *error)
+{
+    const wire_int complete = {1};
+    struct call *call = opaque;
+
+    client_end_authentication(call->client);
+    if (!error)
+        client_set_authenticated(call->client);
+    rpc_answer(call, &rpc_shape_int, &complete, error);
+}
+
 bool api_auth_polkit(struct call *call, const wire_none *in, wire_int *out, GError **error)
 {
     const char *action =
         client_is_readonly(call->client) ? "org.libvirt.unix.monitor" : "org.libvirt.unix.manage";
+    GCancellable *cancel =
+        client_auth(call->client) == AUTH_POLKIT ? client_begin_authentication(call->client) : NULL;
 
-    if (client_auth(call->client) != AUTH_POLKIT) {
+    if (!cancel) { /* nothing to pass, or asked already */
         libvirt_error_set(error, VIR_ERR_AUTH_FAILED,
                           "client tried invalid PolicyKit init request");
         return false;
     }
-    if (!polkit_check(client_peer(call->client), action, error))
-        return false;
-    client_set_authenticated(call->client);
-    out->value = 1;
+    polkit_ask(client_peer(call->client), action, cancel, on_polkit_answer, rpc_defer(call));
     return true;
 }
 

@@ -177,10 +177,10 @@ static void run_handler(struct call *call, const struct rpc_procedure *procedure
     if (!rpc_payload_decode(packet, procedure->args, args)) {
         libvirt_error_set(&error, VIR_ERR_RPC, "Unable to decode message payload");
         reply_error(call, error);
-    } else if (procedure->handler(call, args, ret, &error)) {
-        reply_value(call, procedure->ret, ret);
-    } else {
+    } else if (!procedure->handler(call, args, ret, &error)) {
         reply_error(call, error);
+    } else if (!call->deferred) {
+        reply_value(call, procedure->ret, ret);
     }
     rpc_value_clear(procedure->args, args);
     rpc_value_clear(procedure->ret, ret);
@@ -195,10 +195,33 @@ static void run_job(gpointer data, struct daemon *daemon)
         run_handler(&job->call, job->procedure, job->packet);
     else
         reply_error(&job->call, error);
-    client_call_done(job->call.client);
+    if (!job->call.deferred)
+        client_call_done(job->call.client);
     client_unref(job->call.client);
     g_bytes_unref(job->packet);
     g_free(job);
+}
+
+struct call *rpc_defer(struct call *call)
+{
+    struct call *copy = g_new(struct call, 1);
+
+    *copy = *call;
+    client_ref(copy->client);
+    call->deferred = true;
+    return copy;
+}
+
+void rpc_answer(struct call *call, const struct rpc_shape *shape, const void *value,
+                const GError *error)
+{
+    if (error)
+        reply_error(call, error);
+    else
+        reply_value(call, shape, value);
+    client_call_done(call->client);
+    client_unref(call->client);
+    g_free(call);
 }
 
 static bool check_header(const struct rpc_header *header, GError **error)

@@ -21,12 +21,14 @@ struct call {
     struct client *client;
     struct rpc_header header;
     struct stream *stream; /* set by a handler that opens one */
+    bool deferred;         /* its answer comes later, from rpc_answer() */
 };
 
 /*
  * Fills `*ret`, which comes zeroed, and returns true; or returns false with `error` set. What
  * `*ret` points to is freed by the dispatcher (free() and g_free() are the same), as are the
- * arguments. Runs in a worker thread, or in the main thread when the table says NOW.
+ * arguments. Runs in a worker thread, or in the main thread when the table says NOW. One that has
+ * called rpc_defer() returns true, and answers some time later.
  */
 typedef bool (*rpc_handler)(struct call *call, const void *args, void *ret, GError **error);
 
@@ -60,6 +62,13 @@ void rpc_dispatch(struct daemon *daemon, struct client *client, const struct rpc
 /* The same for a call that no other daemon is there for. */
 void rpc_dispatch_here(struct daemon *daemon, struct client *client,
                        const struct rpc_header *header, GBytes *packet);
+
+/* A copy of the call, whose arguments are gone when its handler returns, and its end: sends the
+ * value (of the procedure's shape), or the error if there is one, and frees the copy. Any thread.
+ */
+struct call *rpc_defer(struct call *call);
+void rpc_answer(struct call *call, const struct rpc_shape *shape, const void *value,
+                const GError *error);
 
 /* "virDomainDestroy" for DOMAIN_DESTROY; to be freed. */
 char *rpc_procedure_function(const struct rpc_procedure *procedure);

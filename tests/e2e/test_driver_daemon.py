@@ -7,10 +7,12 @@ import socket
 import struct
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import libvirt
 import pytest
 
+from support.authority import authority
 from support.vole import others_can_run, program
 from support.wait import SHORT, Deadline
 
@@ -203,6 +205,52 @@ def test_polkit_that_is_not_there_lets_nobody_in_but_root(reachable, virtvoled, 
     for uri in (virtvoled.uri, virtvoled.uri + "-ro"):
         assert open_as_nobody(uri).startswith(f"error {libvirt.VIR_ERR_AUTH_FAILED} ")
     assert virtvoled.connect().getType() == "VOLE"
+
+
+# Asks to be let in twice at once, says what comes of the second, and goes when it is told to.
+IMPATIENT = """
+import socket, struct, sys
+sock = socket.socket(socket.AF_UNIX)
+sock.connect(sys.argv[1])
+sock.sendall(struct.pack(">7I", 28, 0x20008086, 1, 70, 0, 1, 0) +
+             struct.pack(">7I", 28, 0x20008086, 1, 70, 0, 2, 0))
+_, _, _, _, _, serial, status = struct.unpack(">7I", sock.recv(4096)[:28])
+print(serial, status, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_who_types_a_password_holds_nobody_up(reachable, virtvoled, folder, monkeypatch):
+    """More of them than there are workers."""
+    nobody = {"user": 65534, "group": 65534, "extra_groups": [], "cwd": "/", "text": True,
+              "stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with ExitStack() as stack:
+        address, polkit = stack.enter_context(authority(folder))
+        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
+        restarted(virtvoled, "virtvoled.conf", "auth_unix_rw = \"polkit\"\n"
+                  "max_workers = 1\nunix_sock_rw_perms = \"0777\"\n")
+        virtvoled.root.chmod(0o755)
+        path = str(virtvoled.root / "run/libvirt/virtvoled-sock")
+        typists = [stack.enter_context(subprocess.Popen(
+            [sys.executable, "-c", CLIENT, virtvoled.uri], **nobody)) for _ in range(4)]
+        for _ in typists:
+            assert polkit.said() == "asked org.libvirt.unix.manage"
+        with subprocess.Popen([sys.executable, "-c", IMPATIENT, path], **nobody) as impatient:
+            assert polkit.said() == "asked org.libvirt.unix.manage"
+            assert impatient.stdout.readline() == "2 1\n"
+            with virtvoled.connect() as conn:
+                assert conn.getAllDomainStats() == []
+            impatient.stdin.close()
+            assert polkit.said() == "taken back"
+        for _ in typists:
+            polkit.answer(True)
+        for typist in typists:
+            assert typist.communicate(timeout=SHORT)[0] == "opened VOLE\n"
+            assert typist.returncode == 0
+        virtvoled.stop()
+        monkeypatch.undo()
+        virtvoled.start()
 
 
 # Connects two times as somebody who has to authenticate, and asks on the first connection how, once

@@ -9,13 +9,17 @@
 #include "tests/unit/tap.h"
 #include "xml/error.h"
 
+/* A question that the authority answers only when it is taken back. */
+#define NEVER "org.libvirt.api.never"
+
 static const char interface_xml[] =
     "<node><interface name='org.freedesktop.PolicyKit1.Authority'>"
     "<method name='CheckAuthorization'>"
     "<arg type='(sa{sv})' direction='in'/><arg type='s' direction='in'/>"
     "<arg type='a{ss}' direction='in'/><arg type='u' direction='in'/>"
     "<arg type='s' direction='in'/><arg type='(bba{ss})' direction='out'/>"
-    "</method></interface></node>";
+    "</method><method name='CancelCheckAuthorization'>"
+    "<arg type='s' direction='in'/></method></interface></node>";
 
 /* What it was asked last. */
 struct question {
@@ -25,6 +29,9 @@ struct question {
     guint64 start_time;
     gint32 uid;
     guint32 flags;
+    char id[64];
+    GDBusMethodInvocation *open; /* a call without an answer */
+    char taken_back[64];
 };
 static struct question question;
 
@@ -33,14 +40,28 @@ static void note_question(GVariant *parameters)
     g_autoptr(GVariant) details = NULL;
     const char *kind;
     const char *action;
+    const char *id;
 
     g_variant_get(parameters, "((&s@a{sv})&sa{ss}u&s)", &kind, &details, &action, NULL,
-                  &question.flags, NULL);
+                  &question.flags, &id);
     check_str(kind, "unix-process");
     g_strlcpy(question.action, action, sizeof(question.action));
+    g_strlcpy(question.id, id, sizeof(question.id));
     check(g_variant_lookup(details, "pid", "u", &question.pid));
     check(g_variant_lookup(details, "start-time", "t", &question.start_time));
     check(g_variant_lookup(details, "uid", "i", &question.uid));
+}
+
+static void note_taken_back(GVariant *parameters)
+{
+    const char *id;
+
+    g_variant_get(parameters, "(&s)", &id);
+    g_strlcpy(question.taken_back, id, sizeof(question.taken_back));
+    if (question.open)
+        g_dbus_method_invocation_return_dbus_error(g_steal_pointer(&question.open),
+                                                   "org.freedesktop.PolicyKit1.Error.Cancelled",
+                                                   "taken back");
 }
 
 /* Who may only look is let in, who would manage is not; anything else takes a password. */
@@ -48,14 +69,24 @@ static void on_call(GDBusConnection *bus, const char *sender, const char *path,
                     const char *interface, const char *method, GVariant *parameters,
                     GDBusMethodInvocation *invocation, gpointer opaque)
 {
+    g_autoptr(GMutexLocker) locked = g_mutex_locker_new(&question.lock);
     bool monitor;
     bool manage;
 
-    g_mutex_lock(&question.lock);
+    /* For a test that looks whether this came. */
+    g_main_context_wakeup(NULL);
+    if (strcmp(method, "CancelCheckAuthorization") == 0) {
+        note_taken_back(parameters);
+        g_dbus_method_invocation_return_value(invocation, NULL);
+        return;
+    }
     note_question(parameters);
+    if (strcmp(question.action, NEVER) == 0) {
+        question.open = invocation;
+        return;
+    }
     monitor = strcmp(question.action, "org.libvirt.unix.monitor") == 0;
     manage = strcmp(question.action, "org.libvirt.unix.manage") == 0;
-    g_mutex_unlock(&question.lock);
     g_dbus_method_invocation_return_value(
         invocation, g_variant_new("((bba{ss}))", monitor, !monitor && !manage, NULL));
 }
@@ -130,11 +161,59 @@ static void stop_authority(struct authority *authority)
     g_free(authority->address);
 }
 
+static void on_answer(gpointer opaque, const GError *error)
+{
+    *(int *)opaque = error ? (int)libvirt_error_code(error) : 0;
+}
+
+/* Runs the main loop, which is ours, until there is an answer. */
+static void wait_for_answer(const int *code)
+{
+    while (*code < 0)
+        g_main_context_iteration(NULL, TRUE);
+}
+
 static int code_of(const struct client_peer *peer, const char *action)
 {
-    g_autoptr(GError) error = NULL;
+    g_autoptr(GCancellable) cancel = g_cancellable_new();
+    int code = -1;
 
-    return polkit_check(peer, action, &error) ? 0 : (int)libvirt_error_code(error);
+    polkit_ask(peer, action, cancel, on_answer, &code);
+    check_int(code, -1);
+    wait_for_answer(&code);
+    return code;
+}
+
+static gboolean is_taken_back(void)
+{
+    g_autoptr(GMutexLocker) locked = g_mutex_locker_new(&question.lock);
+
+    return question.taken_back[0] != '\0';
+}
+
+static gboolean is_open(void)
+{
+    g_autoptr(GMutexLocker) locked = g_mutex_locker_new(&question.lock);
+
+    return question.open != NULL;
+}
+
+/* A client that goes: its question is answered at once, and taken back from the authority. */
+static void take_one_back(const struct client_peer *peer)
+{
+    g_autoptr(GCancellable) cancel = g_cancellable_new();
+    int code = -1;
+
+    polkit_ask(peer, NEVER, cancel, on_answer, &code);
+    while (!is_open())
+        g_main_context_iteration(NULL, TRUE);
+    check_int(code, -1);
+    g_cancellable_cancel(cancel);
+    wait_for_answer(&code);
+    check_int(code, VIR_ERR_AUTH_FAILED);
+    while (!is_taken_back())
+        g_main_context_iteration(NULL, TRUE);
+    check_str(question.taken_back, question.id);
 }
 
 static void test_answers_of_the_authority(void)
@@ -154,6 +233,7 @@ static void test_answers_of_the_authority(void)
     g_mutex_unlock(&question.lock);
     check_int(code_of(&peer, "org.libvirt.unix.manage"), VIR_ERR_AUTH_FAILED);
     check_int(code_of(&peer, "org.libvirt.api.other"), VIR_ERR_AUTH_UNAVAILABLE);
+    take_one_back(&peer);
     stop_authority(&authority);
 }
 
