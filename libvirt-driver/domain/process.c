@@ -63,6 +63,13 @@ void domain_update_status(struct domain *domain)
         g_warning("domain '%s': %s", domain->name, error->message);
 }
 
+void domain_write_due_status(struct domain *domain)
+{
+    if (domain->status_due)
+        domain_update_status(domain);
+    domain->status_due = false;
+}
+
 static void clear_cgroup(gpointer data, struct daemon *daemon)
 {
     g_autofree char *path = data;
@@ -145,6 +152,9 @@ bool domain_command(struct domain *domain, const char *command, json_t *argument
     domain_begin_wait(domain);
     ok = vmm_execute(vmm, command, arguments, ret, error);
     domain_end_wait(domain);
+    /* What the command has changed the VMM said before its answer: whoever has the answer may rely
+     * on a daemon that is killed now to know it again. */
+    domain_write_due_status(domain);
     if (!ok || domain->vmm == vmm)
         return ok;
     libvirt_error_set(error, VIR_ERR_OPERATION_FAILED, "domain is no longer running");

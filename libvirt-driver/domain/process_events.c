@@ -165,8 +165,7 @@ static gboolean write_status(gpointer opaque)
     struct domain *domain = opaque;
 
     domain_lock(domain);
-    domain->status_due = false;
-    domain_update_status(domain);
+    domain_write_due_status(domain);
     domain_unlock(domain);
     return G_SOURCE_REMOVE;
 }
