@@ -2,6 +2,7 @@
 #include "libvirt-driver/client.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,6 +18,9 @@
 #include "libvirt-driver/util.h"
 
 #define READ_CHUNK 65536
+/* The longest packets of those who are nobody yet, and of those who may only look. */
+#define PACKET_MAX_STRANGER (64 * 1024)
+#define PACKET_MAX_READONLY (4 * 1024 * 1024)
 /* Nothing is read from a client that leaves this many bytes of replies lying. */
 #define BACKLOG_STOP_READING ((gsize)1024 * 1024)
 /* A client with this many unread bytes gets no further event. */
@@ -34,6 +38,7 @@ struct client {
     gatomicrefcount refs;
     struct daemon *daemon;
     struct client_peer peer;
+    _Atomic gssize held; /* bytes, as client_held() tells */
 
     /* The main thread's. */
     int fd;
@@ -122,11 +127,48 @@ void client_unref(struct client *client)
     if (!g_atomic_ref_count_dec(&client->refs))
         return;
     g_source_unref(&client->source->source);
-    g_queue_clear_full(&client->tx, (GDestroyNotify)g_bytes_unref);
     g_mutex_clear(&client->lock);
     g_clear_pointer(&client->identity, g_bytes_unref);
     g_free(client->uri);
     g_free(client);
+}
+
+static void hold(struct client *client, gssize bytes)
+{
+    atomic_fetch_add(&client->held, bytes);
+    server_hold(client->daemon->server, bytes);
+}
+
+gsize client_held(struct client *client)
+{
+    return (gsize)client->held;
+}
+
+/* A packet that came, which counts as long as somebody needs it. */
+struct held_packet {
+    struct client *client;
+    GBytes *bytes;
+};
+
+static void held_packet_free(gpointer data)
+{
+    struct held_packet *packet = data;
+
+    hold(packet->client, -(gssize)g_bytes_get_size(packet->bytes));
+    g_bytes_unref(packet->bytes);
+    client_unref(packet->client);
+    g_free(packet);
+}
+
+/* Takes over the bytes, which have been counted when they came. */
+static GBytes *hold_packet(struct client *client, GBytes *bytes)
+{
+    struct held_packet *packet = g_new(struct held_packet, 1);
+    gsize len;
+    gconstpointer data = g_bytes_get_data(bytes, &len);
+
+    *packet = (struct held_packet){client_ref(client), bytes};
+    return g_bytes_new_with_free_func(data, len, held_packet_free, packet);
 }
 
 /* Writes what waits, as much as the socket takes; false when the connection is broken. Locked. */
@@ -143,6 +185,7 @@ static bool flush_locked(struct client *client)
             return errno == EAGAIN || errno == EINTR;
         client->tx_offset += (gsize)n;
         client->tx_bytes -= (gsize)n;
+        hold(client, -n);
         if (client->tx_offset == len) {
             client->tx_offset = 0;
             g_bytes_unref(g_queue_pop_head(&client->tx));
@@ -161,6 +204,7 @@ void client_send(struct client *client, GBytes *packet)
     }
     g_queue_push_tail(&client->tx, packet);
     client->tx_bytes += g_bytes_get_size(packet);
+    hold(client, (gssize)g_bytes_get_size(packet));
     /* Mostly it fits into the socket, and nobody else has to be woken to put it there. */
     if (g_queue_get_length(&client->tx) > 1 || !flush_locked(client) || client->tx_bytes)
         client_wake(client);
@@ -209,6 +253,9 @@ void client_close(struct client *client)
         return;
     }
     client->gone = true;
+    hold(client, -(gssize)client->tx_bytes);
+    g_queue_clear_full(&client->tx, (GDestroyNotify)g_bytes_unref);
+    client->tx_bytes = 0;
     g_mutex_unlock(&client->lock);
 
     g_source_destroy(&client->source->source);
@@ -227,6 +274,7 @@ void client_close(struct client *client)
     g_clear_pointer(&client->proxy, proxy_free);
     if (client->authentication)
         g_cancellable_cancel(client->authentication);
+    hold(client, -(gssize)rpc_reader_bytes(&client->reader));
     rpc_reader_clear(&client->reader);
     events_forget_client(client->daemon->events, client);
     pool_events_forget_client(client->daemon->storage->events, client);
@@ -252,6 +300,7 @@ static bool client_fill(struct client *client)
     if (n == 0)
         return false;
     rpc_reader_add(&client->reader, chunk, (gsize)n);
+    hold(client, n);
     client->reader_full = true;
     client->last_heard = g_get_monotonic_time();
     client->pings_unanswered = 0;
@@ -325,14 +374,25 @@ static bool client_packet(struct client *client, GBytes *packet)
     }
 }
 
+static guint32 packet_max(struct client *client)
+{
+    hold_lock(&client->lock);
+
+    if (client->auth != AUTH_NONE)
+        return PACKET_MAX_STRANGER;
+    return client->readonly ? PACKET_MAX_READONLY : RPC_PACKET_MAX;
+}
+
 /* Handles the packets that are complete; false when the connection has to end. */
 static bool client_packets(struct client *client)
 {
     while (client->reader_full && !client_is_busy(client)) {
         g_autoptr(GBytes) packet = NULL;
 
+        client->reader.max = packet_max(client);
         switch (rpc_reader_next(&client->reader, &packet)) {
         case 1:
+            packet = hold_packet(client, packet);
             if (!client_packet(client, packet))
                 return false;
             break;

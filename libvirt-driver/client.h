@@ -79,6 +79,9 @@ GBytes *client_identity(struct client *client);
 struct proxy *client_proxy(struct client *client);
 /* Any thread: perhaps it may be read from again. */
 void client_wake_up(struct client *client);
+/* Bytes that are kept for it: what came from it, until it is dealt with, and what it has not read
+ * yet. Any thread. */
+gsize client_held(struct client *client);
 /* It said that it answers pings. */
 void client_enable_keepalive(struct client *client);
 /* False when it was registered (or not registered) already. */

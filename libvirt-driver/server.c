@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <glib-unix.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,6 +15,8 @@
 
 /* So many workers that wait are made up for. */
 #define WAITING_MAX 1000
+/* Bytes that are kept for all clients together. */
+#define HELD_MAX ((gssize)128 * 1024 * 1024)
 
 struct listener {
     struct server *server;
@@ -31,6 +34,8 @@ struct server {
     GThreadPool *workers;  /* NULL once stopped */
     GThreadPool *quick_workers;
     guint waiting; /* workers, for somebody else */
+    _Atomic gssize held;
+    atomic_bool shedding;
     struct sockets *sockets;
     guint idle_timeout; /* seconds; 0: never */
     GSource *idle_timer;
@@ -315,6 +320,56 @@ void server_start(struct server *server, guint idle_timeout)
     server->idle_timeout = idle_timeout;
     server_update_listeners(server);
     server_activity_changed(server);
+}
+
+static bool holds_more(struct client *one, struct client *other)
+{
+    bool readonly = client_is_readonly(one);
+
+    if (readonly != client_is_readonly(other))
+        return readonly;
+    return client_held(one) > client_held(other);
+}
+
+static struct client *find_largest(const struct server *server)
+{
+    struct client *largest = NULL;
+
+    for (guint i = 0; i < server->clients->len; i++) {
+        struct client *client = g_ptr_array_index(server->clients, i);
+
+        if (client_held(client) && (!largest || holds_more(client, largest)))
+            largest = client;
+    }
+    return largest;
+}
+
+static gboolean shed(gpointer data)
+{
+    struct server *server = data;
+    gssize excess = server->held - HELD_MAX;
+    struct client *client;
+
+    server->shedding = false;
+    while (excess > 0 && (client = find_largest(server))) {
+        gsize held = client_held(client);
+
+        /* What its calls need still goes when they are done. */
+        excess -= (gssize)held;
+        g_warning("dropping client %d: of %" G_GSSIZE_FORMAT " bytes that clients leave unread or "
+                  "incomplete %" G_GSIZE_FORMAT " are its",
+                  (int)client_peer(client)->pid, server->held, held);
+        client_close(client);
+    }
+    return G_SOURCE_REMOVE;
+}
+
+void server_hold(struct server *server, gssize bytes)
+{
+    gssize held = atomic_fetch_add(&server->held, bytes) + bytes;
+
+    if (bytes > 0 && held > HELD_MAX && !atomic_exchange(&server->shedding, true))
+        main_invoke(shed, server, NULL);
 }
 
 guint server_client_count(const struct server *server)

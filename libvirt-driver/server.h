@@ -42,6 +42,11 @@ void server_worker_waits(struct server *server, bool waits);
 bool server_run(struct server *server, void (*fn)(gpointer data, struct daemon *daemon),
                 gpointer data, bool quick);
 
+/* What the daemon keeps for its clients (packets that are not complete yet, calls, replies that
+ * they have not read) has become so many bytes more, or less. Beyond a limit those connections end
+ * for which most is kept, and before all others those that may only look. Any thread. */
+void server_hold(struct server *server, gssize bytes);
+
 /* How many clients are connected. Main thread. */
 guint server_client_count(const struct server *server);
 /* A client has passed what it was asked for. Main thread. */

@@ -36,18 +36,22 @@ int rpc_reader_next(struct rpc_reader *reader, GBytes **packet)
     if (!bytes || bytes->len < RPC_LENGTH_BYTES)
         return 0;
     length = get_word(bytes->data);
-    if (length < RPC_PACKET_MIN || length > RPC_PACKET_MAX)
+    if (length < RPC_PACKET_MIN || length > (reader->max ? reader->max : RPC_PACKET_MAX))
         return -1;
     if (bytes->len < length)
         return 0;
-    *packet = g_bytes_new(bytes->data, length);
     if (bytes->len == length) {
-        /* Lets a large packet's memory go as soon as it has been read. */
-        g_clear_pointer(&reader->bytes, g_byte_array_unref);
+        *packet = g_byte_array_free_to_bytes(g_steal_pointer(&reader->bytes));
     } else {
+        *packet = g_bytes_new(bytes->data, length);
         g_byte_array_remove_range(bytes, 0, length);
     }
     return 1;
+}
+
+gsize rpc_reader_bytes(const struct rpc_reader *reader)
+{
+    return reader->bytes ? reader->bytes->len : 0;
 }
 
 void rpc_reader_clear(struct rpc_reader *reader)

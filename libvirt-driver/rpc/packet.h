@@ -61,11 +61,14 @@ struct rpc_header {
 /* Collects bytes until they make a packet. All zero is a new reader. */
 struct rpc_reader {
     GByteArray *bytes;
+    guint32 max; /* the longest packet that is taken; 0: RPC_PACKET_MAX */
 };
 void rpc_reader_add(struct rpc_reader *reader, const void *data, gsize len);
 /* 1 and `*packet` (length word included; the caller's) when one is complete, 0 when more bytes are
  * needed, -1 when the length is not one that a packet can have: the connection is beyond repair. */
 int rpc_reader_next(struct rpc_reader *reader, GBytes **packet);
+/* How many bytes wait in it. */
+gsize rpc_reader_bytes(const struct rpc_reader *reader);
 void rpc_reader_clear(struct rpc_reader *reader);
 
 /* `packet` has at least RPC_PACKET_MIN bytes, as all that a reader gives. */

@@ -217,6 +217,8 @@ sock.sendall(struct.pack(">7I", 28, 0x20008086, 1, 70, 0, 1, 0) +
 _, _, _, _, _, serial, status = struct.unpack(">7I", sock.recv(4096)[:28])
 print(serial, status, flush=True)
 sys.stdin.read()
+sock.sendall(struct.pack(">I", 65537))
+print(sock.recv(4096))
 """
 
 
@@ -242,6 +244,7 @@ def test_who_types_a_password_holds_nobody_up(reachable, virtvoled, folder, monk
             with virtvoled.connect() as conn:
                 assert conn.getAllDomainStats() == []
             impatient.stdin.close()
+            assert impatient.stdout.readline() == "b''\n", "more than a stranger may send"
             assert polkit.said() == "taken back"
         for _ in typists:
             polkit.answer(True)
