@@ -55,6 +55,17 @@ int bus_add(struct bus *bus, uint64_t base, uint64_t size, uint64_t offset, stru
     return 0;
 }
 
+int bus_add_all(struct bus *bus, const struct bus_range *ranges, size_t count, struct error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct bus_range *r = &ranges[i];
+
+        if (r->dev && bus_add(bus, r->base, r->size, r->offset, r->dev, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 /* The range that holds the whole access, or NULL. */
 static const struct bus_range *bus_find(const struct bus *bus, uint64_t addr, unsigned len)
 {

@@ -31,6 +31,7 @@ struct bus_device {
     pthread_mutex_t lock;
 };
 
+/* In bytes, or in ports. */
 struct bus_range {
     uint64_t base;
     uint64_t size;
@@ -50,6 +51,8 @@ void bus_device_init(struct bus_device *dev, const struct bus_ops *ops);
 /* Not while a vCPU runs. -1 with `err` set when the range overlaps another or the table is full. */
 int bus_add(struct bus *bus, uint64_t base, uint64_t size, uint64_t offset, struct bus_device *dev,
             struct error *err);
+/* The same for a table of ranges, of which those without a device are left out. */
+int bus_add_all(struct bus *bus, const struct bus_range *ranges, size_t count, struct error *err);
 
 /*
  * From vCPU threads. An address that no device claims reads as all ones and swallows writes, as on

@@ -32,3 +32,24 @@ void irq_line_raise(const struct irq_line *line)
     while (n < 0 && errno == EINTR);
     /* The only other failure is EAGAIN, a counter that nobody reads: it is raised already. */
 }
+
+struct irq_line *irq_lines_get(struct irq_lines *all, uint32_t gsi, struct error *err)
+{
+    for (unsigned i = 0; i < all->count; i++) {
+        if (all->lines[i].gsi == gsi)
+            return &all->lines[i];
+    }
+    if (all->count == IRQ_MAX_LINES) {
+        error_set(err, "no room for interrupt line %u: %u are in use", gsi, all->count);
+        return NULL;
+    }
+    if (irq_line_init(&all->lines[all->count], gsi, err) < 0)
+        return NULL;
+    return &all->lines[all->count++];
+}
+
+void irq_lines_close(struct irq_lines *all)
+{
+    while (all->count > 0)
+        irq_line_close(&all->lines[--all->count]);
+}

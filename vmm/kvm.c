@@ -144,12 +144,16 @@ void kvm_vm_destroy(struct kvm *kvm)
     kvm->vm = -1;
 }
 
-int kvm_irqfd(const struct kvm *kvm, int eventfd, uint32_t gsi, struct error *err)
+int kvm_wire_lines(const struct kvm *kvm, const struct irq_lines *all, struct error *err)
 {
-    struct kvm_irqfd irqfd = {.fd = (uint32_t)eventfd, .gsi = gsi};
-    int r = kvm_vm_ioctl(kvm, KVM_IRQFD, &irqfd);
+    for (unsigned i = 0; i < all->count; i++) {
+        struct kvm_irqfd irqfd = {.fd = (uint32_t)all->lines[i].eventfd, .gsi = all->lines[i].gsi};
+        int r = kvm_vm_ioctl(kvm, KVM_IRQFD, &irqfd);
 
-    return r < 0 ? error_set_errno(err, -r, "wire interrupt %u", gsi) : 0;
+        if (r < 0)
+            return error_set_errno(err, -r, "wire interrupt %u", irqfd.gsi);
+    }
+    return 0;
 }
 
 int kvm_ioeventfd(const struct kvm *kvm, int eventfd, uint64_t addr, uint32_t value,

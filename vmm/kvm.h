@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vmm/irq.h"
 #include "vmm/memory.h"
 #include "vmm/util.h"
 
@@ -40,8 +41,8 @@ int kvm_ioctl(const struct kvm *kvm, unsigned long request, void *arg);
 /* The same on a device that the VM has been given (KVM_CREATE_DEVICE). */
 int kvm_device_ioctl(int fd, unsigned long request, void *arg);
 
-/* Lets `eventfd` raise interrupt `gsi`. 0, or -1 with `err`. */
-int kvm_irqfd(const struct kvm *kvm, int eventfd, uint32_t gsi, struct error *err);
+/* Lets each line's eventfd raise the interrupt of that number. 0, or -1 with `err`. */
+int kvm_wire_lines(const struct kvm *kvm, const struct irq_lines *all, struct error *err);
 /* Lets the guest's writes to a range of addresses, or of ports, wait for its next exit (see
  * coalesced.h). Where the host's KVM cannot, each is an exit, and nothing else is different. */
 void kvm_coalesce_mmio(const struct kvm *kvm, uint64_t addr, uint32_t size);

@@ -205,7 +205,7 @@ int machine_reset(struct machine *m, enum machine_cause cause, struct error *err
     memory_discard(&m->memory);
     __atomic_store_n(&m->requested_reset, CAUSE_NONE, __ATOMIC_RELEASE);
     __atomic_store_n(&m->requested_panic, false, __ATOMIC_RELEASE);
-    m->panicked = m->panic_ignored = false;
+    m->panicked = m->panic_ignored = m->crash_told = false;
     if (power_on(m, err) < 0) {
         machine_quit(m, CAUSE_HOST_ERROR);
         return -1;
@@ -331,6 +331,8 @@ static int check_traits(const struct config *c, struct error *err)
                          arch_traits.name);
     if (c->debug_port >= 0 && !arch_traits.has_ports)
         return error_set(err, "debug_port: %s has no I/O ports", arch_traits.name);
+    if (c->genid && !arch_traits.has_genid)
+        return error_set(err, "genid: %s has no device that tells the guest", arch_traits.name);
     return 0;
 }
 

@@ -12,6 +12,7 @@
 #include "vmm/backend/disk.h"
 #include "vmm/backend/stream.h"
 #include "vmm/backend/tap.h"
+#include "vmm/devices/pvpanic.h"
 #include "vmm/machine_priv.h"
 #include "vmm/virtio/devices.h"
 #include "vmm/virtio/net.h"
@@ -45,21 +46,22 @@ static void on_notice(void *opaque)
 /* Puts a device on the bus. Takes over `dev`, which may be NULL (then `err` is set already). */
 static int add_virtio(struct machine *m, struct virtio_device *dev, struct error *err)
 {
-    struct arch_virtio_slot slot;
+    struct arch_virtio_slot slot = arch_virtio_slot(m->virtio_count);
     struct virtio_mmio *mmio;
+    struct irq_line *irq;
 
     if (!dev)
         return -1;
-    if (arch_virtio_slot(m, m->virtio_count, &slot, err) < 0) {
+    irq = irq_lines_get(&m->irqs, slot.gsi, err);
+    if (!irq) {
         virtio_device_free(dev);
         return -1;
     }
-    mmio = virtio_mmio_new(dev, &slot);
+    mmio = virtio_mmio_new(dev, slot.base, irq);
     m->virtio[m->virtio_count++] = mmio;
     dev->notify = on_notice;
     dev->notify_opaque = m;
-    return bus_add(&m->mmio, slot.base, ARCH_VIRTIO_SLOT_SIZE, 0, virtio_mmio_bus_device(mmio),
-                   err);
+    return bus_add(&m->mmio, slot.base, VIRTIO_MMIO_SIZE, 0, virtio_mmio_bus_device(mmio), err);
 }
 
 static int add_disk(struct machine *m, unsigned i, struct error *err)
@@ -173,6 +175,29 @@ int machine_add_devices(struct machine *m, struct error *err)
     if (c->balloon.present && add_balloon(m, err) < 0)
         return -1;
     return c->vsock.cid ? add_vsock(m, err) : 0;
+}
+
+/* ---- what fixed devices ask for ---- */
+
+void machine_on_reset(void *opaque)
+{
+    machine_request(opaque, MACHINE_REQUEST_RESET, CAUSE_GUEST_RESET);
+}
+
+void machine_on_power_off(void *opaque)
+{
+    machine_request(opaque, MACHINE_REQUEST_SHUTDOWN, CAUSE_GUEST_SHUTDOWN);
+}
+
+/* A guest may tell of any number of crashes; one is told on, or it could fill the log. */
+void machine_on_panic(void *opaque, unsigned events)
+{
+    struct machine *m = opaque;
+
+    if (events & PVPANIC_PANICKED)
+        machine_request(m, MACHINE_REQUEST_PANIC, CAUSE_GUEST_PANIC);
+    else if (!__atomic_exchange_n(&m->crash_told, true, __ATOMIC_RELAXED))
+        log_warn("the guest panicked, and its crash kernel takes over");
 }
 
 /* ---- what device threads left to tell ---- */
@@ -320,6 +345,7 @@ void machine_free_devices(struct machine *m)
     for (unsigned i = 0; i < m->virtio_count; i++)
         virtio_mmio_free(m->virtio[i]);
     arch_platform_free(m);
+    irq_lines_close(&m->irqs);
     for (unsigned i = 0; i < CONFIG_MAX_DISKS; i++)
         disk_close(m->disks[i]);
     for (unsigned i = 0; i < CONFIG_MAX_NETS; i++)

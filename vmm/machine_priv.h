@@ -7,6 +7,7 @@
 #include "vmm/backend/chardev.h"
 #include "vmm/backend/netdev.h"
 #include "vmm/bus.h"
+#include "vmm/irq.h"
 #include "vmm/kvm.h"
 #include "vmm/kvm_stats.h"
 #include "vmm/loop.h"
@@ -18,6 +19,8 @@
 /* Disks and network devices; all consoles and ports are one device; rng, balloon, vsock. */
 #define MACHINE_MAX_VIRTIO   (CONFIG_MAX_DISKS + CONFIG_MAX_NETS + 4)
 #define MACHINE_MAX_CHARDEVS (1 + CONFIG_MAX_CONSOLES + CONFIG_MAX_PORTS)
+#define MACHINE_FIXED_LINES  8 /* more than any platform's fixed devices have */
+_Static_assert(MACHINE_MAX_VIRTIO + MACHINE_FIXED_LINES <= IRQ_MAX_LINES, "a line for each");
 
 struct arch_platform;
 
@@ -30,7 +33,8 @@ struct machine {
     struct kvm kvm;
     struct vcpu_set vcpus;
     struct bus mmio;
-    struct bus pio; /* port I/O; empty where the architecture has none */
+    struct bus pio;        /* port I/O; empty where the architecture has none */
+    struct irq_lines irqs; /* of all devices */
     struct arch_platform *platform;
 
     struct chardev *chardevs[MACHINE_MAX_CHARDEVS];
@@ -65,6 +69,7 @@ struct machine {
 
     bool panicked;
     bool panic_ignored; /* one was told, and nothing follows: a guest may report any number */
+    bool crash_told;    /* since the last reset; atomic */
     struct kvm_stats vm_stats;    /* opened when they are first asked for */
     struct kvm_stats *vcpu_stats; /* of each; NULL as long as nobody asked */
 };
@@ -79,6 +84,12 @@ void machine_free_devices(struct machine *m);
 int machine_watch_notices(struct machine *m, struct error *err);
 /* Makes events of what device threads left to tell, or sees to it that it is done soon. */
 void machine_tell_notices(struct machine *m);
+
+/* What fixed devices ask for, in any thread; `opaque` is the machine. */
+void machine_on_reset(void *opaque);
+void machine_on_power_off(void *opaque);
+/* `events` are pvpanic's. */
+void machine_on_panic(void *opaque, unsigned events);
 
 /* ---- machine.c ---- */
 

@@ -114,7 +114,7 @@ static void access_register(struct bench *b, unsigned what)
 {
     static const unsigned widths[] = {4, 4, 4, 4, 1, 2, 8, 4};
     unsigned width = widths[what >> 5];
-    uint64_t reg = (uint64_t)guest_byte(&b->g) * 4 % ARCH_VIRTIO_SLOT_SIZE;
+    uint64_t reg = (uint64_t)guest_byte(&b->g) * 4 % VIRTIO_MMIO_SIZE;
 
     if (width != 4)
         reg += guest_byte(&b->g) % 4;
@@ -152,22 +152,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct bench b;
     struct virtio_shape shape = {.queues = QUEUES, .features = 0x55};
-    struct arch_virtio_slot slot = {.base = BASE};
     struct error err;
 
     b = (struct bench){.g = {.data = data, .left = size}};
     driver_open(&b.g.d);
     shape.loop = b.g.d.loop;
     driver_need(irq_line_init(&b.irq, 5, &err) == 0, "an interrupt");
-    slot.irq = &b.irq;
     driver_need(virtio_device_init(&b.fake.dev, &fake_type, "fake", &b.g.d.mem, &shape, &err) == 0,
                 "a device");
     b.fake.dev.config_size = 14;
     guest_bind(&b.g, &b.fake.dev);
-    b.mmio = virtio_mmio_new(&b.fake.dev, &slot);
-    driver_need(
-        bus_add(&b.bus, BASE, ARCH_VIRTIO_SLOT_SIZE, 0, virtio_mmio_bus_device(b.mmio), &err) == 0,
-        "a bus");
+    b.mmio = virtio_mmio_new(&b.fake.dev, BASE, &b.irq);
+    driver_need(bus_add(&b.bus, BASE, VIRTIO_MMIO_SIZE, 0, virtio_mmio_bus_device(b.mmio), &err) ==
+                    0,
+                "a bus");
     while (b.g.left > 0)
         step(&b);
     virtio_mmio_free(b.mmio);

@@ -95,7 +95,7 @@ static void set_up_shape(struct bench *b, unsigned workers)
         .workers = workers,
         .features = VIRTIO_FEATURE(FAKE_FEATURE),
     };
-    const struct arch_virtio_slot slot = {.base = 0xd0000000, .irq = &b->irq};
+    const uint64_t base = 0xd0000000;
     struct memory_region region = {.gpa = 0, .size = RAM};
     struct error err;
 
@@ -110,9 +110,8 @@ static void set_up_shape(struct bench *b, unsigned workers)
     memcpy(b->fake.dev.config, "configuration!", 14);
     b->fake.dev.config_size = 14;
     check(irq_line_init(&b->irq, 16, &err) == 0);
-    b->mmio = virtio_mmio_new(&b->fake.dev, &slot);
-    check(bus_add(&b->bus, slot.base, ARCH_VIRTIO_SLOT_SIZE, 0, virtio_mmio_bus_device(b->mmio),
-                  &err) == 0);
+    b->mmio = virtio_mmio_new(&b->fake.dev, base, &b->irq);
+    check(bus_add(&b->bus, base, VIRTIO_MMIO_SIZE, 0, virtio_mmio_bus_device(b->mmio), &err) == 0);
 }
 
 static void set_up(struct bench *b)
@@ -313,12 +312,12 @@ static void test_config_space_has_an_end(void)
     set_up(&b);
     check_int(bus_read(&b.bus, 0xd0000000 + VIRTIO_MMIO_CONFIG, 1), 'c');
     check_int(bus_read(&b.bus, 0xd0000000 + VIRTIO_MMIO_CONFIG + 13, 1), '!');
-    for (uint64_t offset = 0; offset < ARCH_VIRTIO_SLOT_SIZE - VIRTIO_MMIO_CONFIG; offset++) {
+    for (uint64_t offset = 0; offset < VIRTIO_MMIO_SIZE - VIRTIO_MMIO_CONFIG; offset++) {
         for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
             uint64_t addr = 0xd0000000 + VIRTIO_MMIO_CONFIG + offset;
 
             bus_write(&b.bus, addr, UINT64_MAX, lens[i]);
-            if (offset + lens[i] > 14 && addr + lens[i] <= 0xd0000000 + ARCH_VIRTIO_SLOT_SIZE)
+            if (offset + lens[i] > 14 && addr + lens[i] <= 0xd0000000 + VIRTIO_MMIO_SIZE)
                 check_int(bus_read(&b.bus, addr, lens[i]), 0);
         }
     }

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The architecture contract: all that a port has to provide. Each folder under arch/ implements
- * these functions in files of the same names (boot.c, cpu.c, irqchip.c, platform.c); which folder
- * is built is decided by configure. Nothing outside arch/ asks which architecture it is on.
+ * these functions in files of the same names (boot.c, cpu.c, host.c, irqchip.c, platform.c); which
+ * folder is built is decided by configure. Nothing outside arch/ asks which architecture it is on.
+ *
+ * All functions are for the main loop's thread, but for the exits at the end. In the order of a
+ * machine's life: arch_cpu_check(), arch_platform_new(), arch_virtio_slot(); then at the start, and
+ * again after each reset, arch_vm_type(), arch_vm_setup(), arch_platform_wire(), arch_boot_load()
+ * and for each vCPU arch_vcpu_setup().
  */
 #ifndef VOLE_ARCH_ARCH_H
 #define VOLE_ARCH_ARCH_H
@@ -10,7 +15,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vmm/irq.h"
 #include "vmm/memory.h"
 #include "vmm/util.h"
 #include "vmm/vcpu.h"
@@ -26,6 +30,7 @@ struct arch_traits {
     unsigned max_cpus;    /* of a machine; at most CONFIG_MAX_CPUS */
     bool has_flat;        /* flat binaries can be started */
     bool has_ports;       /* there is port I/O, so a debug port can be */
+    bool has_genid;       /* there is a device that tells the guest its generation id */
     const char *kvm_hint; /* what to do where there is no /dev/kvm */
 };
 extern const struct arch_traits arch_traits;
@@ -47,39 +52,41 @@ struct arch_entry {
 
 /* What a virtio-mmio device needs of the platform. */
 struct arch_virtio_slot {
-    uint64_t base;              /* guest physical, ARCH_VIRTIO_SLOT_SIZE bytes */
-    const struct irq_line *irq; /* the platform's, perhaps shared with other devices */
+    uint64_t base; /* guest physical, VIRTIO_MMIO_SIZE bytes */
+    uint32_t gsi;  /* perhaps of other devices, too */
 };
-#define ARCH_VIRTIO_SLOT_SIZE UINT64_C(0x1000)
 
 /* ---- platform.c: the addresses, lines and fixed devices ---- */
 
 /* Splits `size` bytes of RAM into regions (at most MEMORY_MAX_REGIONS); returns their count. */
 unsigned arch_memory_layout(uint64_t size, struct memory_region *regions);
-/* The n-th virtio device's place, in the order of the machine's list; after arch_platform_new(). 0,
- * or -1 with `err`. */
-int arch_virtio_slot(struct machine *m, unsigned n, struct arch_virtio_slot *slot,
-                     struct error *err);
-/* Makes the fixed devices (serial port, power, reset) and puts them on the machine's buses; sets
- * m->platform. */
+/* The place of the n-th virtio device of a machine, n < MACHINE_MAX_VIRTIO. */
+struct arch_virtio_slot arch_virtio_slot(unsigned n);
+/* Makes m->platform: the fixed devices (serial port, clock, power, reset), with lines out of
+ * m->irqs, on the machine's buses. 0, or -1 with `err`; arch_platform_free() follows in both cases.
+ */
 int arch_platform_new(struct machine *m, struct error *err);
-void arch_platform_reset(struct machine *m);
+/* Harmless where there is none. */
 void arch_platform_free(struct machine *m);
-/* Gives all interrupt lines to a fresh VM, whose vCPUs have been made. */
+/* The fixed devices as after power-on. While there is no VM. */
+void arch_platform_reset(struct machine *m);
+/* Gives m->irqs to a fresh VM, whose vCPUs have been made. 0, or -1 with `err`. */
 int arch_platform_wire(struct machine *m, struct error *err);
-/* Presses the power button. */
+/* Presses the power button. In the main loop's thread. */
 void arch_power_button(struct machine *m);
 
 /* ---- irqchip.c: interrupt controllers and what else a VM needs before it has vCPUs ---- */
 
-/* What KVM_CREATE_VM wants to hear for a guest whose RAM ends at `end`. 0, or -1 with `err` where
- * that is farther than the host's processors can address. */
+/* What KVM_CREATE_VM wants to hear for a guest whose RAM ends at the guest physical address `end`.
+ * 0, or -1 with `err` where no VM of this host reaches so far. Asked without a machine, too. */
 int arch_vm_type(const struct kvm *kvm, uint64_t end, unsigned long *type, struct error *err);
-/* Makes what comes before vCPUs in a fresh VM. */
+/* Makes what comes before vCPUs in a fresh VM. 0, or -1 with `err`, also where the processors do
+ * not address the guest's RAM. */
 int arch_vm_setup(struct machine *m, struct error *err);
 
 /* ---- boot.c: the kernel, its parameters and tables, into fresh RAM ---- */
 
+/* Before each start, the devices and vCPUs having been made. 0, or -1 with `err`. */
 int arch_boot_load(struct machine *m, struct arch_entry *entry, struct error *err);
 
 /* ---- cpu.c ---- */
@@ -91,7 +98,8 @@ int arch_cpu_check(const struct machine *m, struct error *err);
 /* The number by which KVM, and the guest's interrupt controllers, know the index-th vCPU. */
 unsigned arch_vcpu_id(const struct machine *m, unsigned index);
 
-/* Registers and features of a fresh vCPU, after all else. `entry` concerns the first one. */
+/* Registers and features of a fresh vCPU, after all else. `entry` concerns the first one. 0, or -1
+ * with `err`. */
 int arch_vcpu_setup(struct vcpu *vcpu, const struct arch_entry *entry, struct error *err);
 /* An exit that vcpu.c does not know. In the vCPU's thread. */
 enum vcpu_next arch_vcpu_exit(struct vcpu *vcpu);

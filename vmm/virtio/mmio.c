@@ -5,8 +5,6 @@
 #include <linux/virtio_mmio.h>
 #include <sys/eventfd.h>
 
-#include "vmm/irq.h"
-
 #define MMIO_MAGIC   0x74726976 /* "virt" */
 #define MMIO_VERSION 2
 #define MMIO_VENDOR  0x454c4f56 /* "VOLE" */
@@ -14,7 +12,8 @@
 struct virtio_mmio {
     struct bus_device bus;
     struct virtio_device *dev;
-    struct arch_virtio_slot slot;
+    uint64_t base; /* guest physical */
+    const struct irq_line *irq;
     uint32_t interrupt_status; /* atomic: set by the device's thread, cleared by the driver */
     uint32_t sticky_interrupt; /* atomic: bits that always show: the host's kernel interrupts by
                                   itself */
@@ -31,7 +30,7 @@ static void mmio_interrupt(void *opaque, int queue)
     uint32_t bit = queue == VIRTIO_CONFIG_CHANGED ? VIRTIO_MMIO_INT_CONFIG : VIRTIO_MMIO_INT_VRING;
 
     __atomic_fetch_or(&mmio->interrupt_status, bit, __ATOMIC_ACQ_REL);
-    irq_line_raise(mmio->slot.irq);
+    irq_line_raise(mmio->irq);
 }
 
 /* A back end in the kernel raises the line without setting the status that the driver reads; so the
@@ -42,7 +41,7 @@ static int mmio_interrupt_fd(void *opaque)
     struct virtio_mmio *mmio = opaque;
 
     __atomic_store_n(&mmio->sticky_interrupt, VIRTIO_MMIO_INT_VRING, __ATOMIC_RELEASE);
-    return mmio->slot.irq->eventfd;
+    return mmio->irq->eventfd;
 }
 
 /* ---- registers ---- */
@@ -205,13 +204,15 @@ static const struct bus_ops mmio_ops = {
 
 /* ---- life ---- */
 
-struct virtio_mmio *virtio_mmio_new(struct virtio_device *dev, const struct arch_virtio_slot *slot)
+struct virtio_mmio *virtio_mmio_new(struct virtio_device *dev, uint64_t base,
+                                    const struct irq_line *irq)
 {
     struct virtio_mmio *mmio = xcalloc(1, sizeof(*mmio));
 
     bus_device_init(&mmio->bus, &mmio_ops);
     mmio->dev = dev;
-    mmio->slot = *slot;
+    mmio->base = base;
+    mmio->irq = irq;
     dev->transport = (struct virtio_transport){
         .interrupt = mmio_interrupt, .interrupt_fd = mmio_interrupt_fd, .opaque = mmio};
     return mmio;
@@ -230,11 +231,6 @@ struct bus_device *virtio_mmio_bus_device(struct virtio_mmio *mmio)
     return &mmio->bus;
 }
 
-const struct arch_virtio_slot *virtio_mmio_slot(const struct virtio_mmio *mmio)
-{
-    return &mmio->slot;
-}
-
 struct virtio_device *virtio_mmio_device(const struct virtio_mmio *mmio)
 {
     return mmio->dev;
@@ -246,13 +242,13 @@ int virtio_mmio_wire(struct virtio_mmio *mmio, const struct kvm *kvm, struct err
 
     /* Selectors, features and queues' sizes and addresses show when something is read or the status
      * is written. */
-    kvm_coalesce_mmio(kvm, mmio->slot.base + VIRTIO_MMIO_DEVICE_FEATURES_SEL,
+    kvm_coalesce_mmio(kvm, mmio->base + VIRTIO_MMIO_DEVICE_FEATURES_SEL,
                       VIRTIO_MMIO_QUEUE_READY + 4 - VIRTIO_MMIO_DEVICE_FEATURES_SEL);
-    kvm_coalesce_mmio(kvm, mmio->slot.base + VIRTIO_MMIO_QUEUE_DESC_LOW,
+    kvm_coalesce_mmio(kvm, mmio->base + VIRTIO_MMIO_QUEUE_DESC_LOW,
                       VIRTIO_MMIO_QUEUE_USED_HIGH + 4 - VIRTIO_MMIO_QUEUE_DESC_LOW);
     for (unsigned i = 0; i < dev->queue_count; i++) {
-        if (kvm_ioeventfd(kvm, dev->queues[i].kick_fd, mmio->slot.base + VIRTIO_MMIO_QUEUE_NOTIFY,
-                          i, err) < 0)
+        if (kvm_ioeventfd(kvm, dev->queues[i].kick_fd, mmio->base + VIRTIO_MMIO_QUEUE_NOTIFY, i,
+                          err) < 0)
             return -1;
     }
     return 0;

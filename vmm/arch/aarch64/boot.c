@@ -57,9 +57,9 @@ static int load_devtree(const struct machine *m, const struct devtree *dt, uint6
 static unsigned list_virtio(const struct machine *m, struct devtree_virtio *virtio)
 {
     for (unsigned i = 0; i < m->virtio_count; i++) {
-        const struct arch_virtio_slot *slot = virtio_mmio_slot(m->virtio[i]);
+        struct arch_virtio_slot slot = arch_virtio_slot(i);
 
-        virtio[i] = (struct devtree_virtio){slot->base, ARCH_VIRTIO_SLOT_SIZE, slot->irq->gsi};
+        virtio[i] = (struct devtree_virtio){slot.base, VIRTIO_MMIO_SIZE, slot.gsi};
     }
     return m->virtio_count;
 }

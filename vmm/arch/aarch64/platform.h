@@ -4,7 +4,6 @@
 #define VOLE_ARCH_AARCH64_PLATFORM_H
 
 #include "vmm/arch/aarch64/devtree.h"
-#include "vmm/irq.h"
 #include "vmm/machine_priv.h"
 
 struct arch_platform {
@@ -12,16 +11,10 @@ struct arch_platform {
     int gic_fd;           /* KVM's device; -1 while there is none */
     int its_fd;
 
-    struct irq_line uart_irq;
-    struct irq_line rtc_irq;
-    struct irq_line gpio_irq;
-    struct irq_line virtio_irqs[MACHINE_MAX_VIRTIO];
-
     struct pl011 *uart; /* NULL when the machine has none */
     struct pl031 *rtc;  /* likewise */
     struct pl061 *gpio;
     struct pvpanic *pvpanic; /* may be NULL */
-    bool crash_told;         /* since the last reset; atomic */
 };
 
 /* ---- irqchip.c, for platform.c ---- */

@@ -181,8 +181,9 @@ static void put_power_button(struct aml *out)
     aml_end(out, ged);
 }
 
-static void put_virtio(struct aml *out, unsigned n, const struct arch_virtio_slot *slot)
+static void put_virtio(struct aml *out, unsigned n)
 {
+    struct arch_virtio_slot slot = arch_virtio_slot(n);
     char name[8];
     size_t device;
     size_t resources;
@@ -193,8 +194,8 @@ static void put_virtio(struct aml *out, unsigned n, const struct arch_virtio_slo
     aml_name_integer(out, "_UID", n);
     aml_name_integer(out, "_CCA", 1); /* DMA is coherent */
     resources = aml_resources_begin(out, "_CRS");
-    aml_resource_memory(out, (uint32_t)slot->base, (uint32_t)ARCH_VIRTIO_SLOT_SIZE);
-    aml_resource_interrupt(out, slot->irq->gsi, true);
+    aml_resource_memory(out, (uint32_t)slot.base, (uint32_t)VIRTIO_MMIO_SIZE);
+    aml_resource_interrupt(out, slot.gsi, true);
     aml_resources_end(out, resources);
     aml_end(out, device);
 }
@@ -215,7 +216,7 @@ static size_t put_dsdt(struct aml *out, const struct machine *m)
         put_genid(out);
     put_power_button(out);
     for (unsigned i = 0; i < m->virtio_count; i++)
-        put_virtio(out, i, virtio_mmio_slot(m->virtio[i]));
+        put_virtio(out, i);
     aml_end(out, scope);
     aml_name_package(out, "\\_S5", s5, ARRAY_SIZE(s5));
     table_end(out, table);

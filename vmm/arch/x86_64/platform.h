@@ -4,20 +4,11 @@
 #define VOLE_ARCH_X86_64_PLATFORM_H
 
 #include "vmm/arch/x86_64/cpuid_features.h"
-#include "vmm/irq.h"
-
-/* As many lines as the I/O APIC has pins that no fixed device uses. */
-#define X86_VIRTIO_LINES 19
 
 struct arch_platform {
     struct cpu_topology topology;
     struct cpuid *cpuid; /* what the host supports; NULL until there was a VM */
     struct x86_feature_set features_off;
-
-    struct irq_line serial_irq;
-    struct irq_line rtc_irq;
-    struct irq_line power_irq;
-    struct irq_line virtio_irqs[X86_VIRTIO_LINES];
 
     struct serial *serial; /* NULL when the machine has none */
     struct rtc *rtc;       /* likewise */
@@ -25,7 +16,6 @@ struct arch_platform {
     struct power *power;
     struct pvpanic *pvpanic;       /* may be NULL */
     struct debug_port *debug_port; /* may be NULL */
-    bool crash_told;               /* since the last reset; atomic */
 };
 
 #endif
