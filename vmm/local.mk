@@ -29,6 +29,7 @@ vmm_libvmm_a_SOURCES = \
 	vmm/devices/pvpanic.c vmm/devices/pvpanic.h \
 	vmm/devices/rtc.c vmm/devices/rtc.h \
 	vmm/devices/serial.c vmm/devices/serial.h \
+	vmm/devices/uart.c vmm/devices/uart.h \
 	vmm/irq.c vmm/irq.h \
 	vmm/kvm.c vmm/kvm.h \
 	vmm/kvm_stats.c vmm/kvm_stats.h \
@@ -110,6 +111,10 @@ tests_unit_test_throttle_LDADD = $(vmm_test_ldadd)
 vmm_tests += tests/unit/test-bus
 tests_unit_test_bus_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_bus_LDADD = $(vmm_test_ldadd)
+
+vmm_tests += tests/unit/test-irq
+tests_unit_test_irq_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_irq_LDADD = $(vmm_test_ldadd)
 
 vmm_tests += tests/unit/test-coalesced
 tests_unit_test_coalesced_CFLAGS = $(vmm_libvmm_a_CFLAGS)

@@ -246,6 +246,23 @@ void loop_timer_remove(struct loop *loop, struct loop_timer *timer)
     loop_remove(loop, &timer->watch);
 }
 
+int loop_timer_attach(struct loop *loop, struct loop_timer *timer, void (*expired)(void *opaque),
+                      void *opaque, struct error *err)
+{
+    if (loop_timer_open(timer, err) < 0)
+        return -1;
+    if (loop_timer_add(loop, timer, expired, opaque, err) == 0)
+        return 0;
+    loop_timer_close(timer);
+    return -1;
+}
+
+void loop_timer_detach(struct loop *loop, struct loop_timer *timer)
+{
+    loop_timer_remove(loop, timer);
+    loop_timer_close(timer);
+}
+
 static struct timespec timespec_of(uint64_t ns)
 {
     return (struct timespec){.tv_sec = (time_t)(ns / 1000000000),

@@ -71,6 +71,12 @@ void loop_timer_close(struct loop_timer *timer);
 int loop_timer_add(struct loop *loop, struct loop_timer *timer, void (*expired)(void *opaque),
                    void *opaque, struct error *err);
 void loop_timer_remove(struct loop *loop, struct loop_timer *timer);
+/* Both steps at once, for a timer of one loop: opens it and adds it. 0, or -1 with `err` and the
+ * timer closed. */
+int loop_timer_attach(struct loop *loop, struct loop_timer *timer, void (*expired)(void *opaque),
+                      void *opaque, struct error *err);
+/* Takes it out and closes it. Harmless on one that is not open. */
+void loop_timer_detach(struct loop *loop, struct loop_timer *timer);
 /* Expires in `ns`, and then every `interval_ns` unless that is 0; an `ns` of 0 takes it back. 0, or
  * a negative errno. */
 int loop_timer_set(struct loop_timer *timer, uint64_t ns, uint64_t interval_ns);

@@ -393,9 +393,8 @@ void machine_free(struct machine *m)
     kvm_close(&m->kvm);
     memory_release(&m->memory);
     loop_remove(m->loop, &m->request_watch);
-    loop_timer_remove(m->loop, &m->notice_timer);
+    loop_timer_detach(m->loop, &m->notice_timer);
     close_if_open(m->request_fd);
-    loop_timer_close(&m->notice_timer);
     close_if_open(m->kernel_fd);
     close_if_open(m->initrd_fd);
     free(m);

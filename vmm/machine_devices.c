@@ -290,9 +290,7 @@ static void on_pause_over(void *opaque)
 
 int machine_watch_notices(struct machine *m, struct error *err)
 {
-    if (loop_timer_open(&m->notice_timer, err) < 0)
-        return -1;
-    return loop_timer_add(m->loop, &m->notice_timer, on_pause_over, m, err);
+    return loop_timer_attach(m->loop, &m->notice_timer, on_pause_over, m, err);
 }
 
 /* ---- changes to a running machine ---- */

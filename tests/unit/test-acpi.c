@@ -209,6 +209,8 @@ static void test_apic_ids_that_do_not_fit(void)
     machine.config = &config;
     check_int(arch_platform_new(&machine, &err), -1);
     check(strstr(err.msg, "processor ids up to 334") != NULL);
+    arch_platform_free(&machine);
+    irq_lines_close(&machine.irqs);
     config_clear(&config);
 }
 

@@ -163,6 +163,28 @@ static void test_missing_slots(void)
     bus_write(&bus, 0, 0, 4);
 }
 
+static void test_a_table_of_ranges(void)
+{
+    struct bus bus = {0};
+    struct probe low;
+    struct probe high;
+    struct error err;
+
+    probe_init(&low, 1);
+    probe_init(&high, 2);
+    const struct bus_range ranges[] = {
+        {0x2000, 8, 4, &high.bus}, {0x3000, 8, 0, NULL}, {0x1000, 8, 0, &low.bus}};
+    const struct bus_range crossing[] = {{0x3000, 8, 0, &low.bus}, {0x1004, 8, 0, &low.bus}};
+
+    check_int(bus_add_all(&bus, ranges, ARRAY_SIZE(ranges), &err), 0);
+    check_int(bus.count, 2);
+    check_int(bus_read(&bus, 0x1001, 1), 1);
+    check_int(bus_read(&bus, 0x2001, 1), 2);
+    check_int(high.offset, 5);
+    check_int(bus_add_all(&bus, crossing, ARRAY_SIZE(crossing), &err), -1);
+    check_str(err.msg, "bus range 0x1004+0x8 overlaps 0x1000+0x8");
+}
+
 int main(void)
 {
     return tap_run((struct tap_test[]){
@@ -173,6 +195,7 @@ int main(void)
         TAP(test_refuses),
         TAP(test_full_table),
         TAP(test_missing_slots),
+        TAP(test_a_table_of_ranges),
         {},
     });
 }

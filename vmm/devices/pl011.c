@@ -12,39 +12,15 @@
  */
 #include "vmm/devices/pl011.h"
 
-#include <assert.h>
-
 #include "vmm/devices/primecell.h"
+#include "vmm/devices/uart.h"
 
 #define PART     0x011
 #define REVISION 3
 
-#define FIFO_SIZE 16
-static_assert((FIFO_SIZE & (FIFO_SIZE - 1)) == 0, "indices wrap by masking");
-
 #define CR_RESET   0x0300 /* both directions on, the UART off */
 #define IFLS_RESET 0x12   /* both FIFOs at half */
 #define INT_ALL    0x07ff
-
-struct fifo {
-    uint8_t bytes[FIFO_SIZE];
-    unsigned start;
-    unsigned count;
-};
-
-static void fifo_push(struct fifo *f, uint8_t byte)
-{
-    f->bytes[(f->start + f->count++) & (FIFO_SIZE - 1)] = byte;
-}
-
-static uint8_t fifo_pop(struct fifo *f)
-{
-    uint8_t byte = f->bytes[f->start];
-
-    f->start = (f->start + 1) & (FIFO_SIZE - 1);
-    f->count--;
-    return byte;
-}
 
 struct pl011 {
     struct bus_device bus; /* its lock is over all below, and is taken by the chardev's callbacks */
@@ -60,22 +36,22 @@ struct pl011 {
     uint16_t imsc;
     uint16_t dmacr;
     bool tx_done; /* the transmitter came to be empty, and ICR has not taken note */
-    struct fifo rx;
-    struct fifo tx; /* empty unless the chardev is full */
-    unsigned shown; /* of MIS, at the last look */
+    struct uart_fifo rx;
+    struct uart_fifo tx; /* empty unless the chardev is full */
+    unsigned shown;      /* of MIS, at the last look */
 };
 
 /* Without FIFOs there are the holding registers, of one byte each. */
 static unsigned fifo_capacity(const struct pl011 *s)
 {
-    return s->lcr & PL011_LCR_FEN ? FIFO_SIZE : 1;
+    return s->lcr & PL011_LCR_FEN ? UART_FIFO_SIZE : 1;
 }
 
 static unsigned rx_trigger(const struct pl011 *s)
 {
     static const uint8_t eighths[8] = {1, 2, 4, 6, 7, 7, 7, 7};
 
-    return s->lcr & PL011_LCR_FEN ? FIFO_SIZE / 8 * eighths[s->ifls >> 3 & 7] : 1;
+    return s->lcr & PL011_LCR_FEN ? UART_FIFO_SIZE / 8 * eighths[s->ifls >> 3 & 7] : 1;
 }
 
 /* ---- interrupts ---- */
@@ -108,7 +84,7 @@ static void write_dr(struct pl011 *s, uint8_t byte)
      * the byte, as on the chip. */
     s->tx_done = false;
     if (s->tx.count < fifo_capacity(s))
-        fifo_push(&s->tx, byte);
+        uart_fifo_push(&s->tx, byte);
 }
 
 static uint8_t read_dr(struct pl011 *s)
@@ -116,7 +92,7 @@ static uint8_t read_dr(struct pl011 *s)
     uint8_t byte = 0;
 
     if (s->rx.count > 0)
-        byte = fifo_pop(&s->rx);
+        byte = uart_fifo_pop(&s->rx);
     /* Asked for when the FIFO is empty, so that the next bytes come sixteen at a time. */
     if (s->rx.count == 0)
         chardev_accept_input(s->chr);
@@ -136,11 +112,10 @@ static uint32_t read_fr(const struct pl011 *s)
 static size_t pl011_input(void *opaque, const uint8_t *data, size_t len)
 {
     struct pl011 *s = opaque;
-    size_t taken = 0;
+    size_t taken;
 
     pthread_mutex_lock(&s->bus.lock);
-    while (taken < len && s->rx.count < fifo_capacity(s))
-        fifo_push(&s->rx, data[taken++]);
+    taken = uart_fifo_fill(&s->rx, fifo_capacity(s), data, len);
     update_irq(s, taken ? PL011_INT_RX | PL011_INT_RT : 0);
     pthread_mutex_unlock(&s->bus.lock);
     return taken;
@@ -151,10 +126,8 @@ static void pl011_writable(void *opaque)
     struct pl011 *s = opaque;
 
     pthread_mutex_lock(&s->bus.lock);
-    while (s->tx.count > 0 && chardev_write(s->chr, &s->tx.bytes[s->tx.start], 1) == 1) {
-        fifo_pop(&s->tx);
+    if (uart_fifo_send(&s->tx, s->chr))
         s->tx_done = s->tx.count == 0;
-    }
     update_irq(s, PL011_INT_TX);
     pthread_mutex_unlock(&s->bus.lock);
 }
@@ -209,7 +182,7 @@ static uint64_t pl011_read(struct bus_device *dev, uint64_t offset, unsigned len
 static void write_lcr(struct pl011 *s, uint16_t value)
 {
     if ((value ^ s->lcr) & PL011_LCR_FEN) {
-        s->rx.start = s->rx.count = 0;
+        uart_fifo_clear(&s->rx);
         chardev_accept_input(s->chr);
     }
     s->lcr = value & 0xff;
@@ -276,7 +249,7 @@ static void reset_registers(struct pl011 *s)
     s->cr = CR_RESET;
     s->ifls = IFLS_RESET;
     s->tx_done = false;
-    s->rx.start = s->rx.count = 0;
+    uart_fifo_clear(&s->rx);
     s->shown = 0;
 }
 
@@ -301,22 +274,12 @@ struct pl011 *pl011_new(struct chardev *chr, struct irq_line *irq)
     return s;
 }
 
-/* A guest that is faster than its reader may power off while the FIFO waits for the chardev, whose
- * own close sees only to what the chardev has. */
-static void send_last_words(struct pl011 *s)
-{
-    if (s->tx.count > 0)
-        chardev_drain(s->chr);
-    while (s->tx.count > 0 && chardev_write(s->chr, &s->tx.bytes[s->tx.start], 1) == 1)
-        fifo_pop(&s->tx);
-}
-
 void pl011_free(struct pl011 *s)
 {
     if (!s)
         return;
     chardev_attach(s->chr, NULL, NULL);
-    send_last_words(s);
+    uart_fifo_send_last(&s->tx, s->chr);
     pthread_mutex_destroy(&s->bus.lock);
     free(s);
 }

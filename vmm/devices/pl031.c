@@ -150,8 +150,7 @@ struct pl031 *pl031_new(struct irq_line *irq, struct loop *loop, bool localtime,
     if (localtime)
         tzset();
     s->difference = (uint32_t)offset;
-    if (loop_timer_open(&s->timer, err) == 0 &&
-        loop_timer_add(loop, &s->timer, on_alarm, s, err) == 0)
+    if (loop_timer_attach(loop, &s->timer, on_alarm, s, err) == 0)
         return s;
     pl031_free(s);
     return NULL;
@@ -161,8 +160,7 @@ void pl031_free(struct pl031 *s)
 {
     if (!s)
         return;
-    loop_timer_remove(s->loop, &s->timer);
-    loop_timer_close(&s->timer);
+    loop_timer_detach(s->loop, &s->timer);
     pthread_mutex_destroy(&s->bus.lock);
     free(s);
 }

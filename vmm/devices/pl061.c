@@ -177,8 +177,7 @@ struct pl061 *pl061_new(struct irq_line *irq, struct loop *loop, struct error *e
     s->irq = irq;
     s->loop = loop;
     s->timer = LOOP_TIMER_CLOSED;
-    if (loop_timer_open(&s->timer, err) == 0 &&
-        loop_timer_add(loop, &s->timer, on_let_go, s, err) == 0)
+    if (loop_timer_attach(loop, &s->timer, on_let_go, s, err) == 0)
         return s;
     pl061_free(s);
     return NULL;
@@ -188,8 +187,7 @@ void pl061_free(struct pl061 *s)
 {
     if (!s)
         return;
-    loop_timer_remove(s->loop, &s->timer);
-    loop_timer_close(&s->timer);
+    loop_timer_detach(s->loop, &s->timer);
     pthread_mutex_destroy(&s->bus.lock);
     free(s);
 }

@@ -21,36 +21,9 @@
  */
 #include "vmm/devices/serial.h"
 
-#include <assert.h>
 #include <linux/serial_reg.h>
 
-#define FIFO_SIZE 16
-static_assert((FIFO_SIZE & (FIFO_SIZE - 1)) == 0, "indices wrap by masking");
-
-struct fifo {
-    uint8_t bytes[FIFO_SIZE];
-    unsigned start;
-    unsigned count;
-};
-
-static void fifo_clear(struct fifo *f)
-{
-    f->start = f->count = 0;
-}
-
-static void fifo_push(struct fifo *f, uint8_t byte)
-{
-    f->bytes[(f->start + f->count++) & (FIFO_SIZE - 1)] = byte;
-}
-
-static uint8_t fifo_pop(struct fifo *f)
-{
-    uint8_t byte = f->bytes[f->start];
-
-    f->start = (f->start + 1) & (FIFO_SIZE - 1);
-    f->count--;
-    return byte;
-}
+#include "vmm/devices/uart.h"
 
 /* Why an interrupt is wanted, as a set. */
 enum cause {
@@ -74,10 +47,10 @@ struct serial {
     uint8_t modem_lines;  /* the high half, as of the last look */
     uint8_t scratch;
     uint8_t divisor[2];
-    struct fifo rx;
-    struct fifo tx;  /* empty unless the chardev is full */
-    bool tx_done;    /* the transmitter became empty, and IIR has not said so yet */
-    unsigned causes; /* at the last look */
+    struct uart_fifo rx;
+    struct uart_fifo tx; /* empty unless the chardev is full */
+    bool tx_done;        /* the transmitter became empty, and IIR has not said so yet */
+    unsigned causes;     /* at the last look */
 };
 
 static bool fifos_enabled(const struct serial *s)
@@ -88,7 +61,7 @@ static bool fifos_enabled(const struct serial *s)
 /* Without FIFOs there are the holding registers, of one byte each. */
 static unsigned fifo_capacity(const struct serial *s)
 {
-    return fifos_enabled(s) ? FIFO_SIZE : 1;
+    return fifos_enabled(s) ? UART_FIFO_SIZE : 1;
 }
 
 static unsigned rx_trigger(const struct serial *s)
@@ -180,15 +153,10 @@ static uint8_t read_msr(struct serial *s)
 
 /* ---- bytes ---- */
 
-static bool send_byte(struct serial *s, uint8_t byte)
-{
-    return !s->chr || chardev_write(s->chr, &byte, 1) == 1;
-}
-
 static void loop_back(struct serial *s, uint8_t byte)
 {
     if (s->rx.count < fifo_capacity(s))
-        fifo_push(&s->rx, byte);
+        uart_fifo_push(&s->rx, byte);
     else
         s->line_errors |= UART_LSR_OE;
 }
@@ -200,7 +168,7 @@ static void write_thr(struct serial *s, uint8_t byte)
         s->tx_done = true;
         return;
     }
-    if (s->tx.count == 0 && send_byte(s, byte)) {
+    if (s->tx.count == 0 && (!s->chr || chardev_write(s->chr, &byte, 1) == 1)) {
         s->tx_done = true;
         return;
     }
@@ -208,7 +176,7 @@ static void write_thr(struct serial *s, uint8_t byte)
      * loses the byte, as on the chip. */
     s->tx_done = false;
     if (s->tx.count < fifo_capacity(s))
-        fifo_push(&s->tx, byte);
+        uart_fifo_push(&s->tx, byte);
 }
 
 static uint8_t read_rbr(struct serial *s)
@@ -216,7 +184,7 @@ static uint8_t read_rbr(struct serial *s)
     uint8_t byte = 0;
 
     if (s->rx.count > 0)
-        byte = fifo_pop(&s->rx);
+        byte = uart_fifo_pop(&s->rx);
     /* Asked for when the FIFO is empty, so that the next bytes come sixteen at a time. */
     if (s->rx.count == 0 && s->chr)
         chardev_accept_input(s->chr);
@@ -245,8 +213,7 @@ static size_t serial_input(void *opaque, const uint8_t *data, size_t len)
     pthread_mutex_lock(&s->bus.lock);
     /* In loopback the input pin is disconnected: what comes waits for the guest to leave it. */
     if (!(s->mcr & UART_MCR_LOOP))
-        while (taken < len && s->rx.count < fifo_capacity(s))
-            fifo_push(&s->rx, data[taken++]);
+        taken = uart_fifo_fill(&s->rx, fifo_capacity(s), data, len);
     update_irq(s);
     pthread_mutex_unlock(&s->bus.lock);
     return taken;
@@ -257,10 +224,8 @@ static void serial_writable(void *opaque)
     struct serial *s = opaque;
 
     pthread_mutex_lock(&s->bus.lock);
-    while (s->tx.count > 0 && send_byte(s, s->tx.bytes[s->tx.start])) {
-        fifo_pop(&s->tx);
+    if (uart_fifo_send(&s->tx, s->chr))
         s->tx_done = s->tx.count == 0;
-    }
     update_irq(s);
     pthread_mutex_unlock(&s->bus.lock);
 }
@@ -292,7 +257,7 @@ static void write_fcr(struct serial *s, uint8_t value)
         value = 0; /* the other bits count only together with it */
     }
     if (toggled || (value & UART_FCR_CLEAR_RCVR)) {
-        fifo_clear(&s->rx);
+        uart_fifo_clear(&s->rx);
         if (s->chr)
             chardev_accept_input(s->chr);
     }
@@ -405,7 +370,7 @@ void serial_reset(struct serial *s)
     s->line_errors = s->modem_deltas = 0;
     s->modem_lines = modem_lines(s);
     s->divisor[0] = s->divisor[1] = 0;
-    fifo_clear(&s->rx);
+    uart_fifo_clear(&s->rx);
     /* What waits to be sent is what the guest said before it was reset, and goes out all the same.
      */
     s->tx_done = false;
@@ -428,23 +393,13 @@ struct serial *serial_new(struct chardev *chr, struct irq_line *irq)
     return s;
 }
 
-/* A guest that is faster than its reader may power off while the FIFO waits for the chardev, whose
- * own close sees only to what the chardev has. */
-static void send_last_words(struct serial *s)
-{
-    if (s->tx.count > 0)
-        chardev_drain(s->chr);
-    while (s->tx.count > 0 && send_byte(s, s->tx.bytes[s->tx.start]))
-        fifo_pop(&s->tx);
-}
-
 void serial_free(struct serial *s)
 {
     if (!s)
         return;
     if (s->chr) {
         chardev_attach(s->chr, NULL, NULL);
-        send_last_words(s);
+        uart_fifo_send_last(&s->tx, s->chr);
     }
     pthread_mutex_destroy(&s->bus.lock);
     free(s);

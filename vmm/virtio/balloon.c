@@ -412,8 +412,7 @@ struct virtio_device *virtio_balloon_new(const char *id, const struct memory *me
     }
     dev->config_size = sizeof(struct virtio_balloon_config);
     clear_stats(balloon);
-    if (loop_timer_open(&balloon->timer, err) < 0 ||
-        loop_timer_add(loop, &balloon->timer, on_timer, balloon, err) < 0) {
+    if (loop_timer_attach(loop, &balloon->timer, on_timer, balloon, err) < 0) {
         virtio_device_release(dev);
         destroy(balloon);
         return NULL;

@@ -53,12 +53,7 @@ static int have_timer(struct blk_queue *q, struct error *err)
 {
     if (q->timer.fd >= 0)
         return 0;
-    if (loop_timer_open(&q->timer, err) < 0)
-        return -1;
-    if (loop_timer_add(virtio_loop(&q->blk->dev, q->index), &q->timer, on_timer, q, err) == 0)
-        return 0;
-    loop_timer_close(&q->timer);
-    return -1;
+    return loop_timer_attach(virtio_loop(&q->blk->dev, q->index), &q->timer, on_timer, q, err);
 }
 
 /* Comes back to the queue by then. False: nobody would, so that the limit has to give. */
@@ -75,14 +70,6 @@ static bool wait_for(struct blk_queue *q, uint64_t ns)
     }
     virtio_log(&q->blk->dev, "rate limit: %s", err.msg);
     return false;
-}
-
-static void stop_timer(struct blk_queue *q)
-{
-    if (q->timer.fd < 0)
-        return;
-    loop_timer_remove(virtio_loop(&q->blk->dev, q->index), &q->timer);
-    loop_timer_close(&q->timer);
 }
 
 /* ---- the queue ---- */
@@ -195,7 +182,7 @@ static void blk_stop(struct virtio_device *dev, unsigned worker)
 {
     struct blk_queue *q = &to_blk(dev)->queues[worker];
 
-    stop_timer(q);
+    loop_timer_detach(virtio_loop(&q->blk->dev, q->index), &q->timer);
     disk_queue_cancel(q->disk);
     disk_queue_stop(q->disk);
     q->starved = false;
