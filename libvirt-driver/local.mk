@@ -103,7 +103,7 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/util.c libvirt-driver/util.h \
 	libvirt-driver/vmm/cgroup.c libvirt-driver/vmm/cgroup.h \
 	libvirt-driver/vmm/chardev.c libvirt-driver/vmm/chardev.h \
-	libvirt-driver/vmm/cpuid.c libvirt-driver/vmm/cpuid.h \
+	libvirt-driver/vmm/cpuid.h \
 	libvirt-driver/vmm/identity.c libvirt-driver/vmm/identity.h \
 	libvirt-driver/vmm/image.c libvirt-driver/vmm/image.h \
 	libvirt-driver/vmm/inherit.c libvirt-driver/vmm/inherit.h \
@@ -118,6 +118,11 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/vmm/terminals.c libvirt-driver/vmm/terminals.h \
 	libvirt-driver/vmm/vmm.c libvirt-driver/vmm/vmm.h \
 	libvirt-driver/watch.c libvirt-driver/watch.h
+if ARCH_X86_64
+libvirt_driver_libdriver_a_SOURCES += libvirt-driver/vmm/cpuid.c
+else
+libvirt_driver_libdriver_a_SOURCES += libvirt-driver/vmm/cpuid_none.c
+endif
 
 sbin_PROGRAMS += virtvoled
 virtvoled_SOURCES = libvirt-driver/main.c

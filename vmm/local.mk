@@ -34,6 +34,7 @@ vmm_libvmm_a_SOURCES = \
 	vmm/kvm.c vmm/kvm.h \
 	vmm/kvm_stats.c vmm/kvm_stats.h \
 	vmm/loader/arm64.c vmm/loader/arm64.h \
+	vmm/loader/dt_writer.c vmm/loader/dt_writer.h \
 	vmm/loader/elf.c vmm/loader/flat.c vmm/loader/kind.c \
 	vmm/loader/loader.c vmm/loader/loader.h \
 	vmm/loader/unpack.c vmm/loader/unpack.h \
@@ -81,9 +82,10 @@ if ARCH_AARCH64
 vmm_libvmm_a_SOURCES += \
 	vmm/arch/aarch64/boot.c \
 	vmm/arch/aarch64/cpu.c \
-	vmm/arch/aarch64/devtree.c \
+	vmm/arch/aarch64/devtree.c vmm/arch/aarch64/devtree.h \
 	vmm/arch/aarch64/host.c \
 	vmm/arch/aarch64/irqchip.c \
+	vmm/arch/aarch64/layout.h \
 	vmm/arch/aarch64/platform.c vmm/arch/aarch64/platform.h
 endif
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "libvirt-driver/vmm/cpuid.h"
 
-#if defined(__x86_64__)
-
 #include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -59,18 +57,3 @@ bool cpuid_of_guests(struct cpu_host *guest, GError **error)
     x86_feature_set_for_guest(&guest->features);
     return true;
 }
-
-#else
-
-void cpuid_of_host(struct cpu_host *host)
-{
-    cpu_host_init(host, NULL, 0);
-}
-
-bool cpuid_of_guests(struct cpu_host *guest, GError **error)
-{
-    cpu_host_init(guest, NULL, 0);
-    return true;
-}
-
-#endif

@@ -22,7 +22,7 @@ static struct devtree small(void)
         .threads = 1,
         .gic = GIC_V3,
         .memory = 128 * MiB,
-        .cmdline = "",
+        .chosen.cmdline = "",
     };
 }
 
@@ -36,11 +36,11 @@ static struct devtree full(void)
         .has_its = true,
         .has_pmu = true,
         .memory = 300 * GiB,
-        .initrd = 0x7f000000,
-        .initrd_size = 12345,
-        .cmdline = "console=ttyAMA0 root=/dev/vda",
-        .rng_seed = {1, 2, 3},
-        .kaslr_seed = 0x1122334455667788,
+        .chosen.initrd = 0x7f000000,
+        .chosen.initrd_size = 12345,
+        .chosen.cmdline = "console=ttyAMA0 root=/dev/vda",
+        .chosen.rng_seed = {1, 2, 3},
+        .chosen.kaslr_seed = 0x1122334455667788,
         .has_uart = true,
         .has_rtc = true,
         .has_pvpanic = true,

@@ -4,10 +4,6 @@
  * (Documentation/arm64/booting.rst): the kernel at the beginning of RAM, the initrd at the end of
  * the part that the kernel can reach early, the device tree below it.
  */
-#include <errno.h>
-#include <inttypes.h>
-#include <sys/random.h>
-
 #include "vmm/arch/aarch64/layout.h"
 #include "vmm/arch/aarch64/platform.h"
 #include "vmm/arch/arch.h"
@@ -17,25 +13,17 @@
 #define CMDLINE_MAX       2047 /* of Linux' COMMAND_LINE_SIZE */
 #define DEVTREE_ALIGNMENT (64 * KiB)
 
-static int fill_seeds(struct devtree *dt, struct error *err)
-{
-    if (getrandom(dt->rng_seed, sizeof(dt->rng_seed), 0) != sizeof(dt->rng_seed) ||
-        getrandom(&dt->kaslr_seed, sizeof(dt->kaslr_seed), 0) != sizeof(dt->kaslr_seed))
-        return error_set_errno(err, errno, "get random numbers for the guest");
-    return 0;
-}
-
 static int load_initrd(const struct machine *m, uint64_t floor, uint64_t ceiling,
-                       struct devtree *dt, struct error *err)
+                       struct dt_chosen *chosen, struct error *err)
 {
     struct image image;
 
     if (m->initrd_fd < 0)
         return 0;
     if (image_open(&image, m->initrd_fd, m->config->initrd, err) < 0 ||
-        initrd_load(&image, &m->memory, floor, ceiling, &dt->initrd, err) < 0)
+        initrd_load(&image, &m->memory, floor, ceiling, &chosen->initrd, err) < 0)
         return -1;
-    dt->initrd_size = image.size;
+    chosen->initrd_size = image.size;
     return 0;
 }
 
@@ -73,9 +61,9 @@ static int load_all(struct machine *m, const struct image *image, struct devtree
     uint64_t tree;
 
     if (arm64_load(image, &m->memory, ram->gpa, &kernel, err) < 0 ||
-        load_initrd(m, kernel.end, ceiling, dt, err) < 0)
+        load_initrd(m, kernel.end, ceiling, &dt->chosen, err) < 0)
         return -1;
-    ceiling = dt->initrd_size ? dt->initrd : ceiling;
+    ceiling = dt->chosen.initrd_size ? dt->chosen.initrd : ceiling;
     if (load_devtree(m, dt, kernel.end, ceiling, &tree, err) < 0)
         return -1;
     *entry = (struct arch_entry){.address = kernel.load, .argument = tree};
@@ -94,7 +82,7 @@ int arch_boot_load(struct machine *m, struct arch_entry *entry, struct error *er
         .has_its = m->platform->its_fd >= 0,
         .has_pmu = arm64_has_pmu(m),
         .memory = m->memory.size,
-        .cmdline = c->cmdline ? c->cmdline : "",
+        .chosen.cmdline = c->cmdline ? c->cmdline : "",
         .has_uart = m->platform->uart != NULL,
         .has_rtc = m->platform->rtc != NULL,
         .has_pvpanic = m->platform->pvpanic != NULL,
@@ -103,10 +91,10 @@ int arch_boot_load(struct machine *m, struct arch_entry *entry, struct error *er
     };
     struct image image;
 
-    if (strlen(dt.cmdline) > CMDLINE_MAX)
+    if (strlen(dt.chosen.cmdline) > CMDLINE_MAX)
         return error_set(err, "the kernel command line is too long: %zu bytes, %d fit",
-                         strlen(dt.cmdline), CMDLINE_MAX);
-    if (image_open(&image, m->kernel_fd, c->kernel, err) < 0 || fill_seeds(&dt, err) < 0)
+                         strlen(dt.chosen.cmdline), CMDLINE_MAX);
+    if (image_open(&image, m->kernel_fd, c->kernel, err) < 0 || dt_chosen_seed(&dt.chosen, err) < 0)
         return -1;
     if (!arm64_probe(&image))
         return error_set(err, "`%s` is %s: no Image for arm64", image.name, image_kind(&image));

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "vmm/loader/dt_writer.h"
 #include "vmm/util.h"
 
 enum gic_version {
@@ -31,11 +32,7 @@ struct devtree {
     bool has_pmu;
 
     uint64_t memory; /* bytes of RAM, from ARM64_RAM on */
-    uint64_t initrd; /* guest physical */
-    uint64_t initrd_size;
-    const char *cmdline;
-    uint8_t rng_seed[64];
-    uint64_t kaslr_seed;
+    struct dt_chosen chosen;
 
     bool has_uart;
     bool has_rtc;
