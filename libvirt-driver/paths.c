@@ -11,6 +11,7 @@ static void init_system(struct paths *paths, const char *root)
     paths->config = g_build_filename(root, "etc", "libvirt", "vole", NULL);
     paths->run = g_build_filename(root, "run", "libvirt", "vole", NULL);
     paths->state = g_build_filename(root, "var", "lib", "libvirt", "vole", NULL);
+    paths->boot = g_build_filename(root, "var", "lib", "libvirt", "boot", NULL);
     paths->log = g_build_filename(root, "var", "log", "libvirt", "vole", NULL);
     paths->daemon_log = g_build_filename(root, "var", "log", "libvirt", "virtvoled.log", NULL);
 }
@@ -67,8 +68,9 @@ bool paths_make(const struct paths *paths, GError **error)
     /* In a session nobody else has business there; in the system all may reach the sockets. */
     return make_dir(paths->socket_dir, paths->session ? 0700 : 0755, error) &&
            make_dir(paths->config, 0700, error) && make_dir(paths->autostart, 0700, error) &&
-           make_dir(paths->run, 0700, error) && make_dir(paths->state, 0700, error) &&
-           make_dir(paths->log, 0700, error);
+           make_dir(paths->run, 0700, error) &&
+           (!paths->boot || make_dir(paths->boot, 0711, error)) &&
+           make_dir(paths->state, 0700, error) && make_dir(paths->log, 0700, error);
 }
 
 void paths_clear(struct paths *paths)
@@ -78,6 +80,7 @@ void paths_clear(struct paths *paths)
     g_clear_pointer(&paths->autostart, g_free);
     g_clear_pointer(&paths->run, g_free);
     g_clear_pointer(&paths->state, g_free);
+    g_clear_pointer(&paths->boot, g_free);
     g_clear_pointer(&paths->log, g_free);
     g_clear_pointer(&paths->daemon_log, g_free);
     g_clear_pointer(&paths->settings, g_free);

@@ -17,6 +17,7 @@ struct paths {
     char *autostart;       /* links to those that start at boot */
     char *run;             /* state of running domains, monitors; gone after a boot */
     char *state;           /* what outlives a boot */
+    char *boot;            /* where tools put what a machine is installed from; no session's */
     char *log;             /* NAME.log: what a domain's VMM had to say */
     char *daemon_log;      /* virtvoled.log, when it runs in the background */
     char *settings;        /* virtvoled.conf */

@@ -40,8 +40,10 @@ EXTRA_DIST += \
 	tests/e2e/test_other_clients.py \
 	tests/lab/other-clients \
 	tests/e2e/support/virt_manager.py \
+	tests/e2e/support/virtinst.py \
 	tests/e2e/test_virt_manager.py \
 	tests/e2e/test_virtinst.py \
+	tests/e2e/test_virtinst_media.py \
 	tests/e2e/support/console.py \
 	tests/e2e/support/elsewhere.py \
 	tests/e2e/support/events.py \

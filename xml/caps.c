@@ -180,7 +180,7 @@ static void write_cpu_modes(struct xml_writer *w, const struct host_caps *host)
 
 static void write_devices(struct xml_writer *w)
 {
-    static const char *const disk[] = {"disk", NULL};
+    static const char *const disk[] = {"disk", "cdrom", NULL};
     static const char *const virtio[] = {"virtio", NULL};
     static const char *const backends[] = {"random", "builtin", NULL};
     static const char *const channels[] = {"pty", "unix", "file", "null", NULL};

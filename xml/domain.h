@@ -69,7 +69,7 @@ enum domain_boot_device {
 struct domain_os {
     char *arch;    /* never NULL: "x86_64" when the XML has none */
     char *machine; /* never NULL: "microvm" */
-    char *kernel;  /* never NULL; absolute, as is initrd */
+    char *kernel;  /* absolute, as is initrd; NULL: the domain cannot start */
     char *initrd;
     char *cmdline;
     enum domain_boot_device boot[DOMAIN_BOOT_LAST]; /* <boot dev=>: kept, a kernel boots directly */
@@ -624,6 +624,8 @@ char *domain_def_format(const domain_def *def, unsigned flags);
  * again. The errors are those of domain_def_parse(); lines in them are those of that XML.
  */
 bool domain_def_check(const domain_def *def, GError **error);
+/* It has what a start needs and a definition may lack: VIR_ERR_CONFIG_UNSUPPORTED otherwise. */
+bool domain_def_check_start(const domain_def *def, GError **error);
 
 /* With live data. */
 domain_def *domain_def_copy(const domain_def *def);

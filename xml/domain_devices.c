@@ -100,8 +100,10 @@ static const struct xml_element device_elements[] = {
 
 bool domain_read_devices(xmlNode *node, void *target, GError **error)
 {
-    return xml_read_children(node, device_elements, target, error) &&
-           domain_place_disks(target, error) && domain_pair_consoles(target, error);
+    if (!xml_read_children(node, device_elements, target, error))
+        return false;
+    domain_place_disks(target);
+    return domain_pair_consoles(target, error);
 }
 
 /* The one of every device, wherever it is in the definition. */

@@ -83,7 +83,7 @@ bool domain_read_redirdev(xmlNode *node, void *domain_parser, GError **error);
 /* <channel type='spicevmc'>, by which a guest's agent reaches a display. */
 bool domain_read_display_agent(xmlNode *node, GError **error);
 /* When all are read: disks that were named for another bus get a virtio disk's name. */
-bool domain_place_disks(struct domain_parser *parser, GError **error);
+void domain_place_disks(struct domain_parser *parser);
 /* When all are read: which console is which port's. */
 bool domain_pair_consoles(struct domain_parser *parser, GError **error);
 

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* <disk>. */
+/*
+ * <disk>. A microVM has virtio disks only. What is a disk on another bus becomes one; so does a
+ * CD-ROM, as a disk that cannot be written to, by which a guest finds what is on it all the same
+ * (cloud-init looks for its seed by the file system's label). A drive without a CD-ROM is nothing:
+ * tools leave one behind when they take the CD-ROM out, and a guest misses none.
+ */
 #include <string.h>
 
 #include "xml/domain_devices.h"
@@ -189,22 +194,31 @@ static bool complete_disk(struct domain_disk *disk, GError **error)
     return true;
 }
 
+/* Names of other buses are compared as they are written: hda and sda are two disks. */
+static bool check_name_free(const GPtrArray *disks, const struct domain_disk *disk, GError **error)
+{
+    for (guint i = 0; i < disks->len; i++) {
+        const struct domain_disk *other = g_ptr_array_index(disks, i);
+
+        if (strcmp(other->target, disk->target) != 0)
+            continue;
+        libvirt_error_set(error, VIR_ERR_XML_ERROR,
+                          "target '%s' duplicated for disk sources '%s' and '%s'", disk->target,
+                          source_name(other), source_name(disk));
+        return false;
+    }
+    return true;
+}
+
 /* In the order of their names, which is the order in which a guest finds them. */
-static bool insert_disk(domain_def *def, struct domain_disk *disk, GError **error)
+static void insert_disk(domain_def *def, struct domain_disk *disk)
 {
     int index = domain_disk_index(disk->target);
     guint at = 0;
 
     while (at < def->disks->len && domain_disk_index(domain_disk_at(def, at)->target) < index)
         at++;
-    if (at < def->disks->len && strcmp(domain_disk_at(def, at)->target, disk->target) == 0) {
-        libvirt_error_set(error, VIR_ERR_XML_ERROR,
-                          "target '%s' duplicated for disk sources '%s' and '%s'", disk->target,
-                          source_name(domain_disk_at(def, at)), source_name(disk));
-        return false;
-    }
     g_ptr_array_insert(def->disks, (gint)at, disk);
-    return true;
 }
 
 static bool is_taken(const domain_def *def, const char *target)
@@ -227,87 +241,105 @@ static char *free_name(const domain_def *def)
 
 G_STATIC_ASSERT(DOMAIN_MAX_DISKS <= 26);
 
-static bool check_renamed(const GPtrArray *disks, guint index, GError **error)
+/* One that no disk comes after. */
+static char *last_name(const domain_def *def)
 {
-    const struct domain_disk *disk = g_ptr_array_index(disks, index);
+    const struct domain_disk *last =
+        def->disks->len ? domain_disk_at(def, def->disks->len - 1) : NULL;
+    int index = last ? domain_disk_index(last->target) + 1 : 0;
 
-    for (guint i = 0; i < index; i++) {
-        const struct domain_disk *other = g_ptr_array_index(disks, i);
-
-        if (strcmp(other->target, disk->target) != 0)
-            continue;
-        libvirt_error_set(error, VIR_ERR_XML_ERROR,
-                          "target '%s' duplicated for disk sources '%s' and '%s'", disk->target,
-                          source_name(other), source_name(disk));
-        return false;
-    }
-    return true;
+    if (index < 26)
+        return g_strdup_printf("vd%c", 'a' + index);
+    if (index < 26 + 26 * 26)
+        return g_strdup_printf("vd%c%c", 'a' + index / 26 - 1, 'a' + index % 26);
+    return free_name(def);
 }
 
-static bool place_disk(struct domain_parser *parser, guint index, char *name, GError **error)
+/* The first of `disks`, under that name. */
+static void place_disk(domain_def *def, GPtrArray *disks, guint index, char *name)
 {
-    struct domain_disk *disk = g_ptr_array_steal_index(parser->renamed_disks, index);
+    struct domain_disk *disk = g_ptr_array_steal_index(disks, index);
 
     g_free(disk->target);
     disk->target = name;
-    if (insert_disk(parser->def, disk, error))
-        return true;
-    domain_disk_free(disk);
-    return false;
+    insert_disk(def, disk);
 }
 
-/* Whoever can keeps the letter; only then are the others given new ones. */
-bool domain_place_disks(struct domain_parser *parser, GError **error)
+/* Whoever can keeps the letter; only then are the others given new ones. Images of CD-ROMs come
+ * last: a disk has the same name with one in the drive and without. */
+void domain_place_disks(struct domain_parser *parser)
 {
+    domain_def *def = parser->def;
     GPtrArray *disks = parser->renamed_disks;
-    guint i = 0;
 
-    for (i = 0; i < disks->len; i++)
-        if (!check_renamed(disks, i, error))
-            return false;
-    for (i = 0; i < disks->len;) {
+    for (guint i = 0; i < disks->len;) {
         const struct domain_disk *disk = g_ptr_array_index(disks, i);
         g_autofree char *name = virtio_name(disk->target);
 
-        if (is_taken(parser->def, name))
+        if (is_taken(def, name))
             i++;
-        else if (!place_disk(parser, i, g_steal_pointer(&name), error))
-            return false;
+        else
+            place_disk(def, disks, i, g_steal_pointer(&name));
     }
     while (disks->len > 0)
-        if (!place_disk(parser, 0, free_name(parser->def), error))
-            return false;
+        place_disk(def, disks, 0, free_name(def));
+    while (parser->cdroms->len > 0)
+        place_disk(def, parser->cdroms, 0, last_name(def));
+}
+
+enum disk_device { DISK_DEVICE_DISK = 0, DISK_DEVICE_CDROM };
+
+static const struct xml_value disk_devices[] = {
+    {"disk", DISK_DEVICE_DISK},
+    {"cdrom", DISK_DEVICE_CDROM},
+    {"floppy", 0, "a microVM has no floppy drive"},
+    {"lun", 0, "SCSI commands are not passed through"},
+    {},
+};
+
+/* Takes over a disk that is complete. */
+static bool add_disk(struct domain_parser *parser, struct domain_disk *disk,
+                     enum disk_device device, GError **error)
+{
+    g_autoptr(domain_disk) owned = disk;
+
+    if (!check_name_free(parser->def->disks, disk, error) ||
+        !check_name_free(parser->renamed_disks, disk, error) ||
+        !check_name_free(parser->cdroms, disk, error))
+        return false;
+    if (device == DISK_DEVICE_CDROM)
+        g_ptr_array_add(parser->cdroms, disk);
+    else if (domain_disk_index(disk->target) < 0)
+        g_ptr_array_add(parser->renamed_disks, disk);
+    else
+        insert_disk(parser->def, disk);
+    g_steal_pointer(&owned);
     return true;
 }
 
 bool domain_read_disk(xmlNode *node, void *target, GError **error)
 {
-    static const struct xml_value devices[] = {
-        {"disk", 0},
-        {"cdrom", 0, "a microVM has no CD-ROM drive; an image can be a disk with <readonly/>"},
-        {"floppy", 0, "a microVM has no floppy drive"},
-        {"lun", 0, "SCSI commands are not passed through"},
-        {},
-    };
     struct domain_parser *parser = target;
     int type = DOMAIN_DISK_FILE;
-    int kind;
+    int kind = DISK_DEVICE_DISK;
 
-    if (parser->def->disks->len + parser->renamed_disks->len == DOMAIN_MAX_DISKS)
+    if (parser->def->disks->len + parser->renamed_disks->len + parser->cdroms->len ==
+        DOMAIN_MAX_DISKS)
         return xml_refuse(error, node, "a microVM has at most %d disks", DOMAIN_MAX_DISKS);
     if (!xml_enum_attribute(node, "type", domain_disk_type_values, &type, error) ||
-        !xml_enum_attribute(node, "device", devices, &kind, error))
+        !xml_enum_attribute(node, "device", disk_devices, &kind, error))
         return false;
     g_autoptr(domain_disk) disk = g_new0(struct domain_disk, 1);
     struct device_parser device = {.live = parser->live, .info = &disk->info, .disk = disk};
 
     disk->type = (enum domain_disk_type)type;
-    if (!xml_read_children(node, disk_elements, &device, error) || !complete_disk(disk, error))
+    if (!xml_read_children(node, disk_elements, &device, error))
         return false;
-    if (domain_disk_index(disk->target) < 0)
-        g_ptr_array_add(parser->renamed_disks, disk);
-    else if (!insert_disk(parser->def, disk, error))
-        return false;
-    g_steal_pointer(&disk);
-    return true;
+    if (kind == DISK_DEVICE_CDROM) {
+        disk->readonly = true;
+        if (disk->target && !source_name(disk))
+            return true; /* an empty drive */
+    }
+    return complete_disk(disk, error) &&
+           add_disk(parser, g_steal_pointer(&disk), (enum disk_device)kind, error);
 }

@@ -6,6 +6,9 @@
  * form that stands for "whatever is usual" and left out of the definition, where XML has a word for
  * it with a sign that they are: <video> and <controller type='usb'> become model='none'. As soon as
  * something about one is chosen (a port, a password, 3D) it is somebody's wish, and refused.
+ *
+ * The same goes for what virt-install --cloud-init writes into SMBIOS tables, which a microVM does
+ * not have: that the seed is on a disk. cloud-init sees that by itself.
  */
 #include <string.h>
 
@@ -246,4 +249,55 @@ bool domain_read_controller(xmlNode *node, void *target, GError **error)
     if (index != 0)
         return xml_refuse_attribute(error, node, "index", "the index must be 0");
     return read_virtio_serial(node, parser, error);
+}
+
+/* ---- <sysinfo>, <os><smbios> ---- */
+
+#define NO_SMBIOS "a microVM has no SMBIOS tables"
+
+static bool read_system_entry(xmlNode *node, void *target, GError **error)
+{
+    static const char *const usual[] = {"serial", NULL};
+    g_autofree char *text = xml_text(node);
+
+    if (!check_kind(node, "name", usual, NO_SMBIOS, error))
+        return false;
+    if (g_strcmp0(text, "ds=nocloud") != 0)
+        return xml_refuse(
+            error, node, NO_SMBIOS "; what is for cloud-init can be in <cmdline> (ds=nocloud;...)");
+    return true;
+}
+
+static bool read_system(xmlNode *node, void *target, GError **error)
+{
+    static const struct xml_element entries[] = {
+        {"entry", "name", XML_ONCE | XML_TEXT, read_system_entry},
+        {},
+    };
+
+    return xml_read_children(node, entries, NULL, error);
+}
+
+bool domain_read_sysinfo(xmlNode *node, void *target, GError **error)
+{
+    static const char *const types[] = {"smbios", NULL};
+    static const struct xml_element tables[] = {
+        {"system", NULL, XML_ONCE, read_system},
+        {"bios", .refused = NO_SMBIOS},
+        {"baseBoard", .refused = NO_SMBIOS},
+        {"chassis", .refused = NO_SMBIOS},
+        {"oemStrings", .refused = NO_SMBIOS},
+        {"entry", .refused = NO_SMBIOS},
+        {},
+    };
+
+    return check_kind(node, "type", types, NO_SMBIOS, error) &&
+           xml_read_children(node, tables, NULL, error);
+}
+
+bool domain_read_smbios(xmlNode *node, void *target, GError **error)
+{
+    static const char *const modes[] = {"sysinfo", NULL};
+
+    return check_kind(node, "mode", modes, NO_SMBIOS, error);
 }

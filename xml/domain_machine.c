@@ -80,7 +80,7 @@ static const struct xml_element os_elements[] = {
     {"loader", .refused = DOMAIN_NO_FIRMWARE},
     {"nvram", .refused = DOMAIN_NO_FIRMWARE},
     {"bios", .refused = DOMAIN_NO_FIRMWARE},
-    {"smbios", .refused = "a microVM has no SMBIOS tables"},
+    {"smbios", "mode", XML_ONCE | XML_EMPTY, domain_read_smbios},
     {"acpi", .refused = "ACPI tables cannot be added"},
     {"dtb", .refused = "a device tree cannot be given"},
     {"init", .refused = "this is for containers"},
@@ -99,12 +99,18 @@ bool domain_read_os(xmlNode *node, void *target, GError **error)
         libvirt_error_set(error, VIR_ERR_XML_ERROR, "an os <type> must be specified");
         return false;
     }
-    if (!def->os.kernel)
-        return xml_refuse(error, node,
-                          "there is no <kernel>, and no firmware that could find one on a disk: "
-                          "give <kernel>, <initrd> and <cmdline> (virt-install: --boot "
-                          "kernel=FILE,initrd=FILE,kernel_args='root=/dev/vda1 console=ttyS0')");
     return true;
+}
+
+bool domain_def_check_start(const domain_def *def, GError **error)
+{
+    if (!def->os.kernel)
+        libvirt_error_set(
+            error, VIR_ERR_CONFIG_UNSUPPORTED,
+            "<os>: there is no <kernel>, and no firmware that could find one on a "
+            "disk: give <kernel>, <initrd> and <cmdline> (virt-install, virt-xml --edit: --boot "
+            "kernel=FILE,initrd=FILE,kernel_args='root=/dev/vda1 console=ttyS0')");
+    return def->os.kernel != NULL;
 }
 
 /* ---- <features> ---- */

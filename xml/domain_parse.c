@@ -219,8 +219,6 @@ static bool read_genid(xmlNode *node, void *target, GError **error)
     return true;
 }
 
-#define NO_SYSINFO "a microVM has no SMBIOS tables"
-
 static const struct xml_element domain_elements[] = {
     {"name", NULL, XML_ONCE | XML_TEXT, read_name},
     {"uuid", NULL, XML_ONCE | XML_TEXT, read_uuid},
@@ -254,7 +252,7 @@ static const struct xml_element domain_elements[] = {
     {"defaultiothread", .refused = "I/O threads have no pools"},
     {"bootloader", .refused = DOMAIN_NO_FIRMWARE},
     {"bootloader_args", .refused = DOMAIN_NO_FIRMWARE},
-    {"sysinfo", .refused = NO_SYSINFO},
+    {"sysinfo", "type", 0, domain_read_sysinfo},
     {"on_lockfailure", .refused = "there is no lock manager"},
     {"perf", .refused = "performance events are not offered"},
     {"idmap", .refused = "this is for containers"},
@@ -301,7 +299,7 @@ static bool finish(struct domain_parser *parser, GError **error)
 
     if (!check_name(def->name, error))
         return false;
-    if (!def->os.kernel) { /* there was no <os> at all */
+    if (!def->os.arch) { /* there was no <os> at all */
         libvirt_error_set(error, VIR_ERR_XML_ERROR, "an os <type> must be specified");
         return false;
     }
@@ -335,8 +333,9 @@ domain_def *domain_def_parse(const char *xml, gsize len, unsigned flags, GError 
 
     g_autoptr(domain_def) def = domain_def_new();
     g_autoptr(GPtrArray) renamed = g_ptr_array_new_with_free_func((GDestroyNotify)domain_disk_free);
+    g_autoptr(GPtrArray) cdroms = g_ptr_array_new_with_free_func((GDestroyNotify)domain_disk_free);
     struct domain_parser parser = {
-        .def = def, .live = flags & DOMAIN_PARSE_LIVE, .renamed_disks = renamed};
+        .def = def, .live = flags & DOMAIN_PARSE_LIVE, .renamed_disks = renamed, .cdroms = cdroms};
     bool ok = read_root(&parser, xmlDocGetRootElement(doc), error);
 
     g_clear_pointer(&parser.serial_console, parsed_chardev_free);

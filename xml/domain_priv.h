@@ -14,6 +14,7 @@ struct domain_parser {
     unsigned iothread_count;
     struct parsed_chardev *serial_console; /* the <console> that stands for the serial port */
     GPtrArray *renamed_disks; /* of struct domain_disk: named for another bus; no place yet */
+    GPtrArray *cdroms;        /* the same: images of CD-ROMs */
 };
 
 domain_def *domain_def_new(void);
@@ -68,6 +69,9 @@ bool domain_read_vcpu(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_iothreads(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_iothreadids(xmlNode *node, void *domain_parser, GError **error);
 bool domain_read_cputune(xmlNode *node, void *domain_parser, GError **error);
+/* These are accepted in one form, and left out (domain_dropped.c). */
+bool domain_read_sysinfo(xmlNode *node, void *domain_parser, GError **error);
+bool domain_read_smbios(xmlNode *node, void *os, GError **error);
 
 /* What can be said only when all has been read: defaults, and what has to fit together. */
 bool domain_check_memory(domain_def *def, GError **error);

@@ -170,7 +170,8 @@ static void format_os(struct format *f, const struct domain_os *os)
 {
     xml_open(&f->w, "os", NULL);
     xml_text_element(&f->w, "type", "hvm", "arch", os->arch, "machine", os->machine, NULL);
-    xml_text_element(&f->w, "kernel", os->kernel, NULL);
+    if (os->kernel)
+        xml_text_element(&f->w, "kernel", os->kernel, NULL);
     if (os->initrd)
         xml_text_element(&f->w, "initrd", os->initrd, NULL);
     if (os->cmdline)

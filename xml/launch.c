@@ -439,7 +439,7 @@ static json_t *document_json(const domain_def *def, const struct launch_sources 
     g_autoptr(json_value) nets = nets_json(def, sources, error);
     g_autoptr(json_value) ports = nets ? ports_json(def, sources, error) : NULL;
 
-    if (!ports)
+    if (!ports || !domain_def_check_start(def, error))
         return NULL;
     set_machine(root, def);
     json_object_set_new(root, "boot", boot_json(def, sources));

@@ -39,7 +39,8 @@ enum launch_flags {
 /*
  * The document as JSON text, to be freed with g_free(); NULL with `error` set when the definition
  * lacks what only a start can supply (VIR_ERR_INTERNAL_ERROR, naming it): an interface's tap, a
- * channel's socket, a vsock's address; or when a source is not UTF-8. `sources` may be NULL.
+ * channel's socket, a vsock's address; when it cannot start (domain_def_check_start()); or when a
+ * source is not UTF-8. `sources` may be NULL.
  */
 char *launch_document(const domain_def *def, const struct launch_sources *sources, unsigned flags,
                       GError **error);

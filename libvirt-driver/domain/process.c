@@ -366,7 +366,7 @@ static bool launch(struct domain *domain, domain_def *def, bool paused, GError *
     struct vmm *vmm;
     bool ok;
 
-    if (!note_loans(domain, def, error)) {
+    if (!domain_def_check_start(def, error) || !note_loans(domain, def, error)) {
         domain_def_free(def);
         return false;
     }

@@ -23,6 +23,7 @@ def kinds(attribute, *values, **more):
 
 KINDS = {
     "domain": kinds("type", "kvm"),
+    "domain/sysinfo": kinds("type", "smbios"),
     "domain/cpu": kinds("mode", "host-passthrough", "custom"),
     "domain/devices/disk": kinds("type", "file", "block", "volume"),
     "domain/devices/interface": kinds("type", "bridge", "network", "user", "direct", "ethernet"),

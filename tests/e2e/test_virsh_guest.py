@@ -48,7 +48,17 @@ def data(disk):
 
 
 @pytest.fixture
-def debian_domain(daemon, image, disk, data, bridge):
+def seed(disk):
+    """A CD-ROM for cloud-init, as virt-install --cloud-init makes one."""
+    path, content = disk.parent / "seed.iso", disk.parent / "user-data"
+    content.write_text("#cloud-config\n")
+    subprocess.run(["xorrisofs", "-quiet", "-J", "-input-charset", "utf8", "-rational-rock",
+                    "-V", "cidata", "-o", path, content], check=True)
+    return path
+
+
+@pytest.fixture
+def debian_domain(daemon, image, disk, data, seed, bridge):
     daemon.define(
         "debian", kernel=image.kernel, initrd=image.initrd, memory_mib=512, vcpus=2,
         cmdline=f"console={CONSOLE} root=/dev/vda quiet",
@@ -57,6 +67,8 @@ def debian_domain(daemon, image, disk, data, bridge):
               <source file='{disk}'/><target dev='vda' bus='virtio'/></disk>
             <disk type='file' device='disk'><driver type='raw'/>
               <source file='{data}'/><target dev='vdb' bus='virtio'/></disk>
+            <disk type='file' device='cdrom'><driver type='raw'/>
+              <source file='{seed}'/><target dev='sda' bus='sata'/></disk>
             <interface type='bridge'><mac address='{MAC}'/><source bridge='{bridge}'/>
               <model type='virtio'/></interface>
             <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>""")
@@ -108,6 +120,10 @@ def test_debian_from_define_to_undefine(debian_domain):
     assert 440 < int(run(console, "free -m | awk '/^Mem:/ {print $2}'")) <= 512
     assert run(console, "lsblk --noheadings --nodeps --output NAME,SIZE /dev/vda").split() == [
         "vda", "1G"]
+    # cloud-init looks for its seed by this label, on whatever kind of disk
+    assert run(console, "blkid -L cidata") == "/dev/vdc"
+    assert run(console, "blockdev --getro /dev/vdb /dev/vdc").split() == ["0", "1"]
+    assert run(console, "mount -r /dev/vdc /mnt && cat /mnt/user-data") == "#cloud-config"
     assert MAC in run(console, "ip -o link")
     # nobody has set a period: who looks at the guest's memory is why it tells
     before = free_memory(daemon)

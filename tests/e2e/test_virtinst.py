@@ -4,13 +4,13 @@ in tests/golden (virt-install-*.xml) as well, where the parser is tested with it
 
 import os
 import re
-import subprocess
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pexpect
 import pytest
-from support.virtvoled import leave
+from support.virtinst import Tools, fails, succeeds
+from support.virtvoled import ended, leave
 from support.vole import program
 from support.wait import SHORT
 
@@ -30,42 +30,9 @@ def disk(folder):
     return path
 
 
-class Tools:
-    def __init__(self, daemon, payloads):
-        self.daemon = daemon
-        self.kernel = payloads.echo
-
-    def argv(self, tool, scheme, *words):
-        return [tool, "--connect", self.daemon.uri_as(scheme), *map(str, words)]
-
-    def run(self, tool, scheme, *words):
-        """(exit status, standard output, standard error)"""
-        done = subprocess.run(self.argv(tool, scheme, *words), check=False, text=True,
-                              stdin=subprocess.DEVNULL, capture_output=True, timeout=SHORT * 2,
-                              env={**os.environ, "LC_ALL": "C.UTF-8"})
-        return done.returncode, done.stdout, done.stderr
-
-    def install(self, scheme, name, *words, kernel=True):
-        boot = ["--boot", f"kernel={self.kernel}"] if kernel else []
-        return self.run("virt-install", scheme, "--name", name, "--memory", 64, "--osinfo",
-                        "linux2022", "--import", "--network", "none", *boot, *words)
-
-
 @pytest.fixture
 def tools(virtvoled, payloads):
     return Tools(virtvoled, payloads)
-
-
-def succeeds(done):
-    status, output, error = done
-    assert status == 0, error
-    return output
-
-
-def fails(done, message):
-    status, _, error = done
-    assert status != 0
-    assert message in " ".join(error.split())
 
 
 def targets(daemon, name):
@@ -133,11 +100,43 @@ def test_virt_install_shows_the_console(virtvoled, tools):
     assert virtvoled.virsh("domstate", "web1") == "running"
 
 
+@BOTH
+def test_virt_install_waits_for_the_end(virtvoled, tools, disk, scheme):
+    """And then leaves what it made, or with --destroy-on-exit nothing that runs."""
+    words = ["--name", "web1", "--memory", 64, "--osinfo", "linux2022", "--import", "--disk", disk,
+             "--network", "none", "--graphics", "none", "--boot", f"kernel={tools.kernel}"]
+    argv = tools.argv("virt-install", scheme, *words, "--autostart", "--wait", 1, "--check",
+                      "all=off", "--noautoconsole")
+    child = pexpect.spawn(argv[0], argv[1:], encoding="utf-8", timeout=SHORT)
+    child.expect("Waiting")
+    console = virtvoled.console("web1")
+    console.send("Q")
+    assert ended(console) == 0
+    assert ended(child) == 0
+    assert virtvoled.virsh("domstate", "web1") == "shut off"
+    assert "Autostart:      enable" in virtvoled.virsh("dominfo", "web1")
+    virtvoled.virsh("undefine", "web1")
+
+    argv = tools.argv("virt-install", scheme, *words, "--transient", "--destroy-on-exit")
+    child = pexpect.spawn(argv[0], argv[1:], encoding="utf-8", timeout=SHORT)
+    child.expect("Escape character is")
+    leave(child)
+    assert virtvoled.virsh("list", "--all", "--name") == ""
+
+
+@BOTH
+def test_a_dry_run_makes_nothing(virtvoled, tools, folder, scheme):
+    (folder / "images").mkdir()
+    new = folder / "images/new.img"
+    done = succeeds(tools.install(scheme, "web1", "--disk", f"{new},size=0.01", "--dry-run"))
+    assert "Dry run completed successfully" in done
+    assert virtvoled.virsh("list", "--all", "--name") == "" and not new.exists()
+
+
 def test_what_it_cannot_have_is_told_and_nothing_stays(virtvoled, tools, disk):
     fails(tools.install("vole", "no", "--disk", disk, "--noautoconsole", kernel=False),
           "there is no <kernel>, and no firmware that could find one on a disk")
     for words, reason in (
-            (["--disk", f"{disk},device=cdrom"], "a microVM has no CD-ROM drive"),
             (["--disk", f"{disk},driver.type=qcow2"], "disk images are raw"),
             (["--graphics", "vnc,password=secret"], "<devices><graphics> (line"),
             (["--tpm", "default"], "a microVM has no TPM"),

@@ -215,6 +215,10 @@ static void check_alive(const char *name, domain_def *def, const char *defined)
     inactive = domain_def_format(def, VIR_DOMAIN_XML_INACTIVE);
     compare("inactive XML of a running domain", inactive, defined);
 
+    if (!def->os.kernel) {
+        check(!launch_document(def, &sources, 0, &error));
+        return;
+    }
     document = launch_document(def, &sources, 0, &error);
     check_str(error ? error->message : NULL, NULL);
     if (document)

@@ -45,6 +45,7 @@ static const struct {
     {"a bus's `controller`", DOMAIN "<devices><controller type='pci'>"},
     {"`graphics`", DOMAIN "<devices><graphics type='vnc'>"},
     {"`video`", DOMAIN "<devices><video>"},
+    {"`sysinfo`", DOMAIN "<sysinfo type='smbios'>"},
 };
 
 /* Ends of all elements that are open in `before`. */
