@@ -106,6 +106,16 @@ static const struct message *find_message(virErrorNumber code)
     return &messages[VIR_ERR_INTERNAL_ERROR];
 }
 
+/* Names in it come from clients, and not all of them read what is no UTF-8. */
+static char *make_detail(const char *format, va_list args) G_GNUC_PRINTF(1, 0);
+static char *make_detail(const char *format, va_list args)
+{
+    g_autofree char *detail = g_strdup_vprintf(format, args);
+
+    return g_utf8_validate(detail, -1, NULL) ? g_steal_pointer(&detail)
+                                             : g_utf8_make_valid(detail, -1);
+}
+
 void libvirt_error_set(GError **error, virErrorNumber code, const char *format, ...)
 {
     g_autofree char *detail = NULL;
@@ -114,7 +124,7 @@ void libvirt_error_set(GError **error, virErrorNumber code, const char *format, 
         va_list args;
 
         va_start(args, format);
-        detail = g_strdup_vprintf(format, args);
+        detail = make_detail(format, args);
         va_end(args);
     }
     g_set_error_literal(error, LIBVIRT_ERROR, (int)code, detail ? detail : "");
@@ -126,7 +136,7 @@ void libvirt_error_set_errno(GError **error, int errnum, const char *format, ...
     va_list args;
 
     va_start(args, format);
-    detail = g_strdup_vprintf(format, args);
+    detail = make_detail(format, args);
     va_end(args);
     g_set_error(error, LIBVIRT_ERROR, VIR_ERR_SYSTEM_ERROR, "%s: %s", detail, g_strerror(errnum));
 }

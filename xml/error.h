@@ -15,8 +15,8 @@
 GQuark libvirt_error_quark(void);
 
 /*
- * Sets `error` (which may be NULL). A NULL `format` makes an error without a detail: libvirt has a
- * text of its own for these ("out of memory").
+ * Sets `error` (which may be NULL). What of the text is no UTF-8 is replaced. A NULL `format` makes
+ * an error without a detail: libvirt has a text of its own for these ("out of memory").
  */
 void libvirt_error_set(GError **error, virErrorNumber code, const char *format, ...)
     G_GNUC_PRINTF(3, 4);

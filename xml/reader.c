@@ -28,11 +28,15 @@ struct limits {
     int line;
 };
 
+/* Clients send what is no UTF-8, too, and the end of that lies where GLib's steps from character to
+ * character do not see it. */
 static char *cut(const char *text, glong max)
 {
-    if (g_utf8_strlen(text, -1) <= max)
-        return g_strdup(text);
-    g_autofree char *head = g_utf8_substring(text, 0, max);
+    g_autofree char *valid = g_utf8_make_valid(text, -1);
+
+    if (g_utf8_strlen(valid, -1) <= max)
+        return g_steal_pointer(&valid);
+    g_autofree char *head = g_utf8_substring(valid, 0, max);
 
     return g_strconcat(head, "...", NULL);
 }
@@ -122,8 +126,7 @@ static void set_parser_error(GError **error, const char *label, xmlParserCtxt *c
         return;
     }
     /* It may have several lines, and repeats what the sender wrote. */
-    g_autofree char *valid = g_utf8_make_valid(last->message, -1);
-    g_autofree char *line = g_strdelimit(g_strchomp(g_steal_pointer(&valid)), "\r\n", ' ');
+    g_autofree char *line = g_strdelimit(g_strchomp(g_strdup(last->message)), "\r\n", ' ');
     g_autofree char *message = cut(line, PARSER_MESSAGE_MAX);
 
     libvirt_error_set(error, VIR_ERR_XML_DETAIL, "%s:%d: %s", label, last->line, message);

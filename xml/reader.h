@@ -61,7 +61,8 @@ char *xml_text(xmlNode *node);
 /* The same for an attribute; NULL when it is absent, "" when it is empty. */
 char *xml_attribute(xmlNode *node, const char *name);
 
-/* A text cut, between characters, to a length that fits in an error message. */
+/* A text cut, between characters, to a length that fits in an error message; it need not be UTF-8,
+ * and what is returned is. */
 char *xml_excerpt(const char *text);
 
 /* The names of an enum's values. One that libvirt knows and vole does not have has its reason here.

@@ -99,13 +99,12 @@ static bool lookup(struct call *call, const char *path, const char *what, wire_v
     hold_lock(&storage->lock);
     struct pool *pool;
     const struct volume *volume = volume_by_path(storage, path, &pool);
-    g_autofree char *shown = volume ? NULL : g_utf8_make_valid(path, -1);
 
     if (volume)
         fill_volume(out, pool, volume);
     else
         libvirt_error_set(error, VIR_ERR_NO_STORAGE_VOL, "no storage vol with matching %s '%s'",
-                          what, shown);
+                          what, path);
     return volume != NULL;
 }
 

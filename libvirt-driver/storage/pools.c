@@ -92,11 +92,10 @@ static struct pool *find_uuid(struct storage *storage, const uint8_t *uuid)
 struct pool *pool_by_name(struct storage *storage, const char *name, GError **error)
 {
     struct pool *pool = find_name(storage, name);
-    g_autofree char *shown = pool ? NULL : g_utf8_make_valid(name, -1);
 
     if (!pool)
         libvirt_error_set(error, VIR_ERR_NO_STORAGE_POOL, "no storage pool with matching name '%s'",
-                          shown);
+                          name);
     return pool;
 }
 

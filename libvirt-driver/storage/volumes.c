@@ -63,11 +63,10 @@ static struct volume *find(const struct pool *pool, const char *name)
 struct volume *volume_find(const struct pool *pool, const char *name, GError **error)
 {
     struct volume *volume = find(pool, name);
-    g_autofree char *shown = volume ? NULL : g_utf8_make_valid(name, -1);
 
     if (!volume)
         libvirt_error_set(error, VIR_ERR_NO_STORAGE_VOL, "no storage vol with matching name '%s'",
-                          shown);
+                          name);
     return volume;
 }
 

@@ -73,6 +73,17 @@ static void test_errno(void)
     check_int(libvirt_error_code(error), VIR_ERR_SYSTEM_ERROR);
 }
 
+static void test_no_text(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GError) system = NULL;
+
+    libvirt_error_set(&error, VIR_ERR_NO_STORAGE_POOL, "'%s'", "a\xfc");
+    check_str(error->message, "'a\xef\xbf\xbd'");
+    libvirt_error_set_errno(&system, ENOENT, "'%s'", "a\xfc");
+    check_str(system->message, "'a\xef\xbf\xbd': No such file or directory");
+}
+
 static void test_errors_of_others(void)
 {
     g_autoptr(GError) error = g_error_new_literal(G_IO_ERROR, G_IO_ERROR_FAILED, "it failed");
@@ -95,6 +106,7 @@ int main(void)
                                        TAP(test_code_without_words),
                                        TAP(test_formats),
                                        TAP(test_errno),
+                                       TAP(test_no_text),
                                        TAP(test_errors_of_others),
                                        TAP(test_nobody_asks),
                                        {}});

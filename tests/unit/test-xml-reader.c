@@ -2,6 +2,8 @@
 /* Reading and writing XML: limits, tables, values, and what is escaped. */
 #include <glib.h>
 #include <libxml/parser.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "tests/unit/tap.h"
 #include "xml/reader.h"
@@ -391,6 +393,23 @@ static void test_excerpt(void)
     check_str(whole, text + 1);
 }
 
+/* The first byte of a long character, and nothing but the end of the memory behind it. */
+static void test_excerpt_of_no_text(void)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *text = pages + page - sizeof("ab\xfc");
+    g_autofree char *shown = NULL;
+
+    if (!check(pages != MAP_FAILED))
+        return;
+    memcpy(text, "ab\xfc", sizeof("ab\xfc"));
+    check_int(mprotect(pages + page, page, PROT_NONE), 0);
+    shown = xml_excerpt(text);
+    check_str(shown, "ab\xef\xbf\xbd");
+    munmap(pages, 2 * page);
+}
+
 /* An element taken out of a document is one by itself. */
 static void test_node_to_text(void)
 {
@@ -469,6 +488,7 @@ int main(void)
                                          TAP(test_ranged_attribute),
                                          TAP(test_numbers),
                                          TAP(test_excerpt),
+                                         TAP(test_excerpt_of_no_text),
                                          TAP(test_node_to_text),
                                          TAP(test_writer),
                                          TAP(test_writer_escapes),
