@@ -3,13 +3,16 @@
  * passt goes into the background when it is ready: the process that was started ends, with an
  * error when it is not, and what remains writes its pid into a file. passt may have become nobody
  * by then, and a security module may confine it to few directories, so the file is made for it
- * under /tmp, in a directory of our own, and is gone again when this is over.
+ * under /tmp, in a directory of our own, and is gone again when this is over. Its path stands among
+ * passt's arguments for everybody to see, and the process of that pid is killed one day: so the
+ * file is that user's alone, and the process has to be.
  */
 #include "libvirt-driver/vmm/passt.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -150,6 +153,36 @@ static bool wait_until_ready(pid_t pid, int output, GError **error)
     return false;
 }
 
+/* Whom passt(1) runs as when it is started by us: root of the host gives way to nobody. */
+static uid_t passt_user(void)
+{
+    g_autofree char *map = NULL;
+    char text[1024];
+    struct passwd entry;
+    struct passwd *nobody = NULL;
+    unsigned inside;
+    unsigned outside;
+    unsigned count;
+
+    if (geteuid() != 0 || !g_file_get_contents("/proc/self/uid_map", &map, NULL, NULL) ||
+        sscanf(map, "%u %u %u", &inside, &outside, &count) != 3 || inside || outside ||
+        count != G_MAXUINT)
+        return geteuid();
+    (void)getpwnam_r("nobody", &entry, text, sizeof(text), &nobody);
+    return nobody ? nobody->pw_uid : geteuid();
+}
+
+static bool runs_as(pid_t pid, uid_t user)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/status", (int)pid);
+    g_autofree char *text = NULL;
+    const char *line = NULL;
+
+    if (g_file_get_contents(path, &text, NULL, NULL))
+        line = strstr(text, "\nUid:");
+    return line && g_ascii_strtoull(line + strlen("\nUid:"), NULL, 10) == user;
+}
+
 static bool read_pid(const char *path, struct companion *companion, GError **error)
 {
     g_autofree char *text = NULL;
@@ -158,7 +191,7 @@ static bool read_pid(const char *path, struct companion *companion, GError **err
     if (g_file_get_contents(path, &text, NULL, NULL))
         pid = g_ascii_strtoull(text, NULL, 10);
     *companion = (struct companion){.pid = (pid_t)pid};
-    if (pid > 0 && pid <= G_MAXINT)
+    if (pid > 0 && pid <= G_MAXINT && runs_as(companion->pid, passt_user()))
         companion->start_time = vmm_process_start_time(companion->pid);
     if (companion->start_time)
         return true;
@@ -189,7 +222,7 @@ static bool make_pid_file(struct start *start, GError **error)
     }
     start->pid_file = g_build_filename(start->dir, "pid", NULL);
     fd = open(start->pid_file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd >= 0 && fchmod(fd, 0666) == 0)
+    if (fd >= 0 && fchown(fd, passt_user(), (gid_t)-1) == 0)
         return true;
     libvirt_error_set_errno(error, errno, "cannot create '%s'", start->pid_file);
     return false;

@@ -3,7 +3,9 @@
 driver, one that hangs and one that is not there; and passt."""
 
 import os
+import pwd
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -204,6 +206,23 @@ def test_passt_that_does_not_like_its_words(virtvoled, create):
     error = refused(create("<interface type='user'><source dev='nowhere'/></interface>"))
     assert error.startswith("error: operation failed: Could not start 'passt': ")
     assert "nowhere" in error and nothing_runs(virtvoled)
+
+
+def test_nobody_else_says_which_process_is_passt(virtvoled, create, port, folder, monkeypatch):
+    """It is killed by its pid one day; the file that has it is named among passt's arguments."""
+    (folder / "passt").write_text(f"#!/bin/sh\nstat -c '%a %U' $4 >{folder}/seen\n"
+                                  f"exec {shutil.which('passt')} \"$@\"\n")
+    (folder / "passt").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    virtvoled.stop()
+    virtvoled.start()
+    status, _, error = create(USER.format(port))
+    assert status == 0, error
+    (pid,) = passt_of(port)
+    user = re.search(r"^Uid:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.M)[1]
+    assert (folder / "seen").read_text() == f"600 {pwd.getpwuid(int(user)).pw_name}\n"
+    virtvoled.virsh("destroy", "one")
+    assert not passt_of(port) and nothing_runs(virtvoled)
 
 
 def test_no_addresses_without_a_network(virtvoled, create, port):
