@@ -217,10 +217,11 @@ bool pool_dir_scan(const char *path, struct pool_contents *contents, GError **er
 bool pool_dir_build(const char *path, const struct storage_permissions *permissions, GError **error)
 {
     g_autofree char *parent = g_path_get_dirname(path);
+    bool is_new = g_mkdir_with_parents(parent, 0755) == 0 && mkdir(path, 0700) == 0;
     mode_t mode = permissions->mode >= 0 ? (mode_t)permissions->mode : DEFAULT_DIR_MODE;
     auto_close int fd = -1;
 
-    if (g_mkdir_with_parents(parent, 0755) < 0 || (mkdir(path, 0700) < 0 && errno != EEXIST)) {
+    if (!is_new && errno != EEXIST) {
         libvirt_error_set_errno(error, errno, "cannot create path '%s'", path);
         return false;
     }
@@ -232,7 +233,8 @@ bool pool_dir_build(const char *path, const struct storage_permissions *permissi
         libvirt_error_set_errno(error, errno, "cannot chown '%s'", path);
         return false;
     }
-    if (fchmod(fd, mode) < 0) {
+    /* One that is there already, /tmp perhaps, keeps what nobody asked to change. */
+    if ((is_new || permissions->mode >= 0) && fchmod(fd, mode) < 0) {
         libvirt_error_set_errno(error, errno, "cannot set mode of '%s' to 0%o", path,
                                 (unsigned)mode);
         return false;

@@ -30,7 +30,8 @@ struct pool_contents {
 };
 int pool_dir_open(const char *path, GError **error);
 bool pool_dir_scan(const char *path, struct pool_contents *contents, GError **error);
-/* Makes it as the definition has it; what is in it already stays as it is. */
+/* Makes it as the definition has it. One that is there already stays as it is but for what the
+ * definition says. */
 bool pool_dir_build(const char *path, const struct storage_permissions *permissions,
                     GError **error);
 

@@ -58,6 +58,18 @@ def tree(thing):
 
 # ---- pools ----
 
+def test_building_leaves_alone_what_is_there(connection, place):
+    place.chmod(0o1777)
+    defined = connection.storagePoolDefineXML(pool_xml("images", place))
+    defined.build()
+    assert stat.S_IMODE(place.stat().st_mode) == 0o1777
+    defined.undefine()
+    text = pool_xml("images", place).replace("</path>",
+                                             "</path><permissions><mode>0750</mode></permissions>")
+    connection.storagePoolDefineXML(text).build()
+    assert stat.S_IMODE(place.stat().st_mode) == 0o750
+
+
 def test_a_pool_lives(connection, virtvoled, folder):
     path = folder / "made" / "here"
     assert connection.listAllStoragePools() == []
