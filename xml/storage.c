@@ -125,7 +125,7 @@ static void write_size(struct xml_writer *w, const char *name, uint64_t bytes)
 
 static bool is_printable(const char *text)
 {
-    if (!g_utf8_validate(text, -1, NULL))
+    if (!xml_can_hold(text))
         return false;
     for (; *text; text++) {
         if (g_ascii_iscntrl(*text))
@@ -390,6 +390,11 @@ static const struct xml_element volume_elements[] = {
     {"backingStore", NULL, XML_ONCE, read_volume_backing},
     {NULL},
 };
+
+bool storage_format_is_raw(const char *format)
+{
+    return strcmp(format, "raw") == 0 || strcmp(format, "iso") == 0;
+}
 
 bool storage_volume_name_valid(const char *name)
 {

@@ -63,6 +63,8 @@ void storage_volume_def_free(struct storage_volume_def *def);
 typedef struct storage_volume_def storage_volume_def;
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(storage_volume_def, storage_volume_def_free)
 
+/* A disk whose bytes are the file's: an image of a CD is one that something could be told of. */
+bool storage_format_is_raw(const char *format);
 /* A name that a file in a directory can have, as far as XML and the wire carry it. */
 bool storage_volume_name_valid(const char *name);
 

@@ -19,6 +19,18 @@ char *xml_writer_finish(struct xml_writer *w)
     return g_string_free(out, FALSE);
 }
 
+bool xml_can_hold(const char *text)
+{
+    for (; *text; text = g_utf8_next_char(text)) {
+        gunichar c = g_utf8_get_char_validated(text, -1);
+
+        /* What is no character of UTF-8 is beyond all of them. */
+        if (c > 0x10ffff || (c < 0x20 && !strchr("\t\n\r", (int)c)) || c == 0xfffe || c == 0xffff)
+            return false;
+    }
+    return true;
+}
+
 struct xml_number xml_number(int64_t value)
 {
     struct xml_number number = {.text = ""};

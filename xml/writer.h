@@ -14,6 +14,7 @@
 
 #include <glib.h>
 #include <libxml/tree.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct xml_writer {
@@ -45,6 +46,11 @@ struct xml_number xml_number(int64_t value);
 #define XML_NUMBER(value) (xml_number((int64_t)(value)).text)
 /* The same, and NULL for 0: as an attribute's value it leaves the attribute out. */
 #define XML_NUMBER_OR_NULL(value) ((value) ? XML_NUMBER(value) : NULL)
+
+/* Whether text can be written at all: it is UTF-8, and has no character that XML has no way to say
+ * (most control characters). What comes from XML is so; what comes from a client, a guest or a disk
+ * has to be looked at. */
+bool xml_can_hold(const char *text);
 
 /* A line that is XML already. */
 void xml_raw(struct xml_writer *w, const char *xml);

@@ -10,6 +10,7 @@
 #include "libvirt-driver/api/api.h"
 #include "libvirt-driver/api/events.h"
 #include "libvirt-driver/domain/change.h"
+#include "xml/writer.h"
 
 #define XML_OPTIONS (XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING)
 
@@ -217,17 +218,11 @@ static bool check_metadata(const wire_set_metadata_args *in, GError **error)
         libvirt_error_set(error, VIR_ERR_INVALID_ARG, "unknown metadata type '%d'", in->type);
         return false;
     }
-    /* It becomes part of XML, which cannot hold everything. */
-    for (const char *at = text; *at; at = g_utf8_next_char(at)) {
-        gunichar c = g_utf8_get_char_validated(at, -1);
-
-        if (c > 0x10ffff || (c < 0x20 && !strchr("\t\n\r", (int)c)) || c == 0xfffe || c == 0xffff) {
-            libvirt_error_set(error, VIR_ERR_INVALID_ARG,
-                              "metadata holds a character that XML does not allow");
-            return false;
-        }
-    }
-    return true;
+    if (xml_can_hold(text))
+        return true;
+    libvirt_error_set(error, VIR_ERR_INVALID_ARG,
+                      "metadata holds a character that XML does not allow");
+    return false;
 }
 
 bool api_domain_set_metadata(struct call *call, const wire_set_metadata_args *in, wire_none *out,

@@ -67,7 +67,7 @@ static bool take_port(struct domain_net *net, const json_t *result, GError **err
 
 static bool check_format(const struct domain_disk *disk, const char *format, GError **error)
 {
-    if (!format || strcmp(format, "raw") == 0)
+    if (!format || storage_format_is_raw(format))
         return true;
     libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
                       "disk '%s': volume '%s' is a %s image, and only raw images are supported",

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "libvirt-driver/util.h"
+#include "xml/writer.h"
 
 #define HEAD_BYTES   512
 #define BACKING_MAX  1023
@@ -80,7 +81,7 @@ static char *read_backing(int fd, const guint8 *head)
     memcpy(&size, head + 16, sizeof(size));
     size = GUINT32_FROM_BE(size);
     if (!offset || !size || size > BACKING_MAX || offset > (guint64)G_MAXINT64 - size ||
-        pread(fd, name, size, (off_t)offset) != (ssize_t)size || !g_utf8_validate(name, -1, NULL))
+        pread(fd, name, size, (off_t)offset) != (ssize_t)size || !xml_can_hold(name))
         return NULL;
     return g_strdup(name);
 }

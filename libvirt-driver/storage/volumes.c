@@ -310,7 +310,8 @@ static bool check_wanted(const struct storage_volume_def *def, const char *forma
                           def->name);
         return false;
     }
-    if (def->format && strcmp(def->format, format) != 0) {
+    if (def->format && strcmp(def->format, format) != 0 &&
+        !(storage_format_is_raw(def->format) && storage_format_is_raw(format))) {
         g_autofree char *shown = xml_excerpt(def->format);
 
         libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
@@ -436,7 +437,7 @@ static bool build_copy(struct building *b, const struct storage_volume_def *def,
                        GError **error)
 {
     const char *path = b->volume->path;
-    bool raw = strcmp(info->format, "raw") == 0;
+    bool raw = storage_format_is_raw(info->format);
     guint64 size = info->physical;
 
     if (raw && def->has_capacity)
@@ -480,7 +481,7 @@ char *volume_clone(struct storage *storage, const uint8_t *pool, const char *xml
 
 static bool check_raw(const struct volume *volume, const char *what, GError **error)
 {
-    if (g_strcmp0(volume->image.info.format, "raw") == 0)
+    if (storage_format_is_raw(volume->image.info.format))
         return true;
     libvirt_error_set(error, VIR_ERR_OPERATION_UNSUPPORTED,
                       "volume '%s' of format '%s' cannot be %s, only raw ones can", volume->name,

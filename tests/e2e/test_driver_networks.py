@@ -24,6 +24,8 @@ NODE = """<node>
       <target><path>{folder}/data.img</path><format type='raw'/></target></volume>
     <volume type='file'><name>layered.img</name><key>l</key><source/><capacity>1048576</capacity>
       <target><path>{folder}/layered.img</path><format type='qcow2'/></target></volume>
+    <volume type='file'><name>cd.iso</name><key>c</key><source/><capacity>1048576</capacity>
+      <target><path>{folder}/cd.iso</path><format type='iso'/></target></volume>
   </pool>
 </node>"""
 
@@ -54,7 +56,8 @@ def bridge():
 def daemon(virtvoled, folder, bridge):
     node = folder / "node.xml"
     node.write_text(NODE.format(folder=folder, bridge=bridge), encoding="utf-8")
-    (folder / "data.img").write_bytes(bytes(1 << 20))
+    for name in ("data.img", "cd.iso"):
+        (folder / name).write_bytes(bytes(1 << 20))
     settings(virtvoled, f'network_uri = "test://{node}"\nstorage_uri = "test://{node}"\n')
     return virtvoled
 
@@ -114,6 +117,12 @@ def test_a_network_without_ports_has_a_bridge(daemon, create, bridge):
 def test_what_is_not_there(daemon, create, devices, message):
     assert refused(create(devices)) == message
     assert nothing_runs(daemon)
+
+
+def test_an_image_of_a_cd_is_a_raw_one(daemon, create):
+    status, _, error = create(DISK.format("images", "cd.iso"))
+    assert status == 0, error
+    daemon.virsh("destroy", "one")
 
 
 def test_a_bridge_that_does_not_look_at_tags(daemon, create, bridge):

@@ -306,6 +306,27 @@ def test_formats_are_told_and_not_made(pool, place):
     assert not (place / "folder").exists()
 
 
+def test_an_image_of_a_cd_is_a_raw_one(pool, place):
+    (place / "cd").write_bytes(bytes(32769) + b"CD001" + bytes(1000))
+    pool.refresh()
+    cd = pool.storageVolLookupByName("cd")
+    pool.createXMLFrom(volume_xml("cd2", 1, more="<format type='raw'/>"), cd)
+    assert (place / "cd2").read_bytes() == (place / "cd").read_bytes()
+    cd.resize(MIB)
+    assert (place / "cd").stat().st_size == MIB
+
+
+def test_what_xml_cannot_hold_is_not_told(pool, place):
+    """Whatever lies in the directory, a client can read what it is told."""
+    (place / "q").write_bytes(b"QFI\xfb\0\0\0\3" + (128).to_bytes(8, "big") +
+                              (3).to_bytes(4, "big") + bytes(108) + b"a\1b")
+    for name in ("n\uffff", "n\ufffe", "n\x01"):
+        (place / name).write_text("")
+    pool.refresh()
+    assert pool.listVolumes() == ["q"]
+    assert tree(pool.storageVolLookupByName("q")).find("backingStore") is None
+
+
 def test_no_name_leads_out_of_the_pool(connection, pool, place, folder):
     secret = folder / "secret"
     secret.write_text("of somebody else")
