@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The clock is the host's with a difference, so it is right whatever the guest was kept from doing.
- * The alarm is a timer that is set for the seconds that are left; what it finds when it expires is
- * looked at anew, because either clock may have been set meanwhile.
+ * The alarm is a timer that is set for the seconds that are left. It may expire a little late, when
+ * the second is over already: a moment that was ahead and is not any more has come. Only when it is
+ * ahead still, because a clock was set back meanwhile, the timer is set anew.
  */
 #include "vmm/devices/pl031.h"
 
@@ -24,6 +25,7 @@ struct pl031 {
     uint32_t difference; /* to the host's seconds; both wrap */
     uint32_t match;
     uint32_t load;
+    bool armed;   /* the moment of the match is ahead, and the timer is set for it */
     bool enabled; /* IMSC: the alarm may interrupt */
     bool raw;     /* RIS: it was time */
 };
@@ -43,19 +45,21 @@ static uint32_t seconds(const struct pl031 *s)
     return host_seconds(s) + s->difference;
 }
 
+static void ring(struct pl031 *s)
+{
+    if (!s->raw && s->enabled)
+        irq_line_raise(s->irq);
+    s->raw = true;
+}
+
 static void set_alarm(struct pl031 *s)
 {
     uint32_t left = s->match - seconds(s);
 
-    /* Half of the circle is the past. */
-    if (left > INT32_MAX)
-        left = 0;
-    (void)loop_timer_set(&s->timer, left ? left * SECOND : 0, 0);
-    if (s->match == seconds(s) && !s->raw) {
-        s->raw = true;
-        if (s->enabled)
-            irq_line_raise(s->irq);
-    }
+    s->armed = left > 0 && left <= INT32_MAX; /* half of the circle is the past */
+    (void)loop_timer_set(&s->timer, s->armed ? left * SECOND : 0, 0);
+    if (left == 0)
+        ring(s);
 }
 
 static void on_alarm(void *opaque)
@@ -63,7 +67,12 @@ static void on_alarm(void *opaque)
     struct pl031 *s = opaque;
 
     pthread_mutex_lock(&s->bus.lock);
-    set_alarm(s);
+    /* The guest may have given it up while this waited for the lock. */
+    if (s->armed) {
+        set_alarm(s);
+        if (!s->armed)
+            ring(s);
+    }
     pthread_mutex_unlock(&s->bus.lock);
 }
 
@@ -130,7 +139,7 @@ static const struct bus_ops pl031_ops = {
 void pl031_reset(struct pl031 *s)
 {
     pthread_mutex_lock(&s->bus.lock);
-    s->enabled = s->raw = false;
+    s->armed = s->enabled = s->raw = false;
     s->match = s->load = 0;
     (void)loop_timer_set(&s->timer, 0, 0);
     pthread_mutex_unlock(&s->bus.lock);
