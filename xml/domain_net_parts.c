@@ -8,6 +8,8 @@
 
 #define VLAN_MAX 4094
 #define PORT_MAX 65535
+/* It announces no other, and cannot be told to. */
+#define PASST_IPV6_PREFIX 64
 
 static struct domain_net *net_of(void *target)
 {
@@ -133,8 +135,13 @@ bool domain_read_net_ip(xmlNode *node, void *target, GError **error)
     ip = is_ipv6 ? &net->user->ipv6 : &net->user->ipv4;
     if (ip->address[0])
         return xml_refuse(error, node, "the guest has one address of each family");
-    return set_address(node, text, ip->address, error) &&
-           xml_ranged_attribute(node, "prefix", 1, is_ipv6 ? 128 : 32, &ip->prefix, error);
+    if (!set_address(node, text, ip->address, error) ||
+        !xml_ranged_attribute(node, "prefix", 1, is_ipv6 ? 128 : 32, &ip->prefix, error))
+        return false;
+    if (is_ipv6 && ip->prefix && ip->prefix != PASST_IPV6_PREFIX)
+        return xml_refuse_attribute(error, node, "prefix", "passt's IPv6 networks are of %d bits",
+                                    PASST_IPV6_PREFIX);
+    return true;
 }
 
 static bool read_range(xmlNode *node, void *target, GError **error)
