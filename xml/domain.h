@@ -618,6 +618,8 @@ domain_def *domain_def_parse(const char *xml, gsize len, unsigned flags, GError 
  * definition holds no secrets. Cannot fail.
  */
 char *domain_def_format(const domain_def *def, unsigned flags);
+/* One interface, as in a definition: without what is live. */
+char *domain_net_format(const struct domain_net *net);
 
 /*
  * Whether a definition that was changed since it was parsed is still one: as XML it would be read

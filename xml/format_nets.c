@@ -120,3 +120,12 @@ void format_net(struct format *f, const struct domain_net *net)
     format_info(f, &net->info);
     xml_close(&f->w, "interface");
 }
+
+char *domain_net_format(const struct domain_net *net)
+{
+    struct format f = {.live = false};
+
+    xml_writer_init(&f.w);
+    format_net(&f, net);
+    return xml_writer_finish(&f.w);
+}

@@ -74,6 +74,31 @@ static struct domain_net *find_same(const domain_def *def, const struct domain_n
     return NULL;
 }
 
+/* In all that a definition has, but the link; what was left out and is not chosen here stays. */
+static bool is_the_rest_same(const struct domain_net *net, const struct domain_net *wanted)
+{
+    struct domain_net before = *net;
+    struct domain_net after = *wanted;
+    g_autofree char *text_before = NULL;
+    g_autofree char *text_after = NULL;
+
+    before.link = after.link;
+    before.queues = MAX(before.queues, 1);
+    after.queues = MAX(after.queues, 1);
+    if (!after.target)
+        before.target = NULL;
+    if (!after.info.alias)
+        before.info.alias = NULL;
+    /* The network may have given these to its port. */
+    if (net->type == DOMAIN_NET_NETWORK && !after.vlan)
+        before.vlan = NULL;
+    if (net->type == DOMAIN_NET_NETWORK && !after.isolated)
+        before.isolated = DOMAIN_SWITCH_ABSENT;
+    text_before = domain_net_format(&before);
+    text_after = domain_net_format(&after);
+    return strcmp(text_before, text_after) == 0;
+}
+
 /* What cannot change while it is plugged in; a client sends all of it back as it was. */
 static const char *difference(const struct domain_net *net, const struct domain_net *wanted)
 {
@@ -94,7 +119,7 @@ static const char *difference(const struct domain_net *net, const struct domain_
     if (memcmp(&net->inbound, &wanted->inbound, sizeof(net->inbound)) != 0 ||
         memcmp(&net->outbound, &wanted->outbound, sizeof(net->outbound)) != 0)
         return "bandwidth";
-    return NULL;
+    return is_the_rest_same(net, wanted) ? NULL : "other settings";
 }
 
 static bool edit_link(domain_def *def, bool running, const void *what, GError **error)

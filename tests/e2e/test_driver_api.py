@@ -470,6 +470,26 @@ def test_an_interfaces_numbers_and_link(virtvoled, payloads):
                                 ElementTree.tostring(device, encoding="unicode"), LIVE)
 
 
+@pytest.mark.parametrize("name, attributes", [
+    ("driver", {"name": "qemu"}), ("boot", {"order": "2"}), ("alias", {"name": "ua-other"}),
+    ("portForward", {"proto": "tcp"}), ("ip", {"address": "10.0.0.2"}),
+    ("backend", {"type": "passt", "logFile": "/tmp/log"})])
+def test_an_interface_does_not_change_in_silence(virtvoled, payloads, name, attributes):
+    virtvoled.define("netted", kernel=payloads.echo, devices="""
+        <interface type='user'><mac address='52:54:00:00:00:07'/></interface>""")
+    with virtvoled.connect() as connection:
+        domain = connection.lookupByName("netted")
+        device = tree(domain).find("devices/interface")
+        ElementTree.SubElement(device, "link").set("state", "down")
+        domain.updateDeviceFlags(ElementTree.tostring(device, encoding="unicode"))
+        assert tree(domain).find("devices/interface/link").get("state") == "down"
+        for old in device.findall(name):
+            device.remove(old)
+        ElementTree.SubElement(device, name, attributes)
+        assert "not its other settings" in refused(
+            UNSUPPORTED, domain.updateDeviceFlags, ElementTree.tostring(device, encoding="unicode"))
+
+
 def test_what_may_go_through_an_interface(virtvoled, payloads):
     mac = "52:54:00:00:00:07"
     virtvoled.define("netted", kernel=payloads.echo, devices=f"""
