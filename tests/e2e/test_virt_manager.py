@@ -8,12 +8,15 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
+import libvirt
 import pytest
 from support.desktop import Desktop, applications, find, labelled, text_of
 from support.elsewhere import IMAGES, Elsewhere
-from support.virt_manager import VirtManager, Wizard
+from support.libvirtd import Libvirtd
+from support.virt_manager import Storage, VirtManager, Wizard
 from support.wait import BOOT, until
 
 DEVICES = """
@@ -231,6 +234,17 @@ def test_it_comes_back_when_the_daemon_does(desktop, virtvoled, manager, web1):
     manager.row(web1, "Shutoff")
 
 
+def direct_kernel_boot(desktop, machine, texts, name):
+    """On a page of a machine that is about to be made, of which a picture is taken."""
+    page = machine.page("Boot Options", "boot-tab")
+    desktop.expand(find(page, "toggle button", "Direct kernel boot"))
+    desktop.click(find(page, "check box", "Enable direct kernel boot"))
+    for label, text in texts.items():
+        desktop.replace_text(labelled(page, label), str(text))
+    picture(desktop, name, machine.window)
+    machine.apply()
+
+
 @pytest.mark.parametrize("manager", ["vole", "qemuvole"], indirect=True)
 def test_a_machine_is_made_from_an_image(desktop, virtvoled, manager, disk, bridge, payloads):
     wizard = Wizard(manager)
@@ -239,12 +253,7 @@ def test_a_machine_is_made_from_an_image(desktop, virtvoled, manager, disk, brid
     wizard.set_memory(64)
     machine = wizard.finish("made", bridge, customize=True)
 
-    page = machine.page("Boot Options", "boot-tab")
-    desktop.expand(find(page, "toggle button", "Direct kernel boot"))
-    desktop.click(find(page, "check box", "Enable direct kernel boot"))
-    desktop.replace_text(labelled(page, "Kernel path:"), str(payloads.echo))
-    picture(desktop, "direct-kernel-boot", machine.window)
-    machine.apply()
+    direct_kernel_boot(desktop, machine, {"Kernel path:": payloads.echo}, "direct-kernel-boot")
     machine.press("Begin Installation")
     manager.row("made", "Running")
 
@@ -272,6 +281,96 @@ def test_a_machine_is_made_from_an_image(desktop, virtvoled, manager, disk, brid
     assert virtvoled.virsh("list", "--all", "--name") == ""
 
 
+# ---- with what the host's libvirt has ----
+
+NETWORK = """<network><name>default</name><forward mode='nat'/><bridge name='virbr0'/>
+<ip address='192.168.122.1' netmask='255.255.255.0'>
+<dhcp><range start='192.168.122.2' end='192.168.122.254'/></dhcp></ip></network>"""
+
+
+@pytest.fixture
+def libvirtd(virtvoled, folder):
+    """One whose networks are its own, and the daemon's: they share a network namespace. It has
+    Debian's default network, which nobody has started."""
+    theirs = Libvirtd(folder, virtvoled.root).start()
+    virtvoled.stop()
+    virtvoled.prefix = ["nsenter", f"--net=/proc/{theirs.process.pid}/ns/net"]
+    conf = virtvoled.root / "etc/libvirt/vole.conf"
+    conf.parent.mkdir(parents=True, exist_ok=True)
+    conf.write_text("".join(f'{name}_uri = "{theirs.uri(name)}"\n'
+                            for name in ("network", "storage")), encoding="utf-8")
+    virtvoled.start()
+    (folder / "default.xml").write_text(NETWORK, encoding="utf-8")
+    virtvoled.virsh("net-define", folder / "default.xml")
+    try:
+        yield theirs
+    finally:
+        with suppress(libvirt.libvirtError):
+            virtvoled.connect().lookupByName("netted").destroy()
+        theirs.close()
+
+
+@pytest.mark.parametrize("manager", ["qemuvole"], indirect=True)
+def test_a_machine_on_the_default_network_with_a_new_volume(desktop, libvirtd, virtvoled, manager,
+                                                            disk, payloads):
+    wizard = Wizard(manager)
+    browser = wizard.browse()
+    browser.new_volume("netted", "raw", 0.1)
+    find(browser.window, "table cell", "netted.img")
+    picture(desktop, "storage-browser", browser.window)
+    browser.choose("netted.img")
+    wizard.choose_os("generic linux 2022", "linux2022")
+    wizard.set_memory(64)
+    desktop.expand(find(wizard.window, "toggle button", "Network selection"))
+    desktop.click(find(wizard.window, "combo box", "net-source"))
+    desktop.click(find(manager.app, "menu item", "Virtual network 'default' : NAT (Inactive)"))
+    picture(desktop, "network-selection", wizard.window)
+    machine = wizard.finish("netted", None, customize=True,
+                            question="Virtual Network 'default' is not active")
+    direct_kernel_boot(desktop, machine, {"Kernel path:": payloads.echo}, "netted-kernel")
+    machine.press("Begin Installation")
+    manager.row("netted", "Running")
+
+    assert " active " in virtvoled.virsh("net-list")
+    live = virtvoled.virsh("dumpxml", "netted")
+    assert f"<source file='{disk.with_name('netted.img')}'/>" in live
+    assert re.search("<source network='default' portid='.*' bridge='virbr0'/>", live)
+    machine = manager.machine("netted")
+    mac = re.search("<mac address='..:..:..(.*)'/>", live)[1]
+    machine.page(f"NIC {mac}", "network-tab")
+    picture(desktop, "nic", machine.window)
+    machine.force_off()
+    manager.row("netted", "Shutoff")
+
+
+def test_networks_and_storage_in_the_details_of_the_connection(desktop, libvirtd, virtvoled,
+                                                               manager, folder):
+    manager.choose("vole", "conn-details")
+    window = manager.window(re.compile("Connection Details$"))
+    desktop.click(find(window, "page tab", "Virtual Networks"))
+    desktop.click(find(window, "table cell", "default"))
+    desktop.click(find(window, "push button", "net-start"))
+    find(window, "label", "Active")
+    picture(desktop, "connection-networks", window)
+    assert " active " in virtvoled.virsh("net-list")
+    desktop.click(find(window, "push button", "net-stop"))
+    find(window, "label", "Inactive")
+    assert " inactive " in virtvoled.virsh("net-list", "--all")
+
+    desktop.click(find(window, "page tab", "Storage"))
+    storage = Storage(manager, window)
+    storage.new_pool("fresh", folder / "fresh")
+    storage.new_volume("data", "raw", 0.1)
+    desktop.click(find(window, "table cell", "data.img"))
+    picture(desktop, "connection-storage", window)
+    assert "data.img" in virtvoled.virsh("vol-list", "fresh")
+    desktop.click(find(window, "push button", "vol-delete"))
+    manager.answer("Are you sure you want to permanently delete the volume data.img?", "Yes")
+    until(lambda: not (folder / "fresh/data.img").exists(), "the volume is gone")
+    desktop.click(find(window, "menu", "File"))
+    desktop.click(find(window, "menu item", "Close"))
+
+
 # ---- a Debian, from its image to its end ----
 
 @pytest.fixture
@@ -297,14 +396,9 @@ def test_debian_from_its_image_to_its_end(desktop, elsewhere, image):
     wizard.set_memory(512)
     picture(desktop, "debian-ready", wizard.window)
     machine = wizard.finish("debian", "br0", customize=True)
-    page = machine.page("Boot Options", "boot-tab")
-    desktop.expand(find(page, "toggle button", "Direct kernel boot"))
-    desktop.click(find(page, "check box", "Enable direct kernel boot"))
-    for label, text in (("Kernel path:", image.kernel), ("Initrd path:", image.initrd),
-                        ("Kernel args:", "root=/dev/vda console=ttyS0 quiet")):
-        desktop.replace_text(labelled(page, label), str(text))
-    picture(desktop, "debian-kernel", machine.window)
-    machine.apply()
+    direct_kernel_boot(desktop, machine, {
+        "Kernel path:": image.kernel, "Initrd path:": image.initrd,
+        "Kernel args:": "root=/dev/vda console=ttyS0 quiet"}, "debian-kernel")
     machine.press("Begin Installation")
     manager.row("debian", "Running", BOOT)
 

@@ -120,6 +120,11 @@ class Desktop:
         box = node.get_extents(Atspi.CoordType.SCREEN)
         self.xdotool("mousemove", box.x + 10, box.y + 10, "click", 1)
 
+    def drop_down(self, node):
+        """What has an arrow behind an entry."""
+        box = node.get_extents(Atspi.CoordType.SCREEN)
+        self.xdotool("mousemove", box.x + box.width - 10, box.y + box.height // 2, "click", 1)
+
     def activate(self, window):
         """Before all others, with the keyboard."""
         name = "^" + re.escape(window.get_name()) + "$"

@@ -140,13 +140,12 @@ class Wizard:
                 return find(self.window, role, name, seconds=PATIENCE / 6)
         until(press, f"the page with {role} {name}")
 
-    def choose_volume(self, name):
+    def browse(self):
         self.press("install-import-browse")
-        browser = self.manager.window("vmm-storage-browser")
-        self.desktop.click(find(browser, "table cell", name))
-        button = find(browser, "push button", "Choose Volume")
-        until(lambda: has_state(button, "sensitive"), "a volume is chosen")
-        self.desktop.click(button)
+        return Storage(self.manager, self.manager.window("vmm-storage-browser"))
+
+    def choose_volume(self, name):
+        self.browse().choose(name)
         entry = find(self.window, "text", "import-entry")
         until(lambda: text_of(entry).endswith(name), "its path is there")
 
@@ -161,15 +160,65 @@ class Wizard:
         self.desktop.key("Tab")
         self.forward("check box", re.compile("^Customize"))
 
-    def finish(self, name, bridge, customize):
+    def finish(self, name, bridge, customize, question=None):
+        """`bridge`: None for the network that is chosen; `question`: what is asked, and is to be
+        answered with yes, before it goes on."""
         self.desktop.replace_text(labelled(self.window, "Name:"), name)
-        self.desktop.replace_text(labelled(self.window, "Device name:"), bridge)
+        if bridge:
+            self.desktop.replace_text(labelled(self.window, "Device name:"), bridge)
         if customize:
             self.press(re.compile("^Customize"), "check box")
         self.press("Finish")
+        if question:
+            self.manager.answer(question, "Yes")
         if not customize:
             return None
         return self.manager.machine(name, ("push button", "Begin Installation"))
+
+
+class Storage:
+    """The pools and volumes of a connection, where one is chosen or in the connection's details."""
+
+    def __init__(self, manager, window):
+        self.manager = manager
+        self.desktop = manager.desktop
+        self.window = window
+
+    def dialog(self, button, title):
+        """Pressed once more where the window was still busy with the pools."""
+        def press():
+            self.desktop.click(find(self.window, "push button", button))
+            with suppress(AssertionError):
+                return find(self.manager.app, "frame", title, PATIENCE / 10)
+        return until(press, f"{button} shows {title!r}")
+
+    def new_pool(self, name, folder):
+        dialog = self.dialog("pool-add", "Add a New Storage Pool")
+        path, _ = find_all(dialog, "text")  # its label is for nothing
+        self.desktop.replace_text(labelled(dialog, "Name:"), name)
+        self.desktop.replace_text(path, str(folder))
+        self.finish(dialog)
+        self.desktop.click(find(self.window, "table cell", re.compile(f"^{re.escape(name)}\n")))
+        place = find(self.window, "label", "pool-location")
+        until(lambda: text_of(place) == str(folder), f"{name} is selected")
+
+    def new_volume(self, name, kind, gib):
+        dialog = self.dialog("vol-new", "Add a Storage Volume")
+        self.desktop.drop_down(find(dialog, "combo box"))
+        self.desktop.click(find(self.manager.app, "menu item", kind))
+        self.desktop.replace_text(labelled(dialog, "Name:"), name)
+        self.desktop.replace_text(find(dialog, "spin button"), str(gib))
+        self.finish(dialog)
+
+    def finish(self, dialog):
+        self.desktop.click(find(dialog, "push button", "Finish"))
+        until(lambda: not is_showing(dialog), "it is made")
+
+    def choose(self, name):
+        self.desktop.click(find(self.window, "table cell", name))
+        button = find(self.window, "push button", "Choose Volume")
+        until(lambda: has_state(button, "sensitive"), "a volume is chosen")
+        self.desktop.click(button)
 
 
 class Machine:
