@@ -12,6 +12,7 @@
 #include "libvirt-driver/rpc/dispatch.h"
 #include "libvirt-driver/rpc/error.h"
 #include "libvirt-driver/rpc/stream.h"
+#include "libvirt-driver/rpc/writer.h"
 #include "libvirt-driver/server.h"
 #include "libvirt-driver/storage/events.h"
 #include "libvirt-driver/storage/storage.h"
@@ -64,9 +65,7 @@ struct client {
     GBytes *identity;
     bool close_callback;
     guint calls; /* under way */
-    GQueue tx;   /* of GBytes */
-    gsize tx_offset;
-    gsize tx_bytes;
+    struct rpc_writer tx;
 };
 
 static void client_io(struct client *client);
@@ -103,7 +102,6 @@ struct client *client_new(struct daemon *daemon, int fd, const struct client_pee
     client->auth = auth;
     client->streams = g_hash_table_new(NULL, NULL);
     g_mutex_init(&client->lock);
-    g_queue_init(&client->tx);
     client->source =
         (struct client_source *)g_source_new(&source_funcs, sizeof(struct client_source));
     client->source->client = client;
@@ -174,24 +172,11 @@ static GBytes *hold_packet(struct client *client, GBytes *bytes)
 /* Writes what waits, as much as the socket takes; false when the connection is broken. Locked. */
 static bool flush_locked(struct client *client)
 {
-    while (!g_queue_is_empty(&client->tx)) {
-        GBytes *packet = g_queue_peek_head(&client->tx);
-        gsize len;
-        const guint8 *data = g_bytes_get_data(packet, &len);
-        ssize_t n = send(client->fd, data + client->tx_offset, len - client->tx_offset,
-                         MSG_NOSIGNAL | MSG_DONTWAIT);
+    gsize sent;
+    bool ok = rpc_writer_send(&client->tx, client->fd, &sent);
 
-        if (n < 0)
-            return errno == EAGAIN || errno == EINTR;
-        client->tx_offset += (gsize)n;
-        client->tx_bytes -= (gsize)n;
-        hold(client, -n);
-        if (client->tx_offset == len) {
-            client->tx_offset = 0;
-            g_bytes_unref(g_queue_pop_head(&client->tx));
-        }
-    }
-    return true;
+    hold(client, -(gssize)sent);
+    return ok;
 }
 
 void client_send(struct client *client, GBytes *packet)
@@ -202,11 +187,10 @@ void client_send(struct client *client, GBytes *packet)
         g_bytes_unref(packet);
         return;
     }
-    g_queue_push_tail(&client->tx, packet);
-    client->tx_bytes += g_bytes_get_size(packet);
     hold(client, (gssize)g_bytes_get_size(packet));
+    rpc_writer_add(&client->tx, packet);
     /* Mostly it fits into the socket, and nobody else has to be woken to put it there. */
-    if (g_queue_get_length(&client->tx) > 1 || !flush_locked(client) || client->tx_bytes)
+    if (g_queue_get_length(&client->tx.packets) > 1 || !flush_locked(client) || client->tx.bytes)
         client_wake(client);
 }
 
@@ -215,7 +199,7 @@ void client_send_event(struct client *client, GBytes *packet)
     bool full;
 
     g_mutex_lock(&client->lock);
-    full = client->tx_bytes > BACKLOG_DROP;
+    full = client->tx.bytes > BACKLOG_DROP;
     g_mutex_unlock(&client->lock);
     if (full) {
         g_bytes_unref(packet);
@@ -253,9 +237,8 @@ void client_close(struct client *client)
         return;
     }
     client->gone = true;
-    hold(client, -(gssize)client->tx_bytes);
-    g_queue_clear_full(&client->tx, (GDestroyNotify)g_bytes_unref);
-    client->tx_bytes = 0;
+    hold(client, -(gssize)client->tx.bytes);
+    rpc_writer_clear(&client->tx);
     g_mutex_unlock(&client->lock);
 
     g_source_destroy(&client->source->source);
@@ -322,17 +305,7 @@ static bool client_is_busy(struct client *client)
         return true;
 
     return client->calls >= client->daemon->settings.max_client_requests ||
-           client->tx_bytes > BACKLOG_STOP_READING;
-}
-
-static void keepalive_packet(struct client *client, const struct rpc_header *header)
-{
-    struct rpc_header pong = *header;
-
-    if (header->procedure != RPC_PING)
-        return; /* a pong; that the client was heard is noted already */
-    pong.procedure = RPC_PONG;
-    client_send(client, rpc_packet_new_raw(&pong, NULL, 0));
+           client->tx.bytes > BACKLOG_STOP_READING;
 }
 
 static void begin_call(struct client *client, const struct rpc_header *header, GBytes *packet)
@@ -349,10 +322,10 @@ static bool client_packet(struct client *client, GBytes *packet)
     struct stream *stream;
 
     rpc_header_decode(packet, &header);
-    if (header.program == RPC_PROGRAM_KEEPALIVE && header.version == RPC_PROGRAM_VERSION &&
-        header.type == RPC_MESSAGE) {
-        keepalive_packet(client, &header);
-        return true;
+    if (rpc_is_keepalive(&header)) {
+        if (header.procedure == RPC_PING)
+            client_send(client, rpc_pong_new(&header));
+        return true; /* of a pong it is noted already that the client was heard */
     }
     switch (header.type) {
     case RPC_CALL:
@@ -424,7 +397,7 @@ static void client_poll(struct client *client)
     GIOCondition want;
 
     g_mutex_lock(&client->lock);
-    want = (reads ? G_IO_IN : 0) | (client->tx_bytes ? G_IO_OUT : 0);
+    want = (reads ? G_IO_IN : 0) | (client->tx.bytes ? G_IO_OUT : 0);
     client->at_work = NULL;
     g_mutex_unlock(&client->lock);
     if (want != client->polled)
@@ -610,13 +583,6 @@ bool client_set_close_callback(struct client *client, bool registered)
 /* Asks a silent client whether it is still there; drops one that does not answer in time. */
 static gboolean keepalive_tick(gpointer data)
 {
-    static const struct rpc_header ping = {
-        .program = RPC_PROGRAM_KEEPALIVE,
-        .version = RPC_PROGRAM_VERSION,
-        .procedure = RPC_PING,
-        .type = RPC_MESSAGE,
-        .status = RPC_OK,
-    };
     struct client *client = data;
     const struct settings *settings = &client->daemon->settings;
     gint64 silent = g_get_monotonic_time() - client->last_heard;
@@ -627,7 +593,7 @@ static gboolean keepalive_tick(gpointer data)
     if (client->pings_unanswered++ >= settings->keepalive_count)
         client_drop(client, "it does not answer keepalive messages");
     else
-        client_send(client, rpc_packet_new_raw(&ping, NULL, 0));
+        client_send(client, rpc_ping_new());
     return G_SOURCE_CONTINUE;
 }
 
@@ -708,5 +674,5 @@ bool client_wants_stream_data(struct client *client)
 {
     hold_lock(&client->lock);
 
-    return client->tx_bytes < BACKLOG_STOP_STREAMS;
+    return client->tx.bytes < BACKLOG_STOP_STREAMS;
 }

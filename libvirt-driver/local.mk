@@ -83,6 +83,7 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/rpc/procedures.def \
 	libvirt-driver/rpc/shapes.c libvirt-driver/rpc/shapes.h \
 	libvirt-driver/rpc/stream.c libvirt-driver/rpc/stream.h \
+	libvirt-driver/rpc/writer.c libvirt-driver/rpc/writer.h \
 	libvirt-driver/rpc/unserved.def \
 	libvirt-driver/server.c libvirt-driver/server.h \
 	libvirt-driver/proxy/connect.c libvirt-driver/proxy/connect.h \

@@ -15,6 +15,7 @@
 
 #include "libvirt-driver/proxy/connect.h"
 #include "libvirt-driver/rpc/error.h"
+#include "libvirt-driver/rpc/writer.h"
 #include "libvirt-driver/util.h"
 
 #define READ_CHUNK 65536
@@ -50,9 +51,7 @@ struct upstream {
     struct upstream_source *source;
     gpointer tag; /* NULL while nothing is wanted of the socket */
     struct rpc_reader reader;
-    GQueue tx; /* of GBytes */
-    gsize tx_offset;
-    gsize tx_bytes;
+    struct rpc_writer tx;
 
     GQueue waiting;      /* of GBytes: calls for the time when it is ready */
     GHashTable *calls;   /* serial -> struct rpc_header */
@@ -88,7 +87,6 @@ struct upstream *upstream_new(struct proxy *proxy, const struct upstream_ops *op
     upstream->client = client;
     upstream->driver = driver;
     upstream->fd = -1;
-    g_queue_init(&upstream->tx);
     g_queue_init(&upstream->waiting);
     upstream->calls = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     upstream->streams = g_hash_table_new_full(NULL, NULL, NULL, g_free);
@@ -114,7 +112,7 @@ void upstream_free(struct upstream *upstream)
     }
     close_fdp(&upstream->fd);
     rpc_reader_clear(&upstream->reader);
-    g_queue_clear_full(&upstream->tx, (GDestroyNotify)g_bytes_unref);
+    rpc_writer_clear(&upstream->tx);
     g_queue_clear_full(&upstream->waiting, (GDestroyNotify)g_bytes_unref);
     g_hash_table_unref(upstream->calls);
     g_hash_table_unref(upstream->streams);
@@ -210,7 +208,7 @@ void upstream_update(struct upstream *upstream)
 
     if (!upstream->source)
         return;
-    if (upstream->tx_bytes)
+    if (upstream->tx.bytes)
         condition |= G_IO_OUT;
     if (client_wants_stream_data(upstream->client))
         condition |= G_IO_IN;
@@ -219,36 +217,21 @@ void upstream_update(struct upstream *upstream)
 
 static void upstream_send(struct upstream *upstream, GBytes *packet)
 {
-    g_queue_push_tail(&upstream->tx, packet);
-    upstream->tx_bytes += g_bytes_get_size(packet);
+    rpc_writer_add(&upstream->tx, packet);
     upstream_update(upstream);
 }
 
 static bool flush(struct upstream *upstream, GError **error)
 {
     bool was_full = upstream_is_full(upstream);
+    gsize sent;
 
-    while (!g_queue_is_empty(&upstream->tx)) {
-        GBytes *packet = g_queue_peek_head(&upstream->tx);
-        gsize len;
-        const guint8 *data = g_bytes_get_data(packet, &len);
-        ssize_t n = send(upstream->fd, data + upstream->tx_offset, len - upstream->tx_offset,
-                         MSG_NOSIGNAL | MSG_DONTWAIT);
-
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-            break;
-        if (n < 0) {
-            libvirt_error_set_errno(error, errno, "Cannot write data");
-            return false;
-        }
-        upstream->last_heard = g_get_monotonic_time(); /* what it takes is a sign of life too */
-        upstream->tx_offset += (gsize)n;
-        upstream->tx_bytes -= (gsize)n;
-        if (upstream->tx_offset == len) {
-            upstream->tx_offset = 0;
-            g_bytes_unref(g_queue_pop_head(&upstream->tx));
-        }
+    if (!rpc_writer_send(&upstream->tx, upstream->fd, &sent)) {
+        libvirt_error_set_errno(error, errno, "Cannot write data");
+        return false;
     }
+    if (sent) /* what it takes is a sign of life too */
+        upstream->last_heard = g_get_monotonic_time();
     if (was_full && !upstream_is_full(upstream))
         client_wake_up(upstream->client);
     return true;
@@ -256,7 +239,7 @@ static bool flush(struct upstream *upstream, GError **error)
 
 bool upstream_is_full(struct upstream *upstream)
 {
-    return upstream->tx_bytes > BACKLOG_FULL;
+    return upstream->tx.bytes > BACKLOG_FULL;
 }
 
 /* The header of a question of our own; before it is ready no serial is in use. */
@@ -508,24 +491,15 @@ static void got_stream_packet(struct upstream *upstream, const struct rpc_header
         g_hash_table_remove(upstream->streams, GUINT_TO_POINTER(header->serial));
 }
 
-static void got_keepalive(struct upstream *upstream, const struct rpc_header *header)
-{
-    struct rpc_header pong = *header;
-
-    if (header->procedure != RPC_PING)
-        return; /* a pong; that the daemon was heard is noted already */
-    pong.procedure = RPC_PONG;
-    upstream_send(upstream, rpc_packet_new_raw(&pong, NULL, 0));
-}
-
 static bool got_packet(struct upstream *upstream, GBytes *packet, bool *absent, GError **error)
 {
     struct rpc_header header;
 
     rpc_header_decode(packet, &header);
-    if (header.program == RPC_PROGRAM_KEEPALIVE && header.type == RPC_MESSAGE) {
-        got_keepalive(upstream, &header);
-        return true;
+    if (rpc_is_keepalive(&header)) {
+        if (header.procedure == RPC_PING)
+            upstream_send(upstream, rpc_pong_new(&header));
+        return true; /* of a pong it is noted already that the daemon was heard */
     }
     if (header.program != RPC_PROGRAM_REMOTE || header.version != RPC_PROGRAM_VERSION)
         return broke(error, "Cannot find program %u version %u", header.program, header.version);
@@ -617,13 +591,6 @@ static gboolean handshake_timeout(gpointer data)
 
 static gboolean keepalive_tick(gpointer data)
 {
-    static const struct rpc_header ping = {
-        .program = RPC_PROGRAM_KEEPALIVE,
-        .version = RPC_PROGRAM_VERSION,
-        .procedure = RPC_PING,
-        .type = RPC_MESSAGE,
-        .status = RPC_OK,
-    };
     struct upstream *upstream = data;
     const struct settings *settings = &upstream->daemon->settings;
     gint64 silent = g_get_monotonic_time() - upstream->last_heard;
@@ -635,7 +602,7 @@ static gboolean keepalive_tick(gpointer data)
         !client_wants_stream_data(upstream->client))
         return G_SOURCE_CONTINUE;
     if (upstream->pings_unanswered++ < settings->keepalive_count) {
-        upstream_send(upstream, rpc_packet_new_raw(&ping, NULL, 0));
+        upstream_send(upstream, rpc_ping_new());
         return G_SOURCE_CONTINUE;
     }
     libvirt_error_set(&error, VIR_ERR_INTERNAL_ERROR, "connection closed due to keepalive timeout");

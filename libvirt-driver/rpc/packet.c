@@ -139,6 +139,33 @@ GBytes *rpc_packet_new_raw(const struct rpc_header *header, const void *data, gs
     return g_bytes_new_take(packet, RPC_PACKET_MIN + len);
 }
 
+bool rpc_is_keepalive(const struct rpc_header *header)
+{
+    return header->program == RPC_PROGRAM_KEEPALIVE && header->version == RPC_PROGRAM_VERSION &&
+           header->type == RPC_MESSAGE;
+}
+
+GBytes *rpc_ping_new(void)
+{
+    static const struct rpc_header ping = {
+        .program = RPC_PROGRAM_KEEPALIVE,
+        .version = RPC_PROGRAM_VERSION,
+        .procedure = RPC_PING,
+        .type = RPC_MESSAGE,
+        .status = RPC_OK,
+    };
+
+    return rpc_packet_new_raw(&ping, NULL, 0);
+}
+
+GBytes *rpc_pong_new(const struct rpc_header *ping)
+{
+    struct rpc_header pong = *ping;
+
+    pong.procedure = RPC_PONG;
+    return rpc_packet_new_raw(&pong, NULL, 0);
+}
+
 struct rpc_header rpc_reply_header(const struct rpc_header *call, enum rpc_status status)
 {
     return (struct rpc_header){

@@ -88,6 +88,12 @@ GBytes *rpc_packet_new(const struct rpc_header *header, const struct rpc_shape *
 /* A packet whose payload is bytes as they are: stream data, or nothing. */
 GBytes *rpc_packet_new_raw(const struct rpc_header *header, const void *data, gsize len);
 
+/* Keepalive messages (libvirt's docs/internals/rpc): one asks whether the other side is still
+ * there, which answers a ping with a pong. */
+bool rpc_is_keepalive(const struct rpc_header *header);
+GBytes *rpc_ping_new(void);
+GBytes *rpc_pong_new(const struct rpc_header *ping);
+
 /* "unknown procedure" and the like: the header of the reply to `call`. */
 struct rpc_header rpc_reply_header(const struct rpc_header *call, enum rpc_status status);
 

@@ -2,7 +2,10 @@
 /* Framing and XDR: what clients really send, and what nobody should. */
 #include "libvirt-driver/rpc/error.h"
 #include "libvirt-driver/rpc/packet.h"
+#include "libvirt-driver/rpc/writer.h"
 #include "tests/unit/tap.h"
+
+#include <sys/socket.h>
 
 /* Words of a packet, as they go over the wire. */
 static GBytes *words(const guint32 *values, gsize count)
@@ -217,6 +220,68 @@ static void test_an_error_without_a_reason_is_one(void)
     rpc_value_clear(&rpc_shape_error, &wire);
 }
 
+/* More than a socket holds goes out in pieces, in order, as the other side reads. */
+static void test_writer_sends_what_the_socket_takes(void)
+{
+    struct rpc_header header = {RPC_PROGRAM_REMOTE, 1, 12, RPC_STREAM, 9, RPC_CONTINUE};
+    g_autofree guint8 *data = g_malloc0(RPC_STREAM_DATA_MAX);
+    struct rpc_writer writer = {0};
+    struct rpc_reader reader = {0};
+    unsigned packets = 0;
+    gsize sent = 0;
+    gsize all;
+    int fds[2];
+
+    check_int(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    check(rpc_writer_send(&writer, fds[0], &sent) && sent == 0);
+    for (int i = 0; i < 4; i++) {
+        data[0] = (guint8)i;
+        rpc_writer_add(&writer, rpc_packet_new_raw(&header, data, RPC_STREAM_DATA_MAX));
+    }
+    all = writer.bytes;
+    check_int(all, 4 * (RPC_PACKET_MIN + RPC_STREAM_DATA_MAX));
+    for (gsize done = 0; packets < 4 && rpc_writer_send(&writer, fds[0], &sent);) {
+        guint8 chunk[65536];
+        ssize_t n = read(fds[1], chunk, sizeof(chunk));
+        GBytes *packet;
+
+        done += sent;
+        check_int(writer.bytes, all - done);
+        if (!check(n > 0))
+            break;
+        rpc_reader_add(&reader, chunk, (gsize)n);
+        while (rpc_reader_next(&reader, &packet) == 1) {
+            check_int(((const guint8 *)g_bytes_get_data(packet, NULL))[RPC_PACKET_MIN], packets);
+            packets++;
+            g_bytes_unref(packet);
+        }
+    }
+    check_int(packets, 4);
+    check_int(writer.bytes, 0);
+    close(fds[1]);
+    rpc_writer_add(&writer, rpc_ping_new());
+    check(!rpc_writer_send(&writer, fds[0], &sent));
+    rpc_writer_clear(&writer);
+    check_int(writer.bytes, 0);
+    rpc_reader_clear(&reader);
+    close(fds[0]);
+}
+
+static void test_a_ping_is_answered_by_a_pong(void)
+{
+    g_autoptr(GBytes) ping = rpc_ping_new();
+    g_autoptr(GBytes) pong = NULL;
+    struct rpc_header header;
+
+    rpc_header_decode(ping, &header);
+    check(rpc_is_keepalive(&header) && header.procedure == RPC_PING);
+    pong = rpc_pong_new(&header);
+    rpc_header_decode(pong, &header);
+    check(rpc_is_keepalive(&header) && header.procedure == RPC_PONG);
+    header.version = 2;
+    check(!rpc_is_keepalive(&header));
+}
+
 int main(void)
 {
     return tap_run((struct tap_test[]){
@@ -230,6 +295,8 @@ int main(void)
         TAP(test_long_replies_and_too_long_ones),
         TAP(test_error_packets),
         TAP(test_an_error_without_a_reason_is_one),
+        TAP(test_writer_sends_what_the_socket_takes),
+        TAP(test_a_ping_is_answered_by_a_pong),
         {0},
     });
 }
