@@ -13,18 +13,6 @@ static unsigned word_size(const char *arch)
 
 /* ---- capabilities ---- */
 
-/* A host's features are said to be there, a guest's have a policy. */
-static void write_features(struct xml_writer *w, const struct x86_feature_set *set,
-                           const char *policy)
-{
-    for (unsigned i = 0; i < X86_FEATURE_LAST; i++) {
-        const char *name = x86_feature_set_has(set, i) ? x86_feature_name(i) : NULL;
-
-        if (name)
-            xml_empty(w, "feature", "policy", policy, "name", name, NULL);
-    }
-}
-
 static void write_cpu(struct xml_writer *w, const struct host_caps *host)
 {
     xml_open(w, "cpu", NULL);
@@ -37,7 +25,7 @@ static void write_cpu(struct xml_writer *w, const struct host_caps *host)
         xml_empty(w, "topology", "sockets", XML_NUMBER(host->sockets), "dies",
                   XML_NUMBER(host->dies), "cores", XML_NUMBER(host->cores), "threads",
                   XML_NUMBER(host->threads), NULL);
-    write_features(w, &host->cpu.extra, NULL);
+    cpu_write_features(w, &host->cpu.extra, NULL);
     for (unsigned i = 0; i < host->page_size_count; i++)
         xml_empty(w, "pages", "unit", "KiB", "size", XML_NUMBER(host->page_sizes_kib[i]), NULL);
     xml_close(w, "cpu");
@@ -135,8 +123,8 @@ static void write_host_model(struct xml_writer *w, const struct cpu_description 
         xml_text_element(w, "model", cpu->model->name, "fallback", "forbid", NULL);
         if (cpu->vendor)
             xml_text_element(w, "vendor", cpu->vendor, NULL);
-        write_features(w, &extra, "require");
-        write_features(w, &cpu->missing, "disable");
+        cpu_write_features(w, &extra, "require");
+        cpu_write_features(w, &cpu->missing, "disable");
     }
     xml_close(w, "mode");
 }

@@ -223,17 +223,6 @@ static bool add_cpu(struct common *common, const struct cpu_map *map, const char
     return true;
 }
 
-static void write_features(struct xml_writer *w, const struct x86_feature_set *set,
-                           const char *policy)
-{
-    for (unsigned i = 0; i < X86_FEATURE_LAST; i++) {
-        const char *name = x86_feature_set_has(set, i) ? x86_feature_name(i) : NULL;
-
-        if (name)
-            xml_empty(w, "feature", "policy", policy, "name", name, NULL);
-    }
-}
-
 char *cpu_baseline(const struct cpu_map *map, const char *const *xmls, unsigned count, bool expand,
                    bool migratable, GError **error)
 {
@@ -259,8 +248,8 @@ char *cpu_baseline(const struct cpu_map *map, const char *const *xmls, unsigned 
     xml_text_element(&w, "model", description.model->name, "fallback", "forbid", NULL);
     if (common.vendor)
         xml_text_element(&w, "vendor", common.vendor, NULL);
-    write_features(&w, expand ? &common.cpu.features : &description.extra, "require");
-    write_features(&w, &description.missing, "disable");
+    cpu_write_features(&w, expand ? &common.cpu.features : &description.extra, "require");
+    cpu_write_features(&w, &description.missing, "disable");
     xml_close(&w, "cpu");
     return xml_writer_finish(&w);
 }

@@ -18,6 +18,16 @@ char *cpu_feature_names(const struct x86_feature_set *set)
 
 /* ---- the nearest model ---- */
 
+void cpu_write_features(struct xml_writer *w, const struct x86_feature_set *set, const char *policy)
+{
+    for (unsigned i = 0; i < X86_FEATURE_LAST; i++) {
+        const char *name = x86_feature_set_has(set, i) ? x86_feature_name(i) : NULL;
+
+        if (name)
+            xml_empty(w, "feature", "policy", policy, "name", name, NULL);
+    }
+}
+
 static unsigned count(const struct x86_feature_set *set)
 {
     unsigned n = 0;

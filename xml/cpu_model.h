@@ -5,6 +5,7 @@
 
 #include "xml/cpu_features.h"
 #include "xml/cpu_map.h"
+#include "xml/writer.h"
 
 struct cpu_description {
     const struct cpu_model *model;  /* the map's */
@@ -43,5 +44,8 @@ const struct cpu_model *cpu_find_model(const struct cpu_map *map, const struct d
 
 /* "aes, avx2"; to be freed. */
 char *cpu_feature_names(const struct x86_feature_set *set);
+/* A <feature> element for each; `policy` is NULL where they are a host's, which are just there. */
+void cpu_write_features(struct xml_writer *w, const struct x86_feature_set *set,
+                        const char *policy);
 
 #endif

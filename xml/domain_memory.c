@@ -8,24 +8,11 @@
 /* A size in KiB, rounded up; KiB is also what a number without a unit means. */
 static bool scale_size(xmlNode *node, const char *text, uint64_t *kib, GError **error)
 {
-    g_autofree char *unit = xml_attribute(node, "unit");
-    uint64_t number = 0;
-    uint64_t scale = 1024;
+    uint64_t bytes;
 
-    if (!xml_parse_unsigned(text, G_MAXUINT64, &number))
-        return xml_invalid(error, node, "not a size");
-    if (unit && *unit && !xml_unit_scale(unit, &scale)) {
-        g_autofree char *shown_unit = xml_excerpt(unit);
-
-        libvirt_error_set(error, VIR_ERR_INVALID_ARG, "unknown suffix '%s'", shown_unit);
+    if (!xml_scaled_size(node, text, 1024, &bytes, error))
         return false;
-    }
-    if (number > G_MAXINT64 / scale) {
-        libvirt_error_set(error, VIR_ERR_OVERFLOW, "value too large: %" G_GUINT64_FORMAT "%s",
-                          number, unit ? unit : "");
-        return false;
-    }
-    *kib = (number * scale + 1023) / 1024;
+    *kib = (bytes + 1023) / 1024;
     return true;
 }
 

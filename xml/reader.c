@@ -474,7 +474,8 @@ bool xml_ranged_attribute(xmlNode *node, const char *name, unsigned min, unsigne
     return true;
 }
 
-bool xml_unit_scale(const char *unit, uint64_t *scale)
+/* False for what is no unit. */
+static bool unit_scale(const char *unit, uint64_t *scale)
 {
     static const char prefixes[] = "kmgtpe";
     const char *prefix;
@@ -497,6 +498,29 @@ bool xml_unit_scale(const char *unit, uint64_t *scale)
     *scale = base;
     for (; prefix > prefixes; prefix--)
         *scale *= base;
+    return true;
+}
+
+bool xml_scaled_size(xmlNode *node, const char *text, uint64_t scale, uint64_t *bytes,
+                     GError **error)
+{
+    g_autofree char *unit = xml_attribute(node, "unit");
+    uint64_t number = 0;
+
+    if (!xml_parse_unsigned(text, G_MAXUINT64, &number))
+        return xml_invalid(error, node, "not a size");
+    if (unit && *unit && !unit_scale(unit, &scale)) {
+        g_autofree char *shown = xml_excerpt(unit);
+
+        libvirt_error_set(error, VIR_ERR_INVALID_ARG, "unknown suffix '%s'", shown);
+        return false;
+    }
+    if (number > G_MAXINT64 / scale) {
+        libvirt_error_set(error, VIR_ERR_OVERFLOW, "value too large: %" G_GUINT64_FORMAT "%s",
+                          number, unit ? unit : "");
+        return false;
+    }
+    *bytes = number * scale;
     return true;
 }
 

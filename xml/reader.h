@@ -88,9 +88,11 @@ bool xml_ranged_attribute(xmlNode *node, const char *name, unsigned min, unsigne
 bool xml_text_number(xmlNode *node, uint64_t max, uint64_t *value, GError **error);
 bool xml_parse_unsigned(const char *text, uint64_t max, uint64_t *value);
 bool xml_parse_signed(const char *text, int64_t *value);
-/* libvirt's units (virScaleInteger): K and KiB are 1024 bytes, KB is 1000, b and bytes are 1. False
- * for what is none. */
-bool xml_unit_scale(const char *unit, uint64_t *scale);
+/* A size in bytes: the number `text` in the unit that the element's attribute names, in pieces of
+ * `scale` bytes where it has none. Units are libvirt's (virScaleInteger): K and KiB are 1024 bytes,
+ * KB is 1000, b and bytes are 1. No more than G_MAXINT64. */
+bool xml_scaled_size(xmlNode *node, const char *text, uint64_t scale, uint64_t *bytes,
+                     GError **error);
 const char *xml_value_name(const struct xml_value *values, int value);
 
 /* VIR_ERR_CONFIG_UNSUPPORTED: "<devices><graphics> (line 9): " and the reason. Returns false. */

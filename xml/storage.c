@@ -27,25 +27,8 @@ static bool read_nothing(xmlNode *node, void *target, GError **error)
 static bool read_size(xmlNode *node, uint64_t *bytes, GError **error)
 {
     g_autofree char *text = xml_text(node);
-    g_autofree char *unit = xml_attribute(node, "unit");
-    uint64_t number = 0;
-    uint64_t scale = 1;
 
-    if (!text || !xml_parse_unsigned(text, G_MAXUINT64, &number))
-        return xml_invalid(error, node, "not a size");
-    if (unit && *unit && !xml_unit_scale(unit, &scale)) {
-        g_autofree char *shown = xml_excerpt(unit);
-
-        libvirt_error_set(error, VIR_ERR_INVALID_ARG, "unknown suffix '%s'", shown);
-        return false;
-    }
-    if (number > G_MAXINT64 / scale) {
-        libvirt_error_set(error, VIR_ERR_OVERFLOW, "value too large: %" G_GUINT64_FORMAT "%s",
-                          number, unit ? unit : "");
-        return false;
-    }
-    *bytes = number * scale;
-    return true;
+    return xml_scaled_size(node, text ? text : "", 1, bytes, error);
 }
 
 static bool read_mode(xmlNode *node, void *target, GError **error)

@@ -40,6 +40,10 @@ void api_fill_domain(wire_domain *wire, const struct domain *domain);
  * not looked at). NULL with `error` set when there is no such one. */
 locked_domain *api_domain_def(struct call *call, const wire_domain *dom, unsigned flags,
                               const domain_def **def, GError **error);
+/* The same for a call that answers with typed parameters: it takes no other flags than those, and
+ * the one that says that the client understands strings among them. */
+locked_domain *api_domain_def_for_params(struct call *call, const wire_domain *dom, unsigned flags,
+                                         const domain_def **def, GError **error);
 /* A disk by its target or its source; NULL when there is none. */
 struct domain_disk *api_find_disk(const domain_def *def, const char *path);
 /* An interface by the name of its tap or by its MAC address; NULL when there is none. */

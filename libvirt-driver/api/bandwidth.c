@@ -142,9 +142,7 @@ bool api_domain_get_interface_parameters(struct call *call, const wire_params_st
     const domain_def *def;
     GArray *params;
 
-    if (!api_check_flags(call, in->flags, API_IMPACT | VIR_TYPED_PARAM_STRING_OKAY, error))
-        return false;
-    domain = api_domain_def(call, &in->dom, in->flags, &def, error);
+    domain = api_domain_def_for_params(call, &in->dom, in->flags, &def, error);
     if (!domain)
         return false;
     if (in->room) /* otherwise only the number of parameters is asked for */

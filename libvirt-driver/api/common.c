@@ -124,6 +124,14 @@ locked_domain *api_domain_def(struct call *call, const wire_domain *dom, unsigne
     return *def ? g_steal_pointer(&domain) : NULL;
 }
 
+locked_domain *api_domain_def_for_params(struct call *call, const wire_domain *dom, unsigned flags,
+                                         const domain_def **def, GError **error)
+{
+    if (!api_check_flags(call, flags, API_IMPACT | VIR_TYPED_PARAM_STRING_OKAY, error))
+        return NULL;
+    return api_domain_def(call, dom, flags, def, error);
+}
+
 struct domain_disk *api_find_disk(const domain_def *def, const char *path)
 {
     for (guint i = 0; i < def->disks->len; i++) {

@@ -82,9 +82,7 @@ bool api_domain_get_numa_parameters(struct call *call, const wire_params_args *i
     const domain_def *def;
     GArray *params;
 
-    if (!api_check_flags(call, in->flags, API_IMPACT | VIR_TYPED_PARAM_STRING_OKAY, error))
-        return false;
-    domain = api_domain_def(call, &in->dom, in->flags, &def, error);
+    domain = api_domain_def_for_params(call, &in->dom, in->flags, &def, error);
     if (!domain)
         return false;
     nodes = cpuset_format(&def->numatune.nodes);

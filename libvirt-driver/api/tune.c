@@ -77,9 +77,7 @@ bool api_domain_get_memory_parameters(struct call *call, const wire_params_args 
     const domain_def *def;
     GArray *params;
 
-    if (!api_check_flags(call, in->flags, API_IMPACT | VIR_TYPED_PARAM_STRING_OKAY, error))
-        return false;
-    domain = api_domain_def(call, &in->dom, in->flags, &def, error);
+    domain = api_domain_def_for_params(call, &in->dom, in->flags, &def, error);
     if (!domain)
         return false;
     if (def == domain->live && !cgroup_has(domain->cgroup, CGROUP_MEMORY)) {
@@ -286,9 +284,7 @@ bool api_domain_get_block_io_tune(struct call *call, const wire_params_opt_str_a
     const domain_def *def;
     GArray *params;
 
-    if (!api_check_flags(call, in->flags, API_IMPACT | VIR_TYPED_PARAM_STRING_OKAY, error))
-        return false;
-    domain = api_domain_def(call, &in->dom, in->flags, &def, error);
+    domain = api_domain_def_for_params(call, &in->dom, in->flags, &def, error);
     if (!domain)
         return false;
     /* Without a disk only the number of parameters is asked for. */

@@ -207,7 +207,10 @@ bool borrow_get(const struct daemon *daemon, domain_def *def, GError **error)
 
 /* ---- giving back ---- */
 
-static void return_ports(const struct daemon *daemon, const domain_def *def)
+/* A step for each port that the domain has; a failure leaves no more than a warning. */
+static void for_all_ports(const struct daemon *daemon, const domain_def *def,
+                          json_t *(*step)(const domain_def *def, const struct domain_net *net),
+                          const char *failure)
 {
     g_autoptr(json_ref) steps = json_array();
     g_autoptr(json_ref) results = NULL;
@@ -217,14 +220,24 @@ static void return_ports(const struct daemon *daemon, const domain_def *def)
         const struct domain_net *net = domain_net_at(def, i);
 
         if (net->type == DOMAIN_NET_NETWORK && net->port_id)
-            json_array_append_new(steps, json_pack("{s:s, s:s, s:s}", "do", "unport", "network",
-                                                   net->network, "id", net->port_id));
+            json_array_append_new(steps, step(def, net));
     }
     if (json_array_size(steps) == 0)
         return;
     results = host_libvirt_ask(daemon, json_incref(steps), &error);
     if (!results)
-        g_warning("domain '%s': its network ports stay: %s", def->name, error->message);
+        g_warning("domain '%s': its network ports %s: %s", def->name, failure, error->message);
+}
+
+static json_t *unport_step(const domain_def *def, const struct domain_net *net)
+{
+    return json_pack("{s:s, s:s, s:s}", "do", "unport", "network", net->network, "id",
+                     net->port_id);
+}
+
+static json_t *renew_step(const domain_def *def, const struct domain_net *net)
+{
+    return port_step(def, net, true);
 }
 
 void borrow_return(const struct daemon *daemon, const domain_def *def, const GArray *companions)
@@ -234,25 +247,10 @@ void borrow_return(const struct daemon *daemon, const domain_def *def, const GAr
     for (guint i = 0; i < def->nets->len; i++)
         if (has_macvtap(domain_net_at(def, i)))
             macvtap_delete(domain_net_at(def, i));
-    return_ports(daemon, def);
+    for_all_ports(daemon, def, unport_step, "stay");
 }
 
 void borrow_renew(const struct daemon *daemon, domain_def *def)
 {
-    g_autoptr(json_ref) steps = json_array();
-    g_autoptr(json_ref) results = NULL;
-    g_autoptr(GError) error = NULL;
-
-    for (guint i = 0; i < def->nets->len; i++) {
-        const struct domain_net *net = domain_net_at(def, i);
-
-        if (net->type == DOMAIN_NET_NETWORK && net->port_id)
-            json_array_append_new(steps, port_step(def, net, true));
-    }
-    if (json_array_size(steps) == 0)
-        return;
-    results = host_libvirt_ask(daemon, json_incref(steps), &error);
-    if (!results)
-        g_warning("domain '%s': its network ports could not be found again: %s", def->name,
-                  error->message);
+    for_all_ports(daemon, def, renew_step, "could not be found again");
 }
