@@ -180,9 +180,10 @@ check_PROGRAMS += $(driver_tests)
 TESTS += $(driver_tests)
 
 # The daemon as a whole, with a stand-in for the VMM.
-dist_check_SCRIPTS = tests/unit/test-virtvoled tests/unit/test-virtvoled-hostile
-TESTS += tests/unit/test-virtvoled tests/unit/test-virtvoled-hostile
-EXTRA_DIST += tests/unit/fake-vole
+dist_check_SCRIPTS = tests/unit/test-virtvoled tests/unit/test-virtvoled-hostile \
+	tests/unit/test-virtvoled-restart tests/unit/test-virtvoled-wire
+TESTS += $(dist_check_SCRIPTS)
+EXTRA_DIST += tests/unit/fake-vole tests/unit/virtvoled_host.py
 EXTRA_DIST += tests/e2e/test_driver_api.py tests/e2e/test_driver_daemon.py \
 	tests/e2e/test_driver_stress.py tests/e2e/test_install.py tests/e2e/test_newer_clients.py \
 	tests/e2e/test_session.py tests/e2e/test_storage.py
