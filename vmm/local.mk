@@ -150,8 +150,19 @@ tests_unit_test_check_host_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_check_host_LDADD = $(vmm_test_ldadd)
 
 vmm_tests += tests/unit/test-chardev
+tests_unit_test_chardev_SOURCES = tests/unit/test-chardev.c tests/unit/chardev-case.h
 tests_unit_test_chardev_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_chardev_LDADD = $(vmm_test_ldadd)
+
+vmm_tests += tests/unit/test-chardev-flow
+tests_unit_test_chardev_flow_SOURCES = tests/unit/test-chardev-flow.c tests/unit/chardev-case.h
+tests_unit_test_chardev_flow_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_chardev_flow_LDADD = $(vmm_test_ldadd)
+
+vmm_tests += tests/unit/test-chardev-tty
+tests_unit_test_chardev_tty_SOURCES = tests/unit/test-chardev-tty.c tests/unit/chardev-case.h
+tests_unit_test_chardev_tty_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_chardev_tty_LDADD = $(vmm_test_ldadd)
 
 vmm_tests += tests/unit/test-serial
 tests_unit_test_serial_CFLAGS = $(vmm_libvmm_a_CFLAGS)
@@ -181,9 +192,16 @@ tests_unit_test_qmp_LDADD = $(vmm_test_ldadd)
 EXTRA_DIST += docs/qmp.md docs/machine-config.md
 
 vmm_tests += tests/unit/test-disk
-tests_unit_test_disk_SOURCES = tests/unit/test-disk.c tests/unit/disk-image.h
+tests_unit_test_disk_SOURCES = tests/unit/test-disk.c tests/unit/disk-bench.h \
+	tests/unit/disk-image.h
 tests_unit_test_disk_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_disk_LDADD = $(vmm_test_ldadd)
+
+vmm_tests += tests/unit/test-disk-requests
+tests_unit_test_disk_requests_SOURCES = tests/unit/test-disk-requests.c tests/unit/disk-bench.h \
+	tests/unit/disk-image.h
+tests_unit_test_disk_requests_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_unit_test_disk_requests_LDADD = $(vmm_test_ldadd)
 
 vmm_tests += tests/unit/test-disk-open
 tests_unit_test_disk_open_SOURCES = tests/unit/test-disk-open.c tests/unit/disk-image.h
