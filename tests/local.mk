@@ -53,6 +53,7 @@ EXTRA_DIST += \
 	tests/e2e/support/payloads.py \
 	tests/e2e/support/qmp.py \
 	tests/e2e/support/rpc.py \
+	tests/e2e/support/session.py \
 	tests/e2e/support/libvirtd.py tests/e2e/support/virtvoled.py \
 	tests/e2e/support/vole.py \
 	tests/e2e/support/wait.py \

@@ -8,11 +8,11 @@ import select
 import shutil
 import signal
 import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
 
+from support import session
 from support.guest import CONSOLE, MACHINE, TREE, Image, Shell, copy_disk, guest_image
 from support.payloads import Payloads
 from support.virtvoled import Virtvoled
@@ -45,20 +45,6 @@ def pytest_collection_modifyitems(config, items):
 
 # ---- what is left behind ----
 
-def our_processes():
-    """{pid: command line} of the programs under test, whoever started them."""
-    found = {}
-    build = os.path.realpath(os.environ["VOLE_BUILDDIR"])
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            exe = os.readlink(entry / "exe").removesuffix(" (deleted)")
-            if os.path.dirname(exe) == build:
-                found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
-        except OSError:
-            continue
-    return found
-
-
 def interfaces():
     """Those with names that the daemon, its VMMs and these tests give; the machine has others, which
     come and go as they like."""
@@ -67,8 +53,8 @@ def interfaces():
 
 
 def control_groups():
-    """Those of domains, but for what runs in them from other build trees."""
-    ours = our_processes()
+    """Those of domains, but for those in which others run."""
+    ours = session.processes()
 
     def is_strangers(path):
         try:
@@ -83,16 +69,17 @@ def control_groups():
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind():
-    processes, nets, groups = our_processes(), interfaces(), control_groups()
+    processes, nets, groups = session.processes(), interfaces(), control_groups()
     yield
-    left = {pid: line for pid, line in our_processes().items() if pid not in processes}
+    left = {pid: line for pid, line in session.processes().items() if pid not in processes}
     for pid in left:
         os.kill(pid, signal.SIGKILL)
     new_nets, new_groups = interfaces() - nets, control_groups() - groups
     deadline = Deadline(SHORT)
-    while not left and new_groups and not deadline.passed():
-        select.select([], [], [], 0.1)
-        new_groups &= control_groups()  # another daemon's on this machine, about to remove it
+    while not left and (new_nets or new_groups) and not deadline.passed():
+        select.select([], [], [], 0.1)  # another daemon's on this machine, about to remove it?
+        new_nets &= interfaces()
+        new_groups &= control_groups()
     assert not left, f"processes left behind: {left}"
     assert not new_nets, f"network interfaces left behind: {new_nets}"
     assert not new_groups, f"control groups left behind: {new_groups}"
@@ -102,8 +89,8 @@ def nothing_left_behind():
 
 @pytest.fixture
 def folder():
-    """A folder of the test's own, with a name that is short enough for sockets in it."""
-    path = Path(tempfile.mkdtemp(prefix="vole-e2e-"))
+    """A folder of the test's own."""
+    path = session.new_folder()
     yield path
     shutil.rmtree(path)
 

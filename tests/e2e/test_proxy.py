@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import libvirt
 import pytest
 
 from support.libvirtd import Libvirtd
+from support.session import new_folder
 from support.virtvoled import Virtvoled
 from support.wait import SHORT, Deadline
 
@@ -33,7 +33,7 @@ FILTER = """<filter name='vtest' chain='root'><uuid>0a1ec6d0-5b9a-4f0a-9d5e-1f3c
 @contextlib.contextmanager
 def beside_each_other(settings=""):
     """(Libvirtd, Virtvoled) that share a directory for sockets."""
-    folder = Path(tempfile.mkdtemp(prefix="vole-e2e-"))
+    folder = new_folder()
     folder.chmod(0o755)
     ours = Virtvoled(folder)
     conf = ours.root / "etc/libvirt/virtvoled.conf"

@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import subprocess
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 from support.desktop import Desktop, applications, find, labelled, text_of
 from support.elsewhere import IMAGES, Elsewhere
 from support.libvirtd import Libvirtd
+from support.session import new_folder
 from support.virt_manager import Storage, VirtManager, Wizard
 from support.wait import BOOT, until
 
@@ -33,7 +33,7 @@ DEVICES = """
 
 @pytest.fixture(scope="module")
 def desktop():
-    folder = Path(tempfile.mkdtemp(prefix="vole-gui-"))
+    folder = new_folder()
     before = dict(os.environ)
     screen = Desktop(folder)
     try:

@@ -4,6 +4,7 @@ accessibility bus. What is on it is found by AT-SPI, and worked with by mouse an
 
 import os
 import re
+import select
 import signal
 import subprocess
 from contextlib import suppress
@@ -16,8 +17,12 @@ from gi.repository import Atspi, GLib  # pylint: disable=wrong-import-position
 
 from .wait import BOOT, SHORT, until
 
-PATIENCE = BOOT if os.environ.get("VOLE_LAB") else SHORT  # a desktop in a lab is slow
+PATIENCE = BOOT if os.environ.get("VOLE_LAB") else 2 * SHORT  # a desktop in a lab is slow
 WIDTH, HEIGHT = 1280, 960
+
+AGAIN = 5  # seconds; then what a window may have missed is done once more
+# What can be insensitive, and takes no click then.
+LISTENING = {"push button", "toggle button", "radio button", "check box", "menu item", "menu"}
 
 # A picture of the whole screen, taken by a program of its own: GDK connects to one display once.
 PICTURE = """
@@ -54,7 +59,8 @@ class Desktop:
             "tcp", "-noreset")
         self.env["DBUS_SESSION_BUS_ADDRESS"] = self._first_line_of(
             "dbus-daemon", "--session", "--nofork", "--print-address={fd}")
-        self.run("openbox")
+        self.run(*os.environ.get("NICE_WM", "").split(), "openbox")
+        until(lambda: self.xdotool_any("get_desktop"), "the window manager is there", PATIENCE)
         os.environ.update({name: self.env[name] for name in
                            ("DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "HOME")})
         Atspi.init()
@@ -103,16 +109,24 @@ class Desktop:
 
     # ---- mouse and keyboard ----
 
+    def xdotool_any(self, *words):
+        """Whether it could."""
+        return subprocess.run(["xdotool", *map(str, words)], env=self.env, check=False,
+                              timeout=PATIENCE, stdin=subprocess.DEVNULL,
+                              capture_output=True).returncode == 0
+
     def xdotool(self, *words):
-        subprocess.run(["xdotool", *map(str, words)], env=self.env, check=True, timeout=PATIENCE,
-                       stdin=subprocess.DEVNULL)
+        assert self.xdotool_any(*words), f"xdotool could not: {words}"
 
     def click(self, node, button=1, times=1):
-        """Where `node` is, once it is somewhere and at rest."""
-        def place():
-            x, y = middle(node)
-            return (x, y) if 0 <= x < WIDTH and 0 <= y < HEIGHT and middle(node) == (x, y) else None
-        x, y = until(place, "it is on the screen", PATIENCE)
+        """Where `node` is, once it is somewhere and at rest. Before the window manager has given a
+        new window its place, the window tells of another one; it has the keyboard only after that.
+        """
+        window = window_of(node)
+        if window and not has_state(window, "active"):
+            with suppress(AssertionError):  # the keyboard is another window's, which lies beside it
+                until(lambda: has_state(window, "active"), "it has the keyboard", AGAIN)
+        x, y = until(lambda: place_at_rest(node), "it is on the screen, and at rest", PATIENCE)
         self.xdotool("mousemove", x, y, "click", "--repeat", times, "--delay", 60, button)
 
     def expand(self, node):
@@ -128,7 +142,12 @@ class Desktop:
     def activate(self, window):
         """Before all others, with the keyboard."""
         name = "^" + re.escape(window.get_name()) + "$"
-        self.xdotool("search", "--onlyvisible", "--name", name, "windowactivate", "--sync")
+
+        def ask():
+            self.xdotool_any("search", "--onlyvisible", "--name", name, "windowactivate")
+            with suppress(AssertionError):
+                return until(lambda: has_state(window, "active"), "it is active", AGAIN)
+        until(ask, f"{window.get_name()!r} is before all others", PATIENCE)
 
     def type(self, text):
         self.xdotool("type", "--delay", 1, "--", text)
@@ -144,7 +163,7 @@ class Desktop:
             self.key("ctrl+a")
             self.type(text)
             with suppress(AssertionError):
-                return until(lambda: text_of(node) == text, "it is written", PATIENCE / 10)
+                return until(lambda: text_of(node) == text, "it is written", AGAIN)
         until(write, f"the entry has {text!r}", PATIENCE)
 
     def picture(self, path, of=None):
@@ -165,6 +184,26 @@ def middle(node):
     box = node.get_extents(Atspi.CoordType.SCREEN)
     width = min(box.width, 40) if node.get_role_name() == "spin button" else box.width
     return box.x + width // 2, box.y + box.height // 2
+
+
+def place_at_rest(node):
+    """Where to click it; None while it cannot be clicked, or moves."""
+    if not has_state(node, "showing") or \
+            (node.get_role_name() in LISTENING and not has_state(node, "sensitive")):
+        return None
+    place = middle(node)
+    select.select([], [], [], 0.1)
+    x, y = middle(node)
+    return (x, y) if place == (x, y) and 0 <= x < WIDTH and 0 <= y < HEIGHT else None
+
+
+def window_of(node):
+    """The one that the window manager knows, or None: that of a menu it does not."""
+    while node is not None and node.get_role_name() not in ("application", "window", "menu item"):
+        if node.get_role_name() in ("frame", "dialog", "alert"):
+            return node
+        node = node.get_parent()
+    return None
 
 
 def has_state(node, *states):

@@ -6,7 +6,8 @@ from contextlib import suppress
 
 from gi.repository import GLib
 
-from .desktop import PATIENCE, applications, find, find_all, has_state, labelled, outline, text_of
+from .desktop import (AGAIN, PATIENCE, applications, find, find_all, has_state, labelled, outline,
+                      text_of)
 from .wait import until as until_seconds
 
 # What a user would tick in Edit > Preferences: disk and network in the graphs, and the XML editor.
@@ -72,7 +73,7 @@ class VirtManager:
         def select():  # once more where rows have come and gone under the mouse
             self.desktop.click(self.row(name))
             with suppress(AssertionError):
-                return until(lambda: has_state(button, "sensitive"), "it is selected", PATIENCE / 10)
+                return until(lambda: has_state(button, "sensitive"), "it is selected", AGAIN)
         until(select, f"{name} is selected")
         self.desktop.click(button)
         return self.machine(name)
@@ -89,9 +90,16 @@ class VirtManager:
     def choose(self, name, *path):
         """From a row's context menu: choose("web1", "Clone...")."""
         self.desktop.activate(self.main)
-        self.desktop.click(self.row(name), button=3)
-        for word in path:
-            self.desktop.click(find(self.app, "menu item", re.compile(f"^{re.escape(word)}")))
+        words = [re.compile(f"^{re.escape(word)}") for word in path]
+
+        def open_menu():  # once more where rows have come and gone under the mouse
+            self.desktop.click(self.row(name), button=3)
+            with suppress(AssertionError):
+                return find(self.app, "menu item", words[0], seconds=AGAIN)
+            self.desktop.key("Escape")
+        until(open_menu, f"{name} has a menu with {path[0]}")
+        for word in words:
+            self.desktop.click(find(self.app, "menu item", word))
 
     def window(self, name):
         return find(self.app, "frame", name)
@@ -137,7 +145,7 @@ class Wizard:
             if not find_all(self.window, role, name):
                 self.press("Forward")
             with suppress(AssertionError):
-                return find(self.window, role, name, seconds=PATIENCE / 6)
+                return find(self.window, role, name, seconds=AGAIN)
         until(press, f"the page with {role} {name}")
 
     def browse(self):
@@ -243,7 +251,7 @@ class Machine:
         def look():
             self.press("Console", "radio button")
             with suppress(AssertionError):
-                return find(self.window, "terminal", seconds=PATIENCE / 6)
+                return find(self.window, "terminal", seconds=AGAIN)
             self.press("Details", "radio button")
         return until(look, "there is a terminal")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import libvirt
 import pexpect
 
+from . import session
 from .guest import MACHINE
 from .vole import program
 from .wait import SHORT, Deadline
@@ -103,14 +104,7 @@ class Virtvoled:
                              timeout=SHORT, env={**os.environ, "LC_ALL": "C.UTF-8"})
 
     def vmm_pids(self):
-        """The VMMs that run, whoever is their parent by now."""
-        wanted = os.path.realpath(program("vole"))
-        found = []
-        for entry in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                if os.readlink(entry / "exe") == wanted:
-                    found.append(int(entry.name))
-        return sorted(found)
+        return sorted(session.processes("vole"))
 
     def define(self, name, **parts):
         """Defines a domain from domain_xml()'s parts; returns its XML."""
