@@ -107,10 +107,7 @@ def test_a_machine_is_started_used_paused_and_ended(desktop, virtvoled, manager,
     machine.press("Run")
     manager.row(web1, "Running")
 
-    terminal = machine.console()
-    desktop.click(terminal)
-    desktop.type("who is there?")
-    until(lambda: "who is there?" in text_of(terminal), "the guest echoes")
+    machine.echoes("who is there?")
     picture(desktop, "console")
 
     pause = find(machine.window, "toggle button", "Pause")
@@ -226,10 +223,7 @@ def test_it_comes_back_when_the_daemon_does(desktop, virtvoled, manager, web1):
     desktop.click(manager.row("vole", "Not Connected"), times=2)
     manager.row(web1, "Running")
     machine = manager.open(web1)
-    terminal = machine.console()
-    desktop.click(terminal)
-    desktop.type("still there")
-    until(lambda: "still there" in text_of(terminal), "the guest echoes")
+    machine.echoes("still there")
     machine.force_off()
     manager.row(web1, "Shutoff")
 
@@ -264,10 +258,7 @@ def test_a_machine_is_made_from_an_image(desktop, virtvoled, manager, disk, brid
     for device in ("graphics", "input", "sound", "redirdev"):
         assert f"<{device}" not in xml
     machine = manager.machine("made")
-    terminal = machine.console()
-    desktop.click(terminal)
-    desktop.type("hello")
-    until(lambda: "hello" in text_of(terminal), "the guest echoes")
+    machine.echoes("hello")
     machine.force_off()
     manager.row("made", "Shutoff")
 

@@ -59,7 +59,7 @@ class Desktop:
             "tcp", "-noreset")
         self.env["DBUS_SESSION_BUS_ADDRESS"] = self._first_line_of(
             "dbus-daemon", "--session", "--nofork", "--print-address={fd}")
-        self.run(*os.environ.get("NICE_WM", "").split(), "openbox")
+        self.run("openbox")
         until(lambda: self.xdotool_any("get_desktop"), "the window manager is there", PATIENCE)
         os.environ.update({name: self.env[name] for name in
                            ("DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "HOME")})

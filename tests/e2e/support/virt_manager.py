@@ -255,6 +255,19 @@ class Machine:
             self.press("Details", "radio button")
         return until(look, "there is a terminal")
 
+    def echoes(self, text):
+        """That a guest which echoes does so; typed once more where the terminal was there before the
+        guest was connected to it. Returns the terminal."""
+        terminal = self.console()
+
+        def ask():
+            self.desktop.click(terminal)
+            self.desktop.type(text)
+            with suppress(AssertionError):
+                return until(lambda: text in text_of(terminal), "the guest echoes", AGAIN)
+        until(ask, f"the guest echoes {text!r}")
+        return terminal
+
     # ---- details ----
 
     def details(self):
