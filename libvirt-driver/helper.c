@@ -218,13 +218,26 @@ static json_t *find_volume(virStoragePoolPtr pool, const json_t *step)
     return result;
 }
 
+/* The daemon's own storage driver does not have the pool either. */
+static json_t *nobody_to_ask(const char *pool)
+{
+    const virError *error = virGetLastError();
+    const char *why = error && error->str2 ? error->str2 : "libvirt gave no reason";
+
+    return json_pack("{s:{s:i, s:o}}", "error", "code", VIR_ERR_NO_STORAGE_POOL, "message",
+                     json_sprintf("no storage pool with matching name '%s' (%s)", pool, why));
+}
+
 static json_t *do_volume(struct helper *h, json_t *step)
 {
     virConnectPtr connection = open_once(&h->storage, h->storage_uri);
-    virStoragePoolPtr pool =
-        connection ? virStoragePoolLookupByName(connection, text_of(step, "pool")) : NULL;
-    json_t *result = pool ? find_volume(pool, step) : last_error();
+    virStoragePoolPtr pool;
+    json_t *result;
 
+    if (!connection)
+        return nobody_to_ask(text_of(step, "pool"));
+    pool = virStoragePoolLookupByName(connection, text_of(step, "pool"));
+    result = pool ? find_volume(pool, step) : last_error();
     if (pool)
         virStoragePoolFree(pool);
     return result;

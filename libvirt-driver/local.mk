@@ -198,6 +198,15 @@ tests_fuzz_fuzz_rpc_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
 tests_fuzz_fuzz_rpc_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_rpc_LDADD = $(driver_libs)
 
+EXTRA_DIST += tests/fuzz/corpus/fuzz-storage
+if FUZZING
+noinst_PROGRAMS += tests/fuzz/fuzz-storage
+endif
+tests_fuzz_fuzz_storage_SOURCES = tests/fuzz/fuzz-storage.c tests/fuzz/refusal.h
+tests_fuzz_fuzz_storage_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
+tests_fuzz_fuzz_storage_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_storage_LDADD = $(driver_libs)
+
 EXTRA_DIST += tests/fuzz/corpus/fuzz-upstream
 if FUZZING
 noinst_PROGRAMS += tests/fuzz/fuzz-upstream

@@ -101,7 +101,7 @@ EXTRA_DIST += tests/fuzz/corpus/fuzz-domain-xml
 if FUZZING
 noinst_PROGRAMS += tests/fuzz/fuzz-domain-xml
 endif
-tests_fuzz_fuzz_domain_xml_SOURCES = tests/fuzz/fuzz-domain-xml.c
+tests_fuzz_fuzz_domain_xml_SOURCES = tests/fuzz/fuzz-domain-xml.c tests/fuzz/refusal.h
 tests_fuzz_fuzz_domain_xml_CFLAGS = $(xml_libxmldomain_a_CFLAGS)
 tests_fuzz_fuzz_domain_xml_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_domain_xml_LDADD = $(xml_test_ldadd)

@@ -455,6 +455,28 @@ static void write_target(struct xml_writer *w, const struct storage_volume_info 
     xml_close(w, "target");
 }
 
+/* Where the image below is, for who is not in its directory: unless it is no path at all ("nbd:",
+ * "json:"). */
+static char *backing_path(const struct storage_volume_info *info)
+{
+    g_autofree char *dir = g_path_get_dirname(info->path);
+
+    if (info->backing[strcspn(info->backing, "/:")] == ':')
+        return g_strdup(info->backing);
+    return g_canonicalize_filename(info->backing, dir);
+}
+
+static void write_backing(struct xml_writer *w, const struct storage_volume_info *info)
+{
+    g_autofree char *path = backing_path(info);
+
+    xml_open(w, "backingStore", NULL);
+    xml_text_element(w, "path", path, NULL);
+    if (info->backing_format)
+        xml_empty(w, "format", "type", info->backing_format, NULL);
+    xml_close(w, "backingStore");
+}
+
 char *storage_volume_format(const struct storage_volume_info *info)
 {
     struct xml_writer w;
@@ -468,11 +490,8 @@ char *storage_volume_format(const struct storage_volume_info *info)
     if (info->physical)
         write_size(&w, "physical", info->physical);
     write_target(&w, info);
-    if (info->backing) {
-        xml_open(&w, "backingStore", NULL);
-        xml_text_element(&w, "path", info->backing, NULL);
-        xml_close(&w, "backingStore");
-    }
+    if (info->backing)
+        write_backing(&w, info);
     xml_close(&w, "volume");
     return xml_writer_finish(&w);
 }

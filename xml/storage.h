@@ -73,7 +73,8 @@ struct storage_volume_info {
     const char *name;
     const char *path; /* which is its key as well */
     const char *format;
-    const char *backing; /* the image it is a layer above, or NULL */
+    const char *backing;        /* the image it is a layer above, as it is written there; or NULL */
+    const char *backing_format; /* NULL: not said */
     bool directory;
     uint64_t capacity;
     uint64_t allocation;

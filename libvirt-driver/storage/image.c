@@ -15,6 +15,12 @@
 #define SECTOR_BYTES 512
 #define ISO_OFFSET   32769
 
+/* QEMU's docs/interop/qcow2.txt. */
+#define QCOW2_HEADER_2       72  /* bytes of a header of version 2 */
+#define QCOW2_LENGTH_AT      100 /* where one of version 3 says how many it has */
+#define QCOW2_END            0
+#define QCOW2_BACKING_FORMAT 0xe2792aca
+
 enum number_kind { NO_NUMBER, BIG_ENDIAN_64, LITTLE_ENDIAN_64 };
 
 /* Image formats by what they begin with, and where they say how large the disk is. */
@@ -40,7 +46,9 @@ static const struct format {
 void image_clear(struct image *image)
 {
     g_clear_pointer(&image->backing, g_free);
+    g_clear_pointer(&image->backing_format, g_free);
     image->info.backing = NULL;
+    image->info.backing_format = NULL;
 }
 
 static guint64 get_number(const guint8 *at, enum number_kind kind)
@@ -86,6 +94,37 @@ static char *read_backing(int fd, const guint8 *head)
     return g_strdup(name);
 }
 
+static guint32 get_number32(const guint8 *at)
+{
+    guint32 number;
+
+    memcpy(&number, at, sizeof(number));
+    return GUINT32_FROM_BE(number);
+}
+
+/* The format of the image below a qcow2 one, which says it in an extension of its header; or NULL.
+ */
+static char *read_backing_format(const guint8 head[HEAD_BYTES])
+{
+    gsize at = get_number32(head + 4) < 3 ? QCOW2_HEADER_2 : get_number32(head + QCOW2_LENGTH_AT);
+
+    while (at <= HEAD_BYTES - 8) {
+        guint32 kind = get_number32(head + at);
+        gsize size = get_number32(head + at + 4);
+        const char *text = (const char *)head + at + 8;
+
+        if (kind == QCOW2_END || size > HEAD_BYTES - 8 - at)
+            return NULL;
+        if (kind == QCOW2_BACKING_FORMAT) {
+            g_autofree char *format = g_strndup(text, size);
+
+            return xml_can_hold(format) ? g_steal_pointer(&format) : NULL;
+        }
+        at += 8 + (size + 7) / 8 * 8;
+    }
+    return NULL;
+}
+
 static bool probe_format(int fd, struct image *image)
 {
     guint8 head[HEAD_BYTES] = {0};
@@ -110,6 +149,10 @@ static bool probe_format(int fd, struct image *image)
     if (g_str_has_prefix(format->name, "qcow")) {
         image->backing = read_backing(fd, head);
         image->info.backing = image->backing;
+    }
+    if (image->backing && strcmp(format->name, "qcow2") == 0) {
+        image->backing_format = read_backing_format(head);
+        image->info.backing_format = image->backing_format;
     }
     return true;
 }
@@ -143,6 +186,13 @@ static int refuse(GError **error, int why, const char *name)
     return -1;
 }
 
+static int why_no_file(mode_t mode)
+{
+    if (S_ISLNK(mode))
+        return ELOOP;
+    return S_ISDIR(mode) ? EISDIR : ENOTSUP;
+}
+
 /* `directories`: those are let through as well. */
 static int open_entry(int dir, const char *name, int flags, bool directories, GError **error)
 {
@@ -153,12 +203,12 @@ static int open_entry(int dir, const char *name, int flags, bool directories, GE
     if (fstatat(dir, name, &stat, AT_SYMLINK_NOFOLLOW) < 0)
         return refuse(error, errno, name);
     if (!S_ISREG(stat.st_mode) && !(directories && S_ISDIR(stat.st_mode)))
-        return refuse(error, S_ISLNK(stat.st_mode) ? ELOOP : ENOTSUP, name);
+        return refuse(error, why_no_file(stat.st_mode), name);
     fd = openat(dir, name, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &stat) < 0)
         return refuse(error, errno, name);
     if (!S_ISREG(stat.st_mode) && !(directories && S_ISDIR(stat.st_mode)))
-        return refuse(error, ENOTSUP, name);
+        return refuse(error, why_no_file(stat.st_mode), name);
     return steal_fd(&fd);
 }
 

@@ -16,8 +16,9 @@
 
 /* An entry's `name` and `path` are not set here. */
 struct image {
-    struct storage_volume_info info; /* .backing points to what follows */
+    struct storage_volume_info info; /* .backing and .backing_format point to what follows */
     char *backing;
+    char *backing_format;
 };
 void image_clear(struct image *image);
 

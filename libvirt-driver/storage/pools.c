@@ -367,6 +367,19 @@ bool pool_start(struct storage *storage, const uint8_t *uuid, bool build, GError
     return ok;
 }
 
+/* The lock is held; a transient pool is gone afterwards. */
+static void stop(struct storage *storage, struct pool *pool)
+{
+    pool->active = false;
+    g_ptr_array_set_size(pool->volumes, 0);
+    pool_files_forget_active(storage, pool->def->name);
+    pool_events_lifecycle(storage->events, pool->def, VIR_STORAGE_POOL_EVENT_STOPPED);
+    if (pool->persistent)
+        settle(pool);
+    else
+        pool_remove(storage, pool);
+}
+
 bool pool_stop(struct storage *storage, const uint8_t *uuid, GError **error)
 {
     hold_lock(&storage->lock);
@@ -377,14 +390,7 @@ bool pool_stop(struct storage *storage, const uint8_t *uuid, GError **error)
     end_change(storage, pool);
     if (!pool_check_active(pool, error))
         return false;
-    pool->active = false;
-    g_ptr_array_set_size(pool->volumes, 0);
-    pool_files_forget_active(storage, pool->def->name);
-    pool_events_lifecycle(storage->events, pool->def, VIR_STORAGE_POOL_EVENT_STOPPED);
-    if (pool->persistent)
-        settle(pool);
-    else
-        pool_remove(storage, pool);
+    stop(storage, pool);
     return true;
 }
 
@@ -443,14 +449,18 @@ bool pool_refresh(struct storage *storage, const uint8_t *uuid, GError **error)
 {
     hold_lock(&storage->lock);
     struct pool *pool = begin_change(storage, uuid, error);
+    bool active;
     bool ok;
 
     if (!pool)
         return false;
-    ok = pool_check_active(pool, error) && rescan(storage, pool, error);
+    active = pool_check_active(pool, error);
+    ok = active && rescan(storage, pool, error);
     end_change(storage, pool);
     if (ok)
         pool_events_refresh(storage->events, pool->def);
+    else if (active)
+        stop(storage, pool);
     return ok;
 }
 

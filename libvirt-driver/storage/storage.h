@@ -89,6 +89,7 @@ bool pool_stop(struct storage *storage, const uint8_t *uuid, GError **error);
 bool pool_build(struct storage *storage, const uint8_t *uuid, GError **error);
 /* Removes it, which has to be empty. */
 bool pool_delete(struct storage *storage, const uint8_t *uuid, GError **error);
+/* A pool whose directory cannot be read any more is stopped. */
 bool pool_refresh(struct storage *storage, const uint8_t *uuid, GError **error);
 bool pool_set_autostart(struct storage *storage, const uint8_t *uuid, bool autostart,
                         GError **error);

@@ -421,12 +421,13 @@ char *volume_create(struct storage *storage, const uint8_t *pool, const char *xm
         libvirt_error_set(error, VIR_ERR_XML_ERROR, "missing capacity element");
         return NULL;
     }
+    /* Without a word on it, all of the file is allocated, as libvirt does. */
+    def->capacity = MAX(def->capacity, def->allocation);
     if (!begin_building(&b, storage, pool, def, error))
         return NULL;
-    /* Without a word on it, all of the file is allocated, as libvirt does. */
     ok = make_file(&b, error) && set_size(b.fd, def->capacity, b.volume->path, error) &&
-         allocate(b.fd, def->has_allocation ? MIN(def->allocation, def->capacity) : def->capacity,
-                  b.volume->path, error) &&
+         allocate(b.fd, def->has_allocation ? def->allocation : def->capacity, b.volume->path,
+                  error) &&
          set_permissions(b.fd, &def->permissions, b.volume->path, error);
     return end_building(&b, ok, error);
 }

@@ -289,7 +289,7 @@ def test_formats_are_told_and_not_made(pool, place):
     assert {name: xml.find("target/format").get("type") for name, xml in found.items()} == {
         "q": "qcow2", "cut": "qcow2", "far": "qcow2", "cd": "iso", "none": "raw", "folder": "dir"}
     assert found["q"].findtext("capacity") == str(1 << 30)
-    assert found["q"].findtext("backingStore/path") == "base"
+    assert found["q"].findtext("backingStore/path") == str(place / "base")
     q = pool.storageVolLookupByName("q")
     refused(libvirt.VIR_ERR_OPERATION_UNSUPPORTED, q.resize, 2 << 30)
     unsupported = libvirt.VIR_ERR_CONFIG_UNSUPPORTED
@@ -316,15 +316,105 @@ def test_an_image_of_a_cd_is_a_raw_one(pool, place):
     assert (place / "cd").stat().st_size == MIB
 
 
-def test_what_xml_cannot_hold_is_not_told(pool, place):
-    """Whatever lies in the directory, a client can read what it is told."""
-    (place / "q").write_bytes(b"QFI\xfb\0\0\0\3" + (128).to_bytes(8, "big") +
-                              (3).to_bytes(4, "big") + bytes(108) + b"a\1b")
+def qcow2(backing=b"", backing_format=b"", version=3, length=104):
+    """A header of an image of 1 MiB, and what it says of the one below."""
+    extensions = b""
+    if backing_format:
+        padding = bytes(-len(backing_format) % 8)
+        extensions = (0xe2792aca).to_bytes(4, "big") + len(backing_format).to_bytes(4, "big") + \
+            backing_format + padding
+    head = bytearray(length)
+    head[:8] = b"QFI\xfb" + version.to_bytes(4, "big")
+    head[24:32] = MIB.to_bytes(8, "big")
+    if version == 3:
+        head[100:104] = length.to_bytes(4, "big")
+    if backing:
+        head[8:16] = (length + len(extensions) + 8).to_bytes(8, "big")
+        head[16:20] = len(backing).to_bytes(4, "big")
+    return bytes(head) + extensions + bytes(8) + backing
+
+
+def test_what_an_image_says_of_the_one_below(pool, place):
+    """Whatever it is, it is told as XML that can be read."""
+    images = {
+        "beside": (qcow2(b"base.img", b"raw"), (str(place / "base.img"), "raw")),
+        "elsewhere": (qcow2(b"/srv/base.img"), ("/srv/base.img", None)),
+        "old": (qcow2(b"../base.img", b"qcow2", 2, 72), (f"{place.parent}/base.img", "qcow2")),
+        "itself": (qcow2(b"itself", b"qcow2"), (str(place / "itself"), "qcow2")),
+        "far": (qcow2(b"nbd://host/x", b"raw"), ("nbd://host/x", "raw")),
+        "control": (qcow2(b"a\x02b", b"raw"), (None, None)),
+        "none": (qcow2("\uffff".encode(), b"raw"), (None, None)),
+        "no-text": (qcow2(b"\xff\xfe"), (None, None)),
+        "odd": (qcow2(b"base", b"r\x01w"), (str(place / "base"), None)),
+        "long": (qcow2(b"base", length=0xffff), (None, None)),
+        "loop": (qcow2(b"base", length=0), (None, None)),
+    }
+    for name, (content, _) in images.items():
+        (place / name).write_bytes(content)
     for name in ("n\uffff", "n\ufffe", "n\x01"):
-        (place / name).write_text("")
+        (place / name).write_bytes(b"")
     pool.refresh()
-    assert pool.listVolumes() == ["q"]
-    assert tree(pool.storageVolLookupByName("q")).find("backingStore") is None
+    assert sorted(pool.listVolumes()) == sorted(images)
+    for name in ("long", "loop"):
+        tree(pool.storageVolLookupByName(name))
+        del images[name]
+    found = {}
+    for name in images:
+        below = tree(pool.storageVolLookupByName(name)).find("backingStore")
+        form = None if below is None else below.find("format")
+        found[name] = (None if below is None else below.findtext("path"),
+                       None if form is None else form.get("type"))
+    assert found == {name: wanted for name, (_, wanted) in images.items()}
+
+
+def test_more_allocated_than_there_is_room_for(pool, place):
+    assert pool.createXML(volume_xml("v", MIB, 2 * MIB)).info()[1:] == [2 * MIB, 2 * MIB]
+    assert (place / "v").stat().st_size == 2 * MIB
+
+
+def test_a_pool_whose_directory_is_gone(connection, pool, place, folder):
+    """It stops with the refresh that finds that out, as libvirt's do."""
+    flag = libvirt.VIR_STORAGE_POOL_CREATE_WITH_BUILD
+    brief = connection.storagePoolCreateXML(pool_xml("brief", folder / "brief"), flag)
+    for each, path in ((pool, place), (brief, folder / "brief")):
+        path.rename(folder / "moved")
+        assert refused(libvirt.VIR_ERR_SYSTEM_ERROR, each.createXML,
+                       volume_xml("v", MIB)).startswith("cannot open directory")
+        assert refused(libvirt.VIR_ERR_SYSTEM_ERROR, each.refresh).startswith(
+            "cannot open directory")
+        (folder / "moved").rename(path)
+    assert [(each.name(), each.isActive()) for each in connection.listAllStoragePools()] == [
+        ("images", 0)]
+    pool.create()
+    assert pool.listVolumes() == []
+
+
+def test_a_domain_has_volumes(virtvoled, pool, place, folder, payloads):
+    disk = "<disk type='volume'{}><source pool='images' volume='{}'/><target dev='{}'/></disk>"
+    pool.createXML(volume_xml("v", MIB))
+    (place / "cd.iso").write_bytes(bytes(32769) + b"CD001" + bytes(32762))
+    pool.refresh()
+    virtvoled.define("web1", kernel=payloads.echo, devices=disk.format("", "v", "vda") +
+                     disk.format(" device='cdrom'", "cd.iso", "sda"))
+    virtvoled.virsh("start", "web1")
+    assert re.findall(r"(vd\S) +(\S+)", virtvoled.virsh("domblklist", "web1")) == [
+        ("vda", "v"), ("vdb", "cd.iso")]
+    virtvoled.virsh("destroy", "web1")
+
+    def fails():
+        status, _, error = virtvoled.virsh_any("start", "web1")
+        assert status != 0 and virtvoled.virsh("domstate", "web1") == "shut off"
+        return error
+    (place / "v").unlink()
+    assert f"'{place}/v'" in fails() and "No such file or directory" in fails()
+    os.mkfifo(place / "v")  # nobody waits for who would write into it
+    assert f"'{place}/v'" in fails()
+    pool.refresh()
+    assert "no storage vol with matching name 'v'" in fails()
+    pool.destroy()
+    assert "storage pool 'images' containing volume 'v' is not active" in fails()
+    pool.undefine()
+    assert "no storage pool with matching name 'images'" in fails()
 
 
 def test_no_name_leads_out_of_the_pool(connection, pool, place, folder):

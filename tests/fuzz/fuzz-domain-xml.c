@@ -10,23 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/refusal.h"
 #include "xml/domain.h"
 #include "xml/launch.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MESSAGE_MAX 16384 /* a path is told as a whole, its parts are not */
-
-static void check_refusal(const GError *error)
-{
-    g_autofree char *message = NULL;
-
-    if (!error)
-        abort();
-    message = libvirt_error_message(error);
-    if (!*message || strlen(message) > MESSAGE_MAX || !g_utf8_validate(message, -1, NULL))
-        abort();
-}
 
 /* The XML of `text` read again with the same flags. */
 static void check_fixed_point(const char *text, unsigned parse_flags, unsigned format_flags)
