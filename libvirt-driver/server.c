@@ -37,7 +37,7 @@ struct server {
     _Atomic gssize held;
     atomic_bool shedding;
     struct sockets *sockets;
-    guint idle_timeout; /* seconds; 0: never */
+    _Atomic guint idle_timeout; /* seconds; 0: never */
     GSource *idle_timer;
     GSource *retry_timer; /* after descriptors ran out */
 };

@@ -80,8 +80,10 @@ void monitor_close(struct monitor *monitor)
     watch_end(watches, watch);
 }
 
-static void handle_reply(struct monitor *monitor, json_t *message)
+/* Takes over the message, which is given to who waits for it. */
+static void handle_reply(struct monitor *monitor, json_t *reply)
 {
+    g_autoptr(json_ref) message = reply;
     hold_lock(&monitor->lock);
     gint64 id = json_integer_value(json_object_get(message, "id"));
     struct monitor_call *call;
@@ -93,7 +95,7 @@ static void handle_reply(struct monitor *monitor, json_t *message)
     } else {
         call = g_hash_table_lookup(monitor->pending, &id);
         if (call && !call->reply)
-            call->reply = json_incref(message);
+            call->reply = g_steal_pointer(&message);
         /* Commands are answered in their order: this one tells that the VMM has caught up. */
         if (id >= monitor->overdue_id)
             monitor->overdue_id = 0;
@@ -123,7 +125,7 @@ static bool handle_line(struct monitor *monitor, const guint8 *line, gsize len)
     else if (json_object_get(message, "QMP"))
         handle_greeting(monitor);
     else
-        handle_reply(monitor, message);
+        handle_reply(monitor, g_steal_pointer(&message));
     return true;
 }
 
