@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "libvirt-driver/domain/restore.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,8 +12,7 @@
 #include "libvirt-driver/server.h"
 #include "libvirt-driver/vmm/cgroup.h"
 #include "libvirt-driver/vmm/monitor.h"
-
-#define STRAY_TIMEOUT_MS 5000
+#include "xml/error.h"
 
 /* One start of the daemon: autostart waits until every old domain is known to run or not. */
 struct restore {
@@ -205,6 +205,7 @@ static void end_stray(gpointer data, struct daemon *daemon)
     g_autofree char *path = data;
     g_autoptr(GError) error = NULL;
     struct stray *stray = g_new0(struct stray, 1);
+    guint timeout_ms = daemon->settings.start_timeout * 1000;
 
     g_atomic_ref_count_init(&stray->refs);
     g_atomic_ref_count_inc(&stray->refs);
@@ -213,12 +214,14 @@ static void end_stray(gpointer data, struct daemon *daemon)
         monitor_connect(daemon->watches, path, ignore_event, stray, stray_unref, &error);
     if (stray->monitor) {
         g_message("ending a VMM without a domain, found at '%s'", path);
-        if (!monitor_wait_ready(stray->monitor, STRAY_TIMEOUT_MS, &error) ||
-            !monitor_execute(stray->monitor, "quit", NULL, STRAY_TIMEOUT_MS, NULL, &error))
+        if (!monitor_wait_ready(stray->monitor, timeout_ms, &error) ||
+            !monitor_execute(stray->monitor, "quit", NULL, timeout_ms, NULL, &error))
             g_warning("'%s': %s", path, error->message);
         monitor_close(stray->monitor);
     }
-    unlink(path);
+    /* What did not answer yet is left to the next daemon. */
+    if (!g_error_matches(error, LIBVIRT_ERROR, VIR_ERR_OPERATION_TIMEOUT))
+        unlink(path);
     stray_unref(stray);
     server_worker_waits(daemon->server, false);
 }
@@ -245,10 +248,13 @@ static void end_strays(struct restore *restore)
     while (dir && (name = g_dir_read_name(dir))) {
         char *path = g_build_filename(run, name, NULL);
 
-        if (g_str_has_suffix(name, ".qmp") && !g_hash_table_contains(restore->monitors, path))
+        if (g_str_has_suffix(name, ".qmp") && !g_hash_table_contains(restore->monitors, path)) {
+            /* No domain that starts meanwhile may come to have its path. */
+            domain_list_reserve_id(restore->daemon->domains, atoi(name));
             server_run(restore->daemon->server, end_stray, path, false);
-        else
+        } else {
             g_free(path);
+        }
     }
 }
 
