@@ -244,23 +244,28 @@ def make_variable(folder, name):
 
 
 def test_results(folder, name):
-    """What automake's TAP driver wrote down, one .trs a test program."""
+    """What automake's TAP driver wrote down: one log a test program, in it a line a test."""
     counts = Counts()
     results = sorted(folder.glob("tests/**/*.trs"))
     if not results:
         return failed(f"unit ({name}): make check did not get as far as a test")
     for path in results:
-        test = f"{path.relative_to(folder).with_suffix('')} ({name})"
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            match = re.match(r":test-result: (\w+)(?: (.*))?", line)
-            if not match:
-                continue
-            if match[1] in ("PASS", "XFAIL"):
+        program = path.relative_to(folder).with_suffix("")
+        test = f"{program} ({name})"
+        verdicts = len(re.findall(r"^:test-result: ", path.read_text("utf-8"), re.MULTILINE))
+        log = path.with_suffix(".log").read_text("utf-8", errors="replace")
+        lines = re.findall(rf"^(PASS|XFAIL|SKIP|FAIL|XPASS|ERROR): {program}(?: \d+)?(?: -)? (.*)$",
+                           log, re.MULTILINE)
+        for verdict, text in lines:
+            if verdict in ("PASS", "XFAIL"):
                 counts += passed()
-            elif match[1] == "SKIP":
-                counts += Counts(skipped=1, details=[f"SKIPPED {test}: {match[2] or ''}"])
+            elif verdict == "SKIP":
+                what, _, why = text.partition(" # SKIP ")
+                counts += Counts(skipped=1, details=[f"SKIPPED {test}: {what}: {why}"])
             else:
-                counts += failed(f"{test}: {match[2] or match[1]}")
+                counts += failed(f"{test}: {text}")
+        if len(lines) != verdicts:
+            counts += failed(f"{test}: its log has {len(lines)} of {verdicts} results")
     return counts
 
 

@@ -99,7 +99,8 @@ static char **child_environment(void)
 
 /*
  * The child is made by clone3() because only that puts it into its control group at once; to move a
- * process afterwards takes the kernel many milliseconds. Memory is copied on write, as by fork():
+ * process afterwards takes the kernel many milliseconds, and is done only where clone3() is not to
+ * be had: filters of containers and emulators refuse it. Memory is copied on write, as by fork():
  * between the two calls the child runs on what it got, and may do no more than a signal handler
  * may, because other threads of the daemon held locks that nobody in it will ever release.
  */
@@ -113,6 +114,8 @@ struct birth {
     const struct identity *identity;
     bool locks_memory;
     int report; /* a pipe that exec closes; errno goes there when something fails */
+    int cgroup; /* that it is to be in; -1: its parent's */
+    bool moves; /* and has to enter by itself */
 };
 
 static void default_signals(void)
@@ -135,12 +138,21 @@ static bool become_user(const struct identity *identity)
             syscall(SYS_setresuid, identity->uid, identity->uid, identity->uid) == 0);
 }
 
+static bool enter_cgroup(int cgroup)
+{
+    auto_close int procs = openat(cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+
+    return procs >= 0 && write(procs, "0", 1) == 1;
+}
+
 static void become(const struct birth *birth)
 {
     const struct rlimit no_limit = {RLIM_INFINITY, RLIM_INFINITY};
     unsigned first_free = FIRST_FD + birth->fd_count;
 
     default_signals();
+    if (birth->moves && !enter_cgroup(birth->cgroup))
+        return;
     if (setsid() < 0 || dup2(birth->null, STDIN_FILENO) < 0 ||
         dup2(birth->output, STDOUT_FILENO) < 0 || dup2(birth->output, STDERR_FILENO) < 0)
         return;
@@ -159,15 +171,19 @@ static void become(const struct birth *birth)
     execve(birth->argv[0], (char *const *)(uintptr_t)birth->argv, birth->env);
 }
 
-static pid_t clone_into(int cgroup)
+static pid_t clone_child(struct birth *birth)
 {
     struct clone_args args = {
-        .flags = cgroup >= 0 ? CLONE_INTO_CGROUP : 0,
+        .flags = birth->cgroup >= 0 ? CLONE_INTO_CGROUP : 0,
         .exit_signal = SIGCHLD,
-        .cgroup = cgroup >= 0 ? (guint64)cgroup : 0,
+        .cgroup = birth->cgroup >= 0 ? (guint64)birth->cgroup : 0,
     };
+    pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 
-    return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+    if (pid >= 0 || (errno != ENOSYS && errno != EPERM))
+        return pid;
+    birth->moves = birth->cgroup >= 0;
+    return (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
 }
 
 /* 0 when the child runs its program, or the errno that kept it from that. */
@@ -185,7 +201,7 @@ static int wait_for_exec(int pipe_end, pid_t pid)
     return n == sizeof(failed) ? failed : EIO;
 }
 
-static pid_t give_birth(struct birth *birth, int cgroup, int *failed)
+static pid_t give_birth(struct birth *birth, int *failed)
 {
     int pipe_fds[2];
     pid_t pid;
@@ -196,7 +212,7 @@ static pid_t give_birth(struct birth *birth, int cgroup, int *failed)
     }
     birth->report = fcntl(pipe_fds[1], F_DUPFD_CLOEXEC, FIRST_FD + (int)birth->fd_count);
     close(pipe_fds[1]);
-    pid = birth->report < 0 ? -1 : clone_into(cgroup);
+    pid = birth->report < 0 ? -1 : clone_child(birth);
     *failed = errno;
     if (pid == 0) {
         become(birth);
@@ -235,6 +251,7 @@ static pid_t spawn(const struct inherit *inherit, const char *const *argv,
         .fd_count = inherit->fds->len,
         .identity = surroundings->identity,
         .locks_memory = surroundings->locks_memory,
+        .cgroup = surroundings->cgroup,
     };
     bool ok = null >= 0;
 
@@ -248,7 +265,7 @@ static pid_t spawn(const struct inherit *inherit, const char *const *argv,
     birth.fds = (const int *)(void *)moved->data;
     birth.output = birth.fds[birth.fd_count];
     birth.null = birth.fds[birth.fd_count + 1];
-    return give_birth(&birth, surroundings->cgroup, failed);
+    return give_birth(&birth, failed);
 }
 
 pid_t inherit_spawn(const struct inherit *inherit, const char *const *argv,
