@@ -10,11 +10,11 @@ import threading
 
 import pytest
 
-from support.wait import BOOT, SHORT, Deadline
+from support.wait import BOOT, SCALE, SHORT, Deadline
 
 pytestmark = pytest.mark.guest
 
-SIZE = 100 << 20
+SIZE = (100 << 20) // SCALE
 HOST = "192.0.2.1"
 GUEST = "192.0.2.2"
 CID = 42
@@ -99,7 +99,7 @@ def wide_tap():
 
 @pytest.mark.parametrize("how", ["off", "on"])
 def test_transfer_both_ways(shell, tap, vhost, how):
-    """100 MB there and back, once through vole and once through vhost-net."""
+    """Much data there and back, once through vole and once through vhost-net."""
     machine, guest = shell("--net", f"tap={tap},vhost={how}")
     configure(guest)
     assert vhost_threads(machine) == (1 if how == "on" else 0)
@@ -164,7 +164,7 @@ def test_stop_and_cont_under_load(shell, tap, vhost, how):
     """What is on the way while the machine stands still comes when it goes on."""
     machine, guest = shell("--net", f"tap={tap},vhost={how}")
     configure(guest)
-    data = payload()[:32 << 20]
+    data = payload()[:SIZE // 3]
     server = Server(lambda connection: connection.sendall(data))
     guest.send(f"bash -c 'cat </dev/tcp/{HOST}/{server.port} | sha256sum'")
     for _ in range(5):
