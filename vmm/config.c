@@ -9,6 +9,21 @@
 
 #include "vmm/config_priv.h"
 
+/* As Windows has UUIDs: the first three numbers of the text little-endian. */
+void config_genid_bytes(const struct config *config, uint8_t id[CONFIG_GENID_BYTES])
+{
+    static const uint8_t order[] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
+    const char *text = config->genid;
+
+    _Static_assert(ARRAY_SIZE(order) == CONFIG_GENID_BYTES, "the whole id");
+    for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
+        text += *text == '-';
+        /* Its text is well formed since it was taken over. */
+        (void)sscanf(text, "%2hhx", &id[order[i]]);
+        text += 2;
+    }
+}
+
 void config_init(struct config *config)
 {
     *config = (struct config){

@@ -187,6 +187,10 @@ struct config {
     int debug_port; /* a port whose bytes go to standard output, or -1 */
 };
 
+/* The generation id as a guest finds it in memory. Only where config->genid is not NULL. */
+#define CONFIG_GENID_BYTES 16
+void config_genid_bytes(const struct config *config, uint8_t id[CONFIG_GENID_BYTES]);
+
 void config_init(struct config *config);
 void config_clear(struct config *config);
 

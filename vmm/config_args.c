@@ -306,7 +306,7 @@ static const struct option options[] = {
     {"kvm", "PATH|fd:N", set_kvm, false, "KVM's device (default " CONFIG_KVM ")"},
     {"name", "TEXT", set_name, false, "a name for people, logs and QMP"},
     {"uuid", "UUID", set_uuid, false, "the machine's UUID"},
-    {"genid", "UUID", set_genid, false, "a generation id that the guest is told (x86)"},
+    {"genid", "UUID", set_genid, false, "a generation id that the guest is told"},
     {"config", "PATH", set_config, false,
      "a machine document (JSON); the other options add to it\nand override it"},
     {"help", NULL, NULL, false, "this text"},

@@ -420,7 +420,7 @@ static void set_machine(json_t *root, const domain_def *def)
     json_object_set_new(root, "version", json_integer(DOCUMENT_VERSION));
     set_string(root, "name", def->name);
     set_string(root, "uuid", uuid);
-    if (def->has_genid && g_strcmp0(def->os.arch, "x86_64") == 0) {
+    if (def->has_genid) {
         domain_uuid_format(def->genid, uuid);
         set_string(root, "genid", uuid);
     }

@@ -86,6 +86,7 @@ int arch_boot_load(struct machine *m, struct arch_entry *entry, struct error *er
         .has_uart = m->platform->uart != NULL,
         .has_rtc = m->platform->rtc != NULL,
         .has_pvpanic = m->platform->pvpanic != NULL,
+        .has_genid = m->platform->genid != NULL,
         .virtio = virtio,
         .virtio_count = list_virtio(m, virtio),
     };

@@ -206,6 +206,13 @@ static void write_devices(struct dt_writer *w, const struct devtree *dt)
         dt_range(w, "reg", ARM64_PVPANIC, PVPANIC_REGISTERS);
         dt_end(w);
     }
+    if (dt->has_genid) {
+        dt_begin(w, "vmgenid@%llx", (unsigned long long)ARM64_GENID);
+        dt_text(w, "compatible", "microsoft,vmgenid");
+        dt_range(w, "reg", ARM64_GENID, ARM64_GENID_SIZE);
+        line(w, ARM64_SPI_GENID);
+        dt_end(w);
+    }
     for (unsigned i = 0; i < dt->virtio_count; i++) {
         dt_begin(w, "virtio_mmio@%llx", (unsigned long long)dt->virtio[i].base);
         dt_text(w, "compatible", "virtio,mmio");

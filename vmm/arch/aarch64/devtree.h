@@ -37,6 +37,7 @@ struct devtree {
     bool has_uart;
     bool has_rtc;
     bool has_pvpanic;
+    bool has_genid;
     const struct devtree_virtio *virtio;
     unsigned virtio_count;
 };

@@ -108,6 +108,8 @@ int arch_vm_setup(struct machine *m, struct error *err)
         (uint32_t)ALIGN_UP(ARM64_FIRST_SPI + ARM64_SPI_VIRTIO + MACHINE_MAX_VIRTIO, 32);
     int r;
 
+    if (genid_map(m, err) < 0)
+        return -1;
     enable_exits(m);
     gic_close(p);
     r = p->gic_fd = create_device(&m->kvm, KVM_DEV_TYPE_ARM_VGIC_V3);

@@ -15,6 +15,7 @@ struct arch_platform {
     struct pl031 *rtc;  /* likewise */
     struct pl061 *gpio;
     struct pvpanic *pvpanic; /* may be NULL */
+    void *genid;             /* ARM64_GENID_SIZE bytes of memory; NULL when there is no such id */
 };
 
 /* ---- irqchip.c, for platform.c ---- */
@@ -22,6 +23,11 @@ struct arch_platform {
 /* Once all vCPUs are made. 0, or -1 with `err`. */
 int gic_start(struct machine *m, struct error *err);
 void gic_close(struct arch_platform *p);
+
+/* ---- platform.c, for irqchip.c ---- */
+
+/* Puts the generation id, if there is one, into a fresh VM. 0, or -1 with `err`. */
+int genid_map(const struct machine *m, struct error *err);
 
 /* ---- cpu.c, for boot.c ---- */
 

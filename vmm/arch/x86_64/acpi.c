@@ -133,23 +133,15 @@ static void put_genid(struct aml *out)
     aml_end(out, device);
 }
 
-/* The id itself, as Windows has them: the first three numbers of the text little-endian. */
 static int write_genid(const struct machine *m, struct error *err)
 {
-    static const uint8_t order[16] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
-    uint8_t *target = memory_ptr(&m->memory, X86_GENID, sizeof(order));
-    const char *text = m->config->genid;
+    uint8_t id[CONFIG_GENID_BYTES];
 
-    if (!text)
+    if (!m->config->genid)
         return 0;
-    if (!target)
+    config_genid_bytes(m->config, id);
+    if (memory_write(&m->memory, X86_GENID, id, sizeof(id)) < 0)
         return error_set(err, "too little memory for the generation id");
-    for (size_t i = 0; i < sizeof(order); i++) {
-        text += *text == '-';
-        /* A UUID is well formed when the machine is made from it. */
-        (void)sscanf(text, "%2hhx", &target[order[i]]);
-        text += 2;
-    }
     return 0;
 }
 
