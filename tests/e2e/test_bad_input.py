@@ -57,6 +57,8 @@ def test_a_kernel_that_is_none(bad_kernels, name):
 def test_a_kernel_of_another_architecture(bad_kernels):
     refused(run_vole("--kernel", bad_kernels["arm64"]), bad_kernels["arm64"],
             "an arm64 kernel (Image)")
+    refused(run_vole("--kernel", bad_kernels["foreign-elf"]), bad_kernels["foreign-elf"],
+            "an ELF file for aarch64")
 
 
 def test_files_that_are_missing(folder, payloads):

@@ -305,7 +305,9 @@ static void test_elf_damaged(void)
     set_up();
     f = good_elf();
     f.eh.e_machine = EM_AARCH64;
-    expect_elf_error(&f, sizeof(f), "another architecture");
+    expect_elf_error(&f, sizeof(f), "is an ELF file for aarch64");
+    f.eh.e_machine = EM_S390;
+    expect_elf_error(&f, sizeof(f), "is an ELF file for another architecture");
     f = good_elf();
     f.eh.e_ident[EI_CLASS] = ELFCLASS32;
     expect_elf_error(&f, sizeof(f), "not a 64-bit");

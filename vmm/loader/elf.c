@@ -89,8 +89,7 @@ static int check_header(const struct image *image, const Elf64_Ehdr *eh, unsigne
         return error_set(err, "`%s` is an ELF file, but not a 64-bit little-endian one",
                          image->name);
     if (eh->e_machine != machine)
-        return error_set(err, "`%s` is an ELF file for another architecture (machine %u)",
-                         image->name, eh->e_machine);
+        return error_set(err, "`%s` is %s", image->name, image_kind(image));
     if (eh->e_phentsize != sizeof(Elf64_Phdr) || eh->e_phnum == 0 ||
         eh->e_phnum > MAX_PROGRAM_HEADERS)
         return error_set(err, "`%s` is an ELF file without usable program headers", image->name);
