@@ -2,8 +2,10 @@
 #include "libvirt-driver/host.h"
 
 #include <fcntl.h>
+#include <linux/kvm.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -172,9 +174,18 @@ static void find_topology(struct host *host)
     }
 }
 
+/* An arm64 host with an old interrupt controller has fewer than the architecture. */
+static unsigned most_vcpus(const char *arch)
+{
+    auto_close int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    int of_kvm = fd < 0 ? 0 : ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
+    unsigned of_arch = domain_max_vcpus(arch);
+
+    return of_kvm > 0 ? MIN((unsigned)of_kvm, of_arch) : of_arch;
+}
+
 struct host *host_new(const char *emulator)
 {
-    static const unsigned page_sizes_kib[] = {4};
     struct host *host = g_new0(struct host, 1);
     struct utsname uts;
     char *uuid = read_line("/sys/class/dmi/id/product_uuid");
@@ -191,10 +202,11 @@ struct host *host_new(const char *emulator)
     host->caps.arch = keep(host, g_strdup(uname(&uts) == 0 ? uts.machine : "x86_64"));
     host->caps.cells = &g_array_index(host->cells, struct host_cell, 0);
     host->caps.cell_count = host->cells->len;
-    host->caps.page_sizes_kib = page_sizes_kib;
-    host->caps.page_size_count = G_N_ELEMENTS(page_sizes_kib);
+    host->page_kib = (unsigned)(sysconf(_SC_PAGESIZE) / 1024);
+    host->caps.page_sizes_kib = &host->page_kib;
+    host->caps.page_size_count = 1;
     host->caps.emulator = keep(host, launch_emulator(NULL, emulator, NULL));
-    host->caps.max_vcpus = DOMAIN_MAX_VCPUS;
+    host->caps.max_vcpus = most_vcpus(host->caps.arch);
     return host;
 }
 

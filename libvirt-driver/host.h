@@ -18,6 +18,7 @@ struct host {
     unsigned mhz;
     unsigned online_cpus;
     uint64_t memory_kib;
+    unsigned page_kib;
     GArray *cpus; /* of struct host_cpu, by cell */
     GArray *cells;
     GPtrArray *strings; /* what the capabilities borrow */

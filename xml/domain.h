@@ -31,7 +31,7 @@
 #define DOMAIN_MACHINE "microvm"
 
 /* What a machine holds at most. */
-#define DOMAIN_MAX_VCPUS     254
+#define DOMAIN_MAX_VCPUS     512 /* of any architecture; see domain_max_vcpus() */
 #define DOMAIN_MAX_DISKS     16
 #define DOMAIN_MAX_NETS      16
 #define DOMAIN_MAX_CONSOLES  4 /* virtio consoles */
@@ -45,6 +45,9 @@
 #define DOMAIN_MAX_CID       (UINT32_MAX - 1)
 #define DOMAIN_MIN_MEMORY    (UINT64_C(16) << 10) /* KiB */
 #define DOMAIN_MAX_MEMORY    (UINT64_C(16) << 30)
+
+/* Of vCPUs, on that architecture; 0 where there are no machines of it. */
+unsigned domain_max_vcpus(const char *arch);
 
 /* A value that the XML may also leave open. */
 enum domain_switch { DOMAIN_SWITCH_ABSENT = 0, DOMAIN_SWITCH_ON, DOMAIN_SWITCH_OFF };

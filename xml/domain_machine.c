@@ -5,6 +5,23 @@
 #include "xml/domain_priv.h"
 #include "xml/domain_values.h"
 
+static const struct {
+    const char *arch;
+    unsigned vcpus;
+} most_vcpus[] = {
+    {"x86_64", 254}, /* ids of local APICs have 8 bits */
+    {"aarch64", DOMAIN_MAX_VCPUS},
+};
+
+unsigned domain_max_vcpus(const char *arch)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(most_vcpus); i++) {
+        if (strcmp(most_vcpus[i].arch, arch) == 0)
+            return most_vcpus[i].vcpus;
+    }
+    return 0;
+}
+
 static bool read_os_type(xmlNode *node, void *target, GError **error)
 {
     domain_def *def = target;

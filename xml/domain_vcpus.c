@@ -263,6 +263,8 @@ bool domain_read_cputune(xmlNode *node, void *target, GError **error)
 
 static bool check_count(const domain_def *def, GError **error)
 {
+    unsigned most = domain_max_vcpus(def->os.arch);
+
     if (def->vcpus == 0 || def->max_vcpus == 0) {
         libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "Domain requires at least 1 vCPU");
         return false;
@@ -272,10 +274,9 @@ static bool check_count(const domain_def *def, GError **error)
                           "maximum vCPU count must not be less than current vCPU count");
         return false;
     }
-    if (def->max_vcpus > DOMAIN_MAX_VCPUS) {
+    if (def->max_vcpus > most) {
         libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                          "Maximum CPUs greater than specified machine type limit %d",
-                          DOMAIN_MAX_VCPUS);
+                          "Maximum CPUs greater than specified machine type limit %u", most);
         return false;
     }
     return true;

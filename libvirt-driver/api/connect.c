@@ -176,7 +176,7 @@ bool api_connect_get_max_vcpus(struct call *call, const wire_opt_str *in, wire_i
         libvirt_error_set(error, VIR_ERR_INVALID_ARG, "unknown type '%s'", *in->value);
         return false;
     }
-    out->value = DOMAIN_MAX_VCPUS;
+    out->value = (int)call->daemon->host->caps.max_vcpus;
     return true;
 }
 

@@ -44,6 +44,7 @@ static struct devtree full(void)
         .has_uart = true,
         .has_rtc = true,
         .has_pvpanic = true,
+        .has_genid = true,
         .virtio = virtio,
         .virtio_count = ARRAY_SIZE(virtio),
     };
@@ -115,6 +116,8 @@ static void test_full(void)
     check_text("/interrupt-controller@8000000/msi-controller@8080000", "compatible",
                "arm,gic-v3-its");
     CHECK_CELLS("/virtio_mmio@a001000", "interrupts", 0, 17, 1);
+    CHECK_CELLS("/vmgenid@9050000", "reg", 0, 0x9050000, 0, 0x10000);
+    CHECK_CELLS("/vmgenid@9050000", "interrupts", 0, 4, 1);
     CHECK_CELLS("/cpus/cpu@7", "reg", 7);
     /* the last thread of the second core of the second socket is the eighth vCPU */
     CHECK_CELLS("/cpus/cpu-map/socket1/cluster0/core1/thread1", "cpu",
@@ -145,6 +148,9 @@ static void test_most_processors(void)
     dt.threads = 1;
     check(devtree_write(&dt, tree, sizeof(tree), &err) > 0);
     CHECK_CELLS("/cpus/cpu@1f0f", "reg", 0x1f0f);
+    /* all redistributors in one region, which ends before RAM begins */
+    CHECK_CELLS("/interrupt-controller@8000000", "reg", 0, 0x8000000, 0, 0x10000, 0, 0x10000000, 0,
+                512 * 0x20000);
     check(fdt_path_offset(tree, "/cpus/cpu-map/socket0/cluster0/core511") > 0);
     dt.cores = 1;
     check(devtree_write(&dt, tree, sizeof(tree), &err) > 0);
@@ -165,7 +171,8 @@ static void test_no_room(void)
 /* Back to source text, which must be the whole of what dtc says. */
 static void test_dtc_has_no_warning(void)
 {
-    struct devtree trees[] = {small(), full(), full()};
+    struct devtree trees[] = {small(), full(), full(), full(), full(), full()};
+    static const unsigned cores[] = {4, 64, 512};
     char folder[] = "/tmp/vole-test-XXXXXX";
 
     if (system("command -v dtc >/dev/null") != 0) {
@@ -174,6 +181,10 @@ static void test_dtc_has_no_warning(void)
     }
     trees[2].gic = GIC_V2;
     trees[2].has_its = false;
+    for (unsigned i = 0; i < ARRAY_SIZE(cores); i++) {
+        trees[3 + i].cpus = trees[3 + i].cores = cores[i];
+        trees[3 + i].threads = 1;
+    }
     check(mkdtemp(folder) != NULL);
     for (size_t i = 0; i < ARRAY_SIZE(trees); i++) {
         cleanup_free char *path = xasprintf("%s/tree.dtb", folder);

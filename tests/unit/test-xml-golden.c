@@ -38,21 +38,23 @@ static char *path_of(const char *name, const char *suffix)
     return g_strconcat(GOLDEN_DIR "/", name, suffix, NULL);
 }
 
-/* The files are about an x86_64 machine; the same is expected of any other one, but for what no
- * other one's VMM has. Takes over `text`. */
-static char *for_this_architecture(char *text)
+/* Takes over `text`. */
+static char *replaced(char *text, const char *old, const char *new)
 {
-    g_auto(GStrv) parts = g_strsplit(text, "x86_64", -1);
-    char *here = g_strjoinv(VOLE_ARCH, parts);
-    char *genid = strstr(here, "\n  \"genid\": ");
+    g_auto(GStrv) parts = g_strsplit(text, old, -1);
 
     g_free(text);
-    if (genid && strcmp(VOLE_ARCH, "x86_64") != 0) {
-        const char *next = strchr(genid + 1, '\n');
+    return g_strjoinv(new, parts);
+}
 
-        memmove(genid, next, strlen(next) + 1);
-    }
-    return here;
+/* The files are about an x86_64 machine; the same is expected of any other one. Takes over `text`.
+ */
+static char *for_this_architecture(char *text)
+{
+    g_autofree char *most = g_strdup_printf("type limit %u", domain_max_vcpus(VOLE_ARCH));
+    char *here = replaced(text, "x86_64", VOLE_ARCH);
+
+    return replaced(here, "type limit 254", most);
 }
 
 static char *read_golden(const char *name, const char *suffix)
