@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """An arm64 machine as Linux sees it: its processors, the device tree, the power key; and by virsh."""
 
+import ctypes
 import gzip
 import os
 import re
+import struct
 
 import pytest
 
@@ -38,11 +40,37 @@ def test_processors_and_what_they_can(small):
     assert guest.run("taskset -c 2 sh -c 'echo $((6 * 7))'") == "42"
 
 
+def test_the_last_of_512_processors(folder):
+    """A kernel of a few instructions: the first CPU starts the last one, and that powers off."""
+    second = 9 * 4
+    code = struct.pack(
+        "<13I",
+        0x52800060, 0x72B88000,  # w0 = CPU_ON (64 bits)
+        0xD2800001 | 0x1F0F << 5,  # x1: affinity 1.15.15
+        0x10000002 | (second - 3 * 4) // 4 << 5,  # adr x2, second
+        0xD2800003,  # x3: what the other one gets
+        0xD4000002,  # hvc #0
+        0xD503207F, 0x17FFFFFF, 0xD503201F,  # wfi, for ever
+        0x52800100, 0x72B08000,  # second: w0 = SYSTEM_OFF
+        0xD4000002, 0x14000000)
+    kernel = folder / "kernel"
+    kernel.write_bytes(struct.pack("<IIQQQ24x4sI", 0x14000010, 0, 0, 1 << 16, 0xA, b"ARM\x64", 0)
+                       + code)
+    done = run_vole("--cpus", "512", "--memory", "16M", "--kernel", kernel, timeout=BOOT)
+    assert (done.returncode, done.stderr) == (0, "")
+    done = run_vole("--cpus", "513", "--memory", "16M", "--kernel", kernel)
+    assert done.returncode == 1 and "512" in done.stderr, done.stderr
+
+
 def test_what_the_tree_tells(small):
-    _, guest = small("--rng", "--rtc", "utc,offset=86400")
+    _, guest = small("--rng", "--rtc", "utc,offset=86400",
+                     "--genid", "01234567-89ab-cdef-0123-456789abcdef")
     tree = "/sys/firmware/devicetree/base"
     assert guest.run(f"tr '\\0' ' ' <{tree}/psci/compatible").split() == [
         "arm,psci-1.0", "arm,psci-0.2"]
+    assert guest.run(f"tr -d '\\0' <{tree}/vmgenid@9050000/compatible") == "microsoft,vmgenid"
+    assert [guest.run(f"devmem {address:#x} 64") for address in (0x9050000, 0x9050008)] == [
+        "0xCDEF89AB01234567", "0xEFCDAB8967452301"]
     assert "GICv3" in guest.run("cat /proc/interrupts")
     assert "armv8_pmuv3" in guest.run("ls /sys/bus/event_source/devices")
     assert abs(int(guest.run("cat /sys/class/rtc/rtc0/since_epoch")) - 86400
@@ -76,6 +104,8 @@ def test_kernels_that_are_none(image, folder):
     for data, says in [
             (bytes(bzimage), "is an x86 kernel (bzImage): no Image for arm64"),
             (b"#!/bin/sh\n", "is no kernel: no Image for arm64"),
+            (b"\x7fELF\2\1\1".ljust(18, b"\0") + bytes([62]) + bytes(64),
+             "is an ELF file for x86_64: no Image for arm64"),
             (whole[:1 << 20], "is truncated"),
             (gzip.compress(whole[:1 << 20], 1), "is truncated"),
             (gzip.compress(whole[:1 << 20], 1)[:-9], "is truncated: its compressed part has no end"),
@@ -92,9 +122,31 @@ def test_kernels_that_are_none(image, folder):
     assert "flat: there are no real-mode binaries for aarch64" in done.stderr
 
 
-def test_a_gzipped_kernel(small, image, folder):
-    packed = folder / "Image.gz"
-    packed.write_bytes(gzip.compress(image.kernel.read_bytes(), 1))
+def zstd(data):
+    """By the library, for the program is not everywhere."""
+    library = ctypes.CDLL("libzstd.so.1")
+    library.ZSTD_compressBound.restype = library.ZSTD_compress.restype = ctypes.c_size_t
+    room = library.ZSTD_compressBound(ctypes.c_size_t(len(data)))
+    out = ctypes.create_string_buffer(room)
+    size = library.ZSTD_compress(out, ctypes.c_size_t(room), data, ctypes.c_size_t(len(data)), 1)
+    assert not library.ZSTD_isError(ctypes.c_size_t(size))
+    return out.raw[:size]
+
+
+def zboot(payload, compression):
+    """The EFI program around it, as far as its first 64 bytes go (Linux: zboot-header.S), and the size
+    that the kernel's build appends."""
+    return struct.pack("<2sH4sII8x32s4xI", b"MZ", 0, b"zimg", 64, len(payload), compression, 0) \
+        + payload + bytes(4)
+
+
+@pytest.mark.parametrize("pack", [
+    lambda data: gzip.compress(data, 1),
+    lambda data: zboot(gzip.compress(data, 1), b"gzip"),
+    lambda data: zboot(zstd(data), b"zstd")], ids=["gzip", "zboot-gzip", "zboot-zstd"])
+def test_a_packed_kernel(small, image, folder, pack):
+    packed = folder / "packed"
+    packed.write_bytes(pack(image.kernel.read_bytes()))
     _, guest = small(kernel=packed)
     assert guest.run("uname -m") == "aarch64"
 
