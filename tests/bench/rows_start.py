@@ -14,9 +14,9 @@ def start(programs, rounds):
     """exec to the guest's first instruction, and what that costs"""
     with folder() as home:
         machines = {}
-        for name, code in (("wait", payload.SIGNAL_AND_WAIT), ("end", payload.SIGNAL_AND_END)):
+        for name in ("wait", "end"):
             machines[name] = Machine(home / name)
-            machines[name].kernel.write_bytes(payload.elf(code))
+            machines[name].kernel.write_bytes(payload.kernel(name == "end"))
 
         def one(who, _):
             with Process(who, programs, machines["wait"]) as process:
@@ -45,7 +45,7 @@ def memory(programs, rounds):
     """private dirty memory beside the guest's RAM, with a guest of a few bytes that waits"""
     with folder() as home:
         machine = Machine(home / "wait")
-        machine.kernel.write_bytes(payload.elf(payload.SIGNAL_AND_WAIT))
+        machine.kernel.write_bytes(payload.kernel(False))
 
         def one(who, _):
             with Process(who, programs, machine) as process:

@@ -14,6 +14,8 @@ TREE = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TREE / "tests/lab"))
 
 import guest as lab_guest  # noqa: E402
+import kernel as lab_kernel  # noqa: E402
+import payload  # noqa: E402
 import small  # noqa: E402
 from cache import BuildError  # noqa: E402
 
@@ -30,11 +32,12 @@ def find_programs():
     """{"vole": path, "qemu": path}"""
     build = os.environ.get("VOLE_BUILDDIR", TREE / "build")
     vole = os.path.join(build, "vole")
-    qemu = shutil.which("qemu-system-x86_64")
+    emulator = f"qemu-system-{payload.ARCH}"
+    qemu = shutil.which(emulator)
     if not os.access(vole, os.X_OK):
         raise BenchError(f"{vole} is not there; build first, or set VOLE_BUILDDIR")
     if not qemu:
-        raise BenchError("qemu-system-x86_64 is not there; build-aux/deps lab installs it")
+        raise BenchError(f"{emulator} is not there; build-aux/deps lab installs it")
     return {"vole": vole, "qemu": qemu}
 
 
@@ -52,7 +55,7 @@ class LinuxGuest:
             image = lab_guest.guest("cloud", note)
             root = home / "initramfs"
             root.mkdir()
-            compile_guest(root / "bench")
+            make_guest(root)
             self.kernel = image / "vmlinuz"
             self.initrd = home / "initrd.img"
             small.pack(root, self.initrd)
@@ -64,7 +67,25 @@ class LinuxGuest:
 
     @staticmethod
     def command_line(console, *words):
-        return f"console={console} quiet rdinit=/bench -- {' '.join(words)}"
+        quiet = "quiet loglevel=1" if payload.ARCH == "aarch64" else "quiet"
+        return f"console={console} {quiet} rdinit=/bench -- {' '.join(words)}"
+
+
+SCRIPT = """\
+#!/busybox sh
+/busybox printf '!'
+exec /busybox sleep 1000000
+"""
+
+
+def make_guest(root):
+    """guest.c, which knows a PC's ports; elsewhere, a shell that knows no more than `idle`."""
+    if payload.ARCH == "x86_64":
+        compile_guest(root / "bench")
+        return
+    shutil.copy(lab_kernel.busybox(note), root / "busybox")
+    (root / "bench").write_text(SCRIPT, encoding="ascii")
+    (root / "bench").chmod(0o755)
 
 
 def compile_guest(target):

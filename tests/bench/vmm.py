@@ -3,7 +3,8 @@
 
 A machine is described once (Machine); vole() and qemu() are its command lines. The guest says
 that it runs, and later what it measured, by writing to a port that both VMMs pass to their
-standard output.
+standard output. An arm64 machine has no such ports: there it is the serial port, where nothing
+else comes out.
 """
 
 import os
@@ -38,9 +39,12 @@ class Machine:
 
 
 def vole(program, machine):
-    argv = [program, "run", "--kernel", machine.kernel, "--memory", f"{machine.memory_mib}M",
-            "--serial", "null" if machine.serial else "none",
-            "--debug-port", hex(payload.SIGNAL_PORT)]
+    argv = [program, "run", "--kernel", machine.kernel, "--memory", f"{machine.memory_mib}M"]
+    if payload.ARCH == "aarch64":
+        argv += ["--serial", "stdio"]
+    else:
+        argv += ["--serial", "null" if machine.serial else "none",
+                 "--debug-port", hex(payload.SIGNAL_PORT)]
     if machine.initrd:
         argv += ["--initrd", machine.initrd, "--append", machine.append]
     if machine.console:
@@ -83,7 +87,18 @@ def qemu(program, machine):
     return [str(word) for word in argv]
 
 
-COMMANDS = {"vole": vole, "qemu": qemu}
+def qemu_virt(program, machine):
+    """QEMU's machine for arm64 guests, with nothing more than it has by itself."""
+    argv = [program, "-M", "virt,accel=kvm,gic-version=host", "-cpu", "host",
+            "-m", f"{machine.memory_mib}M", "-nodefaults", "-no-user-config", "-display", "none",
+            "-monitor", "none", "-chardev", "stdio,id=signal,signal=off", "-serial",
+            "chardev:signal", "-kernel", machine.kernel]
+    if machine.initrd:
+        argv += ["-initrd", machine.initrd, "-append", machine.append]
+    return [str(word) for word in argv]
+
+
+COMMANDS = {"vole": vole, "qemu": qemu_virt if payload.ARCH == "aarch64" else qemu}
 
 
 class Process:

@@ -31,19 +31,21 @@ FILES = {
 }
 
 
-def root(note):
-    """The folder that is to be /."""
-    key = cache.key_of(Path(__file__), SUITE, " ".join(PACKAGES),
+def root(note, more=()):
+    """The folder that is to be /; with `more` packages, if need be."""
+    packages = [*PACKAGES, *sorted(more)]
+    key = cache.key_of(Path(__file__), SUITE, " ".join(packages),
                        os.environ.get("VOLE_DEBIAN_MIRROR", ""))
-    return cache.entry(kernel.entry_name("lab-root"), key, _make, note) / "root"
+    return cache.entry(kernel.entry_name("lab-root"), key,
+                       lambda folder: _make(folder, packages), note) / "root"
 
 
-def _make(folder):
+def _make(folder, packages):
     tree, tar = folder / "root", folder / "root.tar"
     mirror = os.environ.get("VOLE_DEBIAN_MIRROR", "")
     argv = ["mmdebstrap", "--quiet", "--variant=extract", "--format=tar",
             "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
-            f"--architectures={kernel.arch().debian}", "--include=" + ",".join(PACKAGES)]
+            f"--architectures={kernel.arch().debian}", "--include=" + ",".join(packages)]
     argv += [f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT]
     kernel.run(*argv, SUITE, str(tar), *([mirror] if mirror else []))
     tree.mkdir()

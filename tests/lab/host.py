@@ -192,7 +192,7 @@ def qemu_arguments(options, port):
     shares = file_system("root", "/", ",readonly=on")
     if kernel.is_foreign():
         config += ["host"]
-        shares = file_system("root", str(foreign_root.root(note)), ",readonly=on")
+        shares = file_system("root", str(foreign_root.root(note, options.package)), ",readonly=on")
         shares += file_system("host", "/", ",readonly=on")
     config += [f"modules {kernel.modules(base)}"]
     config += [f"keep {path}" for path in kept_folders(options.share)]
