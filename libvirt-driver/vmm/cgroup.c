@@ -296,30 +296,40 @@ bool cgroup_set_memory_nodes(const char *path, const struct cpuset *nodes, GErro
 
 /* ---- block devices ---- */
 
-/* Weights are kept by the I/O cost controller, or where there is none by BFQ, up to 1000. */
-static const char *weight_file(const char *path)
-{
-    static const char *const files[] = {"io.weight", "io.bfq.weight"};
-
-    for (gsize i = 0; i < G_N_ELEMENTS(files); i++) {
-        g_autofree char *file = g_build_filename(path, files[i], NULL);
-
-        if (access(file, W_OK) == 0)
-            return files[i];
-    }
-    return NULL;
-}
-
+/*
+ * Weights are kept by the I/O cost controller and by BFQ, each for the devices that it has; a host
+ * may have both, and each wants to know, as far as it goes. `weight` 0: what holds for other
+ * devices. False with `error` set when nobody keeps them.
+ */
 static bool set_weight(const char *path, const char *device, unsigned weight, GError **error)
 {
-    const char *file = weight_file(path);
-    g_autofree char *value = g_strdup_printf("%s %u", device, weight);
+    static const struct {
+        const char *file;
+        unsigned max;
+    } keepers[] = {{"io.weight", 10000}, {"io.bfq.weight", 1000}};
+    bool kept = false;
 
-    if (file)
-        return write_value(path, file, value, error);
-    libvirt_error_set(error, VIR_ERR_OPERATION_INVALID,
-                      "this host's kernel has no weights of block devices");
-    return false;
+    for (gsize i = 0; i < G_N_ELEMENTS(keepers); i++) {
+        g_autofree char *value = weight
+                                     ? g_strdup_printf("%s %u", device, MIN(weight, keepers[i].max))
+                                     : g_strdup_printf("%s default", device);
+        int errnum = put_value(path, keepers[i].file, value);
+
+        /* Not there, or not for this device. */
+        if (errnum == ENOENT || errnum == EACCES || errnum == EOPNOTSUPP)
+            continue;
+        if (errnum) {
+            libvirt_error_set_errno(error, errnum, "Unable to write '%s' to '%s/%s'", value, path,
+                                    keepers[i].file);
+            return false;
+        }
+        kept = true;
+    }
+    if (!kept)
+        libvirt_error_set(error, VIR_ERR_OPERATION_INVALID,
+                          "nothing in this host's kernel keeps weights of block device '%s'",
+                          device);
+    return kept;
 }
 
 bool cgroup_set_io_weight(const char *path, unsigned weight, GError **error)
@@ -363,8 +373,11 @@ bool cgroup_set_io(const char *path, const struct domain_blkio_device *device, G
     g_string_append(limits, number);
     for (unsigned i = 0; i < DOMAIN_BLKIO_LIMITS; i++)
         append_limit(limits, keys[i], device->limits[i]);
-    return write_value(path, "io.max", limits->str, error) &&
-           (!device->weight || set_weight(path, number, device->weight, error));
+    if (!write_value(path, "io.max", limits->str, error))
+        return false;
+    /* Where nobody keeps weights, there is none to be taken away. */
+    return set_weight(path, number, device->weight, device->weight ? error : NULL) ||
+           !device->weight;
 }
 
 static bool apply_io(const char *path, const domain_def *def, GError **error)
