@@ -69,7 +69,7 @@ static void on_call(GDBusConnection *bus, const char *sender, const char *path,
                     const char *interface, const char *method, GVariant *parameters,
                     GDBusMethodInvocation *invocation, gpointer opaque)
 {
-    g_autoptr(GMutexLocker) locked = g_mutex_locker_new(&question.lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locked = g_mutex_locker_new(&question.lock);
     bool monitor;
     bool manage;
 
@@ -186,14 +186,14 @@ static int code_of(const struct client_peer *peer, const char *action)
 
 static gboolean is_taken_back(void)
 {
-    g_autoptr(GMutexLocker) locked = g_mutex_locker_new(&question.lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locked = g_mutex_locker_new(&question.lock);
 
     return question.taken_back[0] != '\0';
 }
 
 static gboolean is_open(void)
 {
-    g_autoptr(GMutexLocker) locked = g_mutex_locker_new(&question.lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locked = g_mutex_locker_new(&question.lock);
 
     return question.open != NULL;
 }
