@@ -38,7 +38,7 @@ struct settings {
     char *user;            /* whom VMMs run as, names or numbers; NULL: as the daemon */
     char *group;           /* NULL: the user's own */
     char *cgroup;          /* below which control groups are made; NULL: none are */
-    guint max_log_size;    /* bytes; of a domain's log, when the domain starts */
+    guint max_log_size;    /* bytes; of a domain's log, at its start or while it runs; 0: any */
     guint max_log_files;   /* so many older ones are kept */
     guint start_timeout;   /* seconds a VMM has to answer after it was started */
     guint command_timeout; /* seconds it has to answer a command */

@@ -253,7 +253,8 @@ static int set_config(struct config *config, const char *value, struct error *er
 /* ---- the table ---- */
 
 static const struct option options[] = {
-    {"kernel", "PATH", set_kernel, false, "a Linux bzImage, or an ELF file with a PVH entry"},
+    {"kernel", "PATH", set_kernel, false,
+     "a Linux kernel: a bzImage or an ELF file; on aarch64 an Image"},
     {"initrd", "PATH", set_initrd, false, "initial RAM disk"},
     {"append", "TEXT", set_append, false, "the kernel's command line"},
     {"flat", "PATH", set_flat, false,
@@ -280,8 +281,8 @@ static const struct option options[] = {
      "vhost_fds=fd:N:M, id=NAME; limits a second: rx_bps=, rx_pps=,\n"
      "tx_bps=, tx_pps=, with _max= and _max_length= for bursts"},
     {"serial", "CHARDEV", set_serial, false,
-     "the first serial port, ttyS0 (default stdio; with --config\n"
-     "what the document says, or none)"},
+     "the first serial port, ttyS0 or (aarch64) ttyAMA0 (default\n"
+     "stdio; with --config what the document says, or none)"},
     {"console", "CHARDEV", set_console, true, "a virtio console: hvc0, and so on"},
     {"port", "name=NAME,chardev=CHARDEV[,id=NAME]", set_port, true,
      "a port of the virtio console: /dev/virtio-ports/NAME"},

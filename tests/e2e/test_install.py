@@ -11,6 +11,7 @@ import pytest
 
 from support.virtvoled import Virtvoled
 
+TREE = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ["VOLE_BUILDDIR"])
 SYSTEM_UNITS = ["virtvoled.service", "virtvoled.socket", "virtvoled-ro.socket"]
 USER_UNITS = ["virtvoled.service", "virtvoled.socket"]
@@ -86,6 +87,15 @@ def test_units_of_a_user(installed, tmp_path):
     done = verify("--user", "verify", *(str(tmp_path / name) for name in USER_UNITS),
                   XDG_RUNTIME_DIR=str(tmp_path), HOME=str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("kind, name", [("DAEMON", "virtvoled.conf"), ("DOMAINS", "vole.conf")])
+def test_every_setting_is_documented(kind, name):
+    keys = re.findall(rf"KEY\({kind}, \w+, (\w+),", (TREE / "libvirt-driver/settings.c").read_text())
+    shown = re.findall(r"^#(\w+) = ", (TREE / f"libvirt-driver/{name}").read_text(), re.MULTILINE)
+    page = (TREE / "docs/man/virtvoled.8").read_text().partition(f".SS {name}\n")[2]
+    assert len(keys) > 10 and sorted(keys) == sorted(shown)
+    assert [key for key in keys if not re.search(rf"\b{key}\b", page.partition(".SS ")[0])] == []
 
 
 def test_settings_show_what_holds_without_them(installed, folder):
