@@ -89,6 +89,7 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/proxy/connect.c libvirt-driver/proxy/connect.h \
 	libvirt-driver/proxy/procedures.def \
 	libvirt-driver/proxy/proxy.c libvirt-driver/proxy/proxy.h \
+	libvirt-driver/proxy/registrations.c libvirt-driver/proxy/registrations.h \
 	libvirt-driver/proxy/table.c libvirt-driver/proxy/table.h \
 	libvirt-driver/proxy/upstream.c libvirt-driver/proxy/upstream.h \
 	libvirt-driver/settings.c libvirt-driver/settings.h \

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "libvirt-driver/proxy/registrations.h"
 #include "libvirt-driver/proxy/upstream.h"
 #include "libvirt-driver/rpc/dispatch.h"
 #include "libvirt-driver/rpc/error.h"
@@ -16,7 +17,8 @@ struct proxy {
     struct daemon *daemon;
     struct client *client;
     struct upstream *upstreams[PROXY_DRIVERS];
-    bool absent[PROXY_DRIVERS]; /* for this client it stays so */
+    struct registrations *registrations[PROXY_DRIVERS]; /* of drivers that had an upstream */
+    bool absent[PROXY_DRIVERS];                         /* for this client it stays so */
 };
 
 struct proxy *proxy_new(struct daemon *daemon, struct client *client)
@@ -30,8 +32,10 @@ struct proxy *proxy_new(struct daemon *daemon, struct client *client)
 
 void proxy_free(struct proxy *proxy)
 {
-    for (int i = 0; i < PROXY_DRIVERS; i++)
+    for (int i = 0; i < PROXY_DRIVERS; i++) {
         g_clear_pointer(&proxy->upstreams[i], upstream_free);
+        g_clear_pointer(&proxy->registrations[i], registrations_free);
+    }
     g_free(proxy);
 }
 
@@ -100,7 +104,10 @@ void proxy_call(struct proxy *proxy, enum proxy_driver driver, const struct rpc_
         upstream_call(upstream, header, packet);
         return;
     }
-    upstream = upstream_new(proxy, &upstream_ops, proxy->daemon, proxy->client, driver);
+    if (!proxy->registrations[driver])
+        proxy->registrations[driver] = registrations_new();
+    upstream = upstream_new(proxy, &upstream_ops, proxy->daemon, proxy->client, driver,
+                            proxy->registrations[driver]);
     proxy->upstreams[driver] = upstream;
     upstream_call(upstream, header, packet);
     upstream_start(upstream);

@@ -20,7 +20,7 @@ enum proxy_driver {
     PROXY_NONE = PROXY_DRIVERS,
 };
 
-enum proxy_kind { PROXY_CALL, PROXY_STREAM, PROXY_EVENT };
+enum proxy_kind { PROXY_CALL, PROXY_STREAM, PROXY_REGISTER, PROXY_DEREGISTER, PROXY_EVENT };
 
 struct proxy_procedure {
     const char *name; /* NETWORK_CREATE_XML; NULL: not the proxy's */

@@ -30,7 +30,7 @@ enum {
     PROCEDURE_SET_IDENTITY = 419,
 };
 
-enum state { CONNECTING, ASKING, AUTHENTICATING, OPENING, IDENTIFYING, READY };
+enum state { CONNECTING, ASKING, AUTHENTICATING, OPENING, IDENTIFYING, REGISTERING, READY };
 
 struct upstream_source {
     GSource source;
@@ -43,7 +43,9 @@ struct upstream {
     struct daemon *daemon;
     struct client *client;
     enum proxy_driver driver;
+    struct registrations *registrations;
     enum state state;
+    int asked; /* the procedure of the question of our own */
     char *path;
     struct connecting *connecting;
 
@@ -77,7 +79,7 @@ static GSourceFuncs source_funcs = {.dispatch = source_dispatch};
 
 struct upstream *upstream_new(struct proxy *proxy, const struct upstream_ops *ops,
                               struct daemon *daemon, struct client *client,
-                              enum proxy_driver driver)
+                              enum proxy_driver driver, struct registrations *registrations)
 {
     struct upstream *upstream = g_new0(struct upstream, 1);
 
@@ -86,6 +88,7 @@ struct upstream *upstream_new(struct proxy *proxy, const struct upstream_ops *op
     upstream->daemon = daemon;
     upstream->client = client;
     upstream->driver = driver;
+    upstream->registrations = registrations;
     upstream->fd = -1;
     g_queue_init(&upstream->waiting);
     upstream->calls = g_hash_table_new_full(NULL, NULL, NULL, g_free);
@@ -103,6 +106,7 @@ static void clear_timer(struct upstream *upstream)
 
 void upstream_free(struct upstream *upstream)
 {
+    registrations_lost(upstream->registrations);
     if (upstream->connecting)
         connect_cancel(upstream->connecting);
     clear_timer(upstream);
@@ -246,6 +250,7 @@ bool upstream_is_full(struct upstream *upstream)
 static struct rpc_header question(struct upstream *upstream, enum state state, int procedure)
 {
     upstream->state = state;
+    upstream->asked = procedure;
     return (struct rpc_header){
         .program = RPC_PROGRAM_REMOTE,
         .version = RPC_PROGRAM_VERSION,
@@ -274,8 +279,17 @@ static void note(GHashTable *table, const struct rpc_header *header)
 
 void upstream_call(struct upstream *upstream, const struct rpc_header *header, GBytes *packet)
 {
+    g_autoptr(GError) error = NULL;
+    GBytes *handed_on;
+
     if (upstream->state != READY) {
         g_queue_push_tail(&upstream->waiting, g_bytes_ref(packet));
+        return;
+    }
+    handed_on = registrations_call(upstream->registrations, header, packet, &error);
+    if (!handed_on) {
+        answer_error(upstream, rpc_reply_header(header, RPC_ERROR), error);
+        client_call_done(upstream->client);
         return;
     }
     if (!g_hash_table_size(upstream->calls) && !g_hash_table_size(upstream->streams)) {
@@ -283,7 +297,7 @@ void upstream_call(struct upstream *upstream, const struct rpc_header *header, G
         upstream->pings_unanswered = 0;
     }
     note(upstream->calls, header);
-    upstream_send(upstream, g_bytes_ref(packet));
+    upstream_send(upstream, handed_on);
 }
 
 bool upstream_has_serial(struct upstream *upstream, uint32_t serial)
@@ -347,7 +361,7 @@ static void start_timer(struct upstream *upstream, guint seconds, GSourceFunc ti
     g_source_attach(upstream->timer, NULL);
 }
 
-static bool become_ready(struct upstream *upstream)
+static void become_ready(struct upstream *upstream)
 {
     GBytes *packet;
 
@@ -360,7 +374,24 @@ static bool become_ready(struct upstream *upstream)
         upstream_call(upstream, &header, packet);
         g_bytes_unref(packet);
     }
-    return true;
+}
+
+/* One after the other: what an earlier daemon had promised this client. */
+static void register_or_become_ready(struct upstream *upstream)
+{
+    int procedure;
+    GBytes *payload = registrations_next(upstream->registrations, &procedure);
+    struct rpc_header header;
+    const guint8 *data;
+    gsize len;
+
+    if (!payload) {
+        become_ready(upstream);
+        return;
+    }
+    header = question(upstream, REGISTERING, procedure);
+    data = g_bytes_get_data(payload, &len);
+    upstream_send(upstream, rpc_packet_new_raw(&header, data, len));
 }
 
 static void ask_open(struct upstream *upstream)
@@ -398,20 +429,21 @@ static bool got_auth_list(struct upstream *upstream, GBytes *packet, GError **er
     }
 }
 
-static bool got_open(struct upstream *upstream)
+static void got_open(struct upstream *upstream)
 {
     g_autoptr(GBytes) identity = client_identity(upstream->client);
     struct rpc_header header;
     const guint8 *payload;
     gsize len;
 
-    if (!identity)
-        return become_ready(upstream);
+    if (!identity) {
+        register_or_become_ready(upstream);
+        return;
+    }
     /* For whom a gateway speaks, as it told us. */
     header = question(upstream, IDENTIFYING, PROCEDURE_SET_IDENTITY);
     payload = g_bytes_get_data(identity, &len);
     upstream_send(upstream, rpc_packet_new_raw(&header, payload, len));
-    return true;
 }
 
 /* An error in answer to a question of ours is the end; `*absent`: because there is no such driver.
@@ -431,18 +463,11 @@ static bool got_refusal(struct upstream *upstream, GBytes *packet, bool *absent,
 static bool got_answer(struct upstream *upstream, const struct rpc_header *header, GBytes *packet,
                        bool *absent, GError **error)
 {
-    static const int procedures[] = {
-        [ASKING] = PROCEDURE_AUTH_LIST,
-        [AUTHENTICATING] = PROCEDURE_AUTH_POLKIT,
-        [OPENING] = PROCEDURE_OPEN,
-        [IDENTIFYING] = PROCEDURE_SET_IDENTITY,
-    };
-
     if (header->type != RPC_REPLY || header->serial != (uint32_t)upstream->state ||
-        header->procedure != procedures[upstream->state])
+        header->procedure != upstream->asked)
         return broke(error, "no call waiting for reply with prog %u vers %u serial %u",
                      header->program, header->version, header->serial);
-    if (header->status == RPC_ERROR)
+    if (header->status == RPC_ERROR && upstream->state != REGISTERING)
         return got_refusal(upstream, packet, absent, error);
     switch (upstream->state) {
     case ASKING:
@@ -451,10 +476,16 @@ static bool got_answer(struct upstream *upstream, const struct rpc_header *heade
         ask_open(upstream);
         return true;
     case OPENING:
-        return got_open(upstream);
+        got_open(upstream);
+        return true;
+    case REGISTERING:
+        registrations_made(upstream->registrations, header, packet);
+        break;
     default:
-        return become_ready(upstream);
+        break;
     }
+    register_or_become_ready(upstream);
+    return true;
 }
 
 static bool got_reply(struct upstream *upstream, const struct rpc_header *header, GBytes *packet,
@@ -475,7 +506,7 @@ static bool got_reply(struct upstream *upstream, const struct rpc_header *header
     if (header->status == RPC_OK && procedure && procedure->kind == PROXY_STREAM)
         note(upstream->streams, call);
     g_hash_table_remove(upstream->calls, key);
-    client_send(upstream->client, g_bytes_ref(packet));
+    client_send(upstream->client, registrations_reply(upstream->registrations, header, packet));
     client_call_done(upstream->client);
     return true;
 }
@@ -491,6 +522,17 @@ static void got_stream_packet(struct upstream *upstream, const struct rpc_header
         g_hash_table_remove(upstream->streams, GUINT_TO_POINTER(header->serial));
 }
 
+static void got_event(struct upstream *upstream, const struct rpc_header *header, GBytes *packet)
+{
+    GBytes *handed_on;
+
+    if (!proxy_event_allowed(upstream->driver, header->procedure))
+        return;
+    handed_on = registrations_event(upstream->registrations, header, packet);
+    if (handed_on)
+        client_send(upstream->client, handed_on);
+}
+
 static bool got_packet(struct upstream *upstream, GBytes *packet, bool *absent, GError **error)
 {
     struct rpc_header header;
@@ -503,6 +545,10 @@ static bool got_packet(struct upstream *upstream, GBytes *packet, bool *absent, 
     }
     if (header.program != RPC_PROGRAM_REMOTE || header.version != RPC_PROGRAM_VERSION)
         return broke(error, "Cannot find program %u version %u", header.program, header.version);
+    if (upstream->state == REGISTERING && header.type == RPC_MESSAGE) {
+        got_event(upstream, &header, packet);
+        return true;
+    }
     if (upstream->state != READY)
         return got_answer(upstream, &header, packet, absent, error);
     switch (header.type) {
@@ -513,8 +559,7 @@ static bool got_packet(struct upstream *upstream, GBytes *packet, bool *absent, 
         got_stream_packet(upstream, &header, packet);
         return true;
     case RPC_MESSAGE:
-        if (proxy_event_allowed(upstream->driver, header.procedure))
-            client_send(upstream->client, g_bytes_ref(packet));
+        got_event(upstream, &header, packet);
         return true;
     default:
         /* Descriptors do not come: no procedure of these drivers has any. */

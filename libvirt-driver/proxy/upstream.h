@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A connection to one driver of one of the host's libvirt daemons, for one client. Packets go
- * through it as they are: the serials are the client's, and nobody else's are on this connection.
+ * through it as they are, but for the ids of registrations for events: the serials are the
+ * client's, and nobody else's are on this connection.
  *
- *     connecting -> asking who may (AUTH_LIST) -> [polkit] -> opening -> [identity] -> ready
+ *     connecting -> asking who may (AUTH_LIST) -> [polkit] -> opening -> [identity] ->
+ *     [registering anew for events] -> ready
  *
  * Until it is ready, calls wait in it. While calls or streams are under way and nothing is heard,
  * it is pinged; one that does not answer is given up, as is one that breaks the protocol or lets us
@@ -18,6 +20,7 @@
 #include <stdbool.h>
 
 #include "libvirt-driver/client.h"
+#include "libvirt-driver/proxy/registrations.h"
 #include "libvirt-driver/proxy/table.h"
 #include "libvirt-driver/rpc/packet.h"
 
@@ -36,9 +39,10 @@ struct upstream_ops {
     void (*ended)(struct proxy *proxy, enum proxy_driver driver);
 };
 
+/* `registrations` stay the caller's, for the next upstream to this driver. */
 struct upstream *upstream_new(struct proxy *proxy, const struct upstream_ops *ops,
                               struct daemon *daemon, struct client *client,
-                              enum proxy_driver driver);
+                              enum proxy_driver driver, struct registrations *registrations);
 /* Begins to connect. It may end before this returns. */
 void upstream_start(struct upstream *upstream);
 /* Without a word: the client is gone. */

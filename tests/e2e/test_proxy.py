@@ -294,6 +294,42 @@ def test_a_daemon_that_ends_is_found_again(pair):
         assert connection.numOfNetworks() == 0
 
 
+def test_events_go_on_with_the_next_daemon(pair):
+    """The client has registered once, and is not told that it was with somebody else."""
+    theirs, ours = pair
+    libvirt.virEventRegisterDefaultImpl()
+    seen = []
+
+    def note(_connection, network, *event):
+        seen.append((network.name(), event[0], event[-1]))
+
+    def register(what, network):
+        return connection.networkEventRegisterAny(network, 0, note, what)
+
+    with ours.connect() as connection:
+        networks = [connection.networkDefineXML(f"<network><name>{name}</name></network>")
+                    for name in "tu"]
+        gone = register("gone", networks[1])
+        register("every", None)
+        register("that", networks[0])
+        connection.networkEventDeregisterAny(gone)
+        theirs.kill()
+        theirs.start()
+        with contextlib.suppress(libvirt.libvirtError):  # by which the end of the other one is noticed
+            connection.numOfNetworks()
+        late = register("late", networks[1])
+        for network in networks:
+            network.undefine()
+        deadline = Deadline(SHORT)
+        timer = libvirt.virEventAddTimeout(100, lambda *_: None, None)
+        while len(seen) < 4 and not deadline.passed():
+            libvirt.virEventRunDefaultImpl()
+        libvirt.virEventRemoveTimeout(timer)
+        assert sorted(seen) == [("t", 1, "every"), ("t", 1, "that"),
+                                ("u", 1, "every"), ("u", 1, "late")]
+        connection.networkEventDeregisterAny(late)
+
+
 TWO_CONNECTIONS = """
 import libvirt
 libvirt.registerErrorHandler(lambda *_: None, None)

@@ -19,6 +19,7 @@ from support.vole import program
 from support.wait import SHORT, Deadline
 
 NUM_OF_DOMAINS, NUM_OF_NETWORKS, NETWORK_LOOKUP, LIST_NETWORKS = 51, 52, 46, 283
+REGISTER, DEREGISTER = 313, 314
 NUM_OF_POOLS, POOL_LOOKUP, VOL_UPLOAD, VOL_DOWNLOAD = 71, 84, 208, 209
 NO_SUPPORT, RPC, TIMEOUT, SYSTEM = 3, 39, 68, 38
 NUMBER = struct.pack(">i", 7)
@@ -175,21 +176,77 @@ def test_a_gateways_word_for_whom_it_speaks(upstream, client):
     assert told == [(SET_IDENTITY, identity)]
 
 
+def registration(serial, kind):
+    return Packet(REGISTER, serial=serial, payload=struct.pack(">iI", kind, 0))
+
+
+def number(value):
+    return struct.pack(">i", value)
+
+
 def test_events(upstream, client):
     def script(wire):
         let_in(wire)
+        wire.send(wire.receive().reply(NUMBER))
         call = wire.receive()
         for procedure in (315, 318, 370, 446, 5000, 1, -1):
-            wire.send(Packet(procedure, MESSAGE, serial=1, payload=b"told"))
+            for told in NUMBER, number(8), b"":
+                wire.send(Packet(procedure, MESSAGE, serial=1, payload=told + b"!!!!"))
         wire.send(call.reply(NUMBER))
         wire.receive()
     upstream(script)
+    ours = client.ask(registration(4, 0)).payload
     client.send(Packet(NUM_OF_NETWORKS, serial=5))
     got = []
     while not got or got[-1].type != REPLY:
         got.append(client.receive())
-    # Those of networks, and those that are younger than our table; never one of a domain.
-    assert [packet.procedure for packet in got] == [315, 446, 5000, NUM_OF_NETWORKS]
+    # Those of networks that were asked for, and those that are younger than our table, whatever is
+    # in them; never one of a domain.
+    assert [(packet.procedure, packet.payload) for packet in got[:-1]] == [
+        (315, ours + b"!!!!"), (446, ours + b"!!!!"), (5000, ours + b"!!!!"),
+        (5000, number(8) + b"!!!!"), (5000, b"!!!!")]
+
+
+def test_registrations_are_made_again(upstream, client):
+    """The next daemon numbers them as it likes, and has something against one of them."""
+    heard = []
+
+    def serve_registrations(wire, *numbers):
+        for told in numbers:
+            call = wire.receive()
+            heard.append((call.procedure, call.payload))
+            if told is None:
+                wire.send(call.reply(error_payload(NO_SUPPORT, "not any more"), ERROR))
+            else:
+                wire.send(call.reply(told))
+
+    def first(wire):
+        let_in(wire)
+        serve_registrations(wire, number(7), number(8))
+        wire.receive()
+
+    def second(wire):
+        let_in(wire)
+        serve_registrations(wire, None, number(7))
+        call = wire.receive()
+        wire.send(Packet(315, MESSAGE, serial=1, payload=number(7)))
+        wire.send(call.reply(NUMBER))
+        serve_registrations(wire, None, b"")
+        wire.receive()
+
+    scripts = iter((first, second))
+    upstream(lambda wire: next(scripts)(wire))
+    ids = [client.ask(registration(kind, kind)).payload for kind in (1, 2)]
+    assert client.ask(Packet(NUM_OF_NETWORKS, serial=3)).status == ERROR
+    client.send(Packet(NUM_OF_NETWORKS, serial=5))
+    assert client.receive().payload == ids[1]
+    assert client.receive().payload == NUMBER
+    del heard[:2]
+    assert heard == [(REGISTER, struct.pack(">iI", kind, 0)) for kind in (1, 2)]
+    del heard[:]
+    assert client.ask(Packet(DEREGISTER, serial=6, payload=ids[0])).status == ERROR
+    assert client.ask(Packet(DEREGISTER, serial=7, payload=ids[1])).status == OK
+    assert heard == [(DEREGISTER, number(-1)), (DEREGISTER, NUMBER)]
 
 
 def test_what_belongs_to_nobody_goes_nowhere(ours, upstream, client):

@@ -46,6 +46,17 @@ static bool is_event(const char *name)
     return strstr(name, "_EVENT_") && !strstr(name, "REGISTER");
 }
 
+static enum proxy_kind kind_of(const char *name, bool stream)
+{
+    if (is_event(name))
+        return PROXY_EVENT;
+    if (stream)
+        return PROXY_STREAM;
+    return strstr(name, "_DEREGISTER_") ? PROXY_DEREGISTER
+           : strstr(name, "_REGISTER_") ? PROXY_REGISTER
+                                        : PROXY_CALL;
+}
+
 static void check_one(int number, const char *name, bool stream)
 {
     const struct proxy_procedure *procedure = proxy_procedure_find(number);
@@ -57,7 +68,7 @@ static void check_one(int number, const char *name, bool stream)
     if (!procedure)
         return;
     check_str(procedure->name, name);
-    check_int(procedure->kind, is_event(name) ? PROXY_EVENT : stream ? PROXY_STREAM : PROXY_CALL);
+    check_int(procedure->kind, kind_of(name, stream));
 }
 
 static void test_every_procedure_has_its_driver(void)
