@@ -155,6 +155,7 @@ def test_every_device_has_its_page(desktop, virtvoled, manager, web1):
     manager.row(web1, "Shutoff")
 
 
+@pytest.mark.parametrize("manager", ["qemuvole"], indirect=True)
 def test_what_is_changed_in_its_window_is_in_the_definition(desktop, virtvoled, manager, web1):
     machine = manager.open(web1)
     page = machine.page("Overview", "overview-tab")
@@ -435,6 +436,7 @@ def test_without_a_kernel_it_is_told_what_is_missing(virtvoled, manager, disk, b
     assert virtvoled.virsh("list", "--all", "--name") == ""
 
 
+@pytest.mark.parametrize("manager", ["qemuvole"], indirect=True)
 def test_a_machine_is_cloned_with_its_disk(desktop, virtvoled, manager, web1, disk):
     manager.choose(web1, "Clone...")
     dialog = manager.window(re.compile("^Clone"))
