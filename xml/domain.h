@@ -441,6 +441,7 @@ struct domain_net {
     char *network;                /* DOMAIN_NET_NETWORK: never NULL; and its next three */
     char *portgroup;              /* or NULL */
     char *port_id;                /* live: the network's port; NULL where it has none */
+    bool host_bridge;             /* live: `bridge` is the host's and not the network's own */
     bool static_macs;             /* live: the network fills its bridge's table itself */
     char *dev;                    /* DIRECT: never NULL; NETWORK: live; USER: or NULL */
     enum domain_direct_mode mode; /* DIRECT; NETWORK: live */

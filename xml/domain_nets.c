@@ -61,11 +61,25 @@ static bool read_dev(xmlNode *node, struct domain_net *net, GError **error)
     return !net->dev || domain_check_ifname(node, "dev", net->dev, error);
 }
 
+/* A bridge's port or a macvtap whose source names a network is what that network's interface became
+ * in a running domain: it is the network's still, also where a client defines it. */
+static void note_network(xmlNode *node, const struct device_parser *parser)
+{
+    struct domain_net *net = parser->net;
+
+    if ((net->type != DOMAIN_NET_BRIDGE && net->type != DOMAIN_NET_DIRECT) ||
+        !xmlHasProp(node, BAD_CAST "network"))
+        return;
+    net->host_bridge = parser->live && net->type == DOMAIN_NET_BRIDGE;
+    net->type = DOMAIN_NET_NETWORK;
+}
+
 static bool read_net_source(xmlNode *node, void *target, GError **error)
 {
     struct device_parser *parser = target;
     struct domain_net *net = parser->net;
 
+    note_network(node, parser);
     switch (net->type) {
     case DOMAIN_NET_NETWORK:
         return read_network(node, parser, error);

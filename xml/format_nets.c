@@ -10,6 +10,17 @@ static void format_rates(struct format *f, const char *name, const struct domain
                   "burst", XML_NUMBER_OR_NULL(rates->burst), NULL);
 }
 
+/* While it runs, an interface in a network is said to be what became of it: a port of the host's
+ * own bridge, or a macvtap. The source still names the network. */
+static enum domain_net_type shown_type(const struct format *f, const struct domain_net *net)
+{
+    if (!f->live || net->type != DOMAIN_NET_NETWORK)
+        return net->type;
+    if (net->dev)
+        return DOMAIN_NET_DIRECT;
+    return net->bridge && net->host_bridge ? DOMAIN_NET_BRIDGE : DOMAIN_NET_NETWORK;
+}
+
 static void format_source(struct format *f, const struct domain_net *net)
 {
     const char *mode = word_of(domain_direct_values, net->mode);
@@ -18,7 +29,7 @@ static void format_source(struct format *f, const struct domain_net *net)
     case DOMAIN_NET_BRIDGE:
         xml_empty(&f->w, "source", "bridge", net->bridge, NULL);
         break;
-    case DOMAIN_NET_NETWORK: /* what became of it is live data: a bridge's port, or a macvtap */
+    case DOMAIN_NET_NETWORK: /* what became of it is live data */
         xml_empty(&f->w, "source", "network", net->network, "portgroup", net->portgroup, "portid",
                   f->live ? net->port_id : NULL, "bridge", f->live ? net->bridge : NULL, "dev",
                   f->live ? net->dev : NULL, "mode", f->live ? mode : NULL, NULL);
@@ -94,8 +105,8 @@ void format_net(struct format *f, const struct domain_net *net)
     char mac[18];
 
     domain_mac_format(net->mac, mac);
-    xml_open(&f->w, "interface", "type", xml_value_name(domain_net_type_values, (int)net->type),
-             NULL);
+    xml_open(&f->w, "interface", "type",
+             xml_value_name(domain_net_type_values, (int)shown_type(f, net)), NULL);
     xml_empty(&f->w, "mac", "address", mac, NULL);
     format_source(f, net);
     format_vlan(f, net->vlan);

@@ -64,10 +64,12 @@ static bool read_plug(xmlNode *plug, struct domain_net *net, GError **error)
     g_autofree char *manager = plug ? xml_attribute(plug, "macTableManager") : NULL;
     int mode = DOMAIN_DIRECT_ABSENT;
 
+    net->host_bridge = false;
     g_clear_pointer(&net->bridge, g_free);
     g_clear_pointer(&net->dev, g_free);
     if (g_strcmp0(type, "network") == 0 || g_strcmp0(type, "bridge") == 0) {
         net->bridge = xml_attribute(plug, "bridge");
+        net->host_bridge = g_strcmp0(type, "bridge") == 0;
         net->static_macs = g_strcmp0(manager, "libvirt") == 0;
     } else if (g_strcmp0(type, "direct") == 0) {
         if (!xml_enum_attribute(plug, "mode", domain_direct_values, &mode, error))

@@ -142,6 +142,19 @@ static void make_chardev_live(struct domain_chardev *source, unsigned *terminals
         source->path = g_strdup_printf("/dev/pts/%u", (*terminals)++);
 }
 
+/* By the network's name: what becomes of an interface in it. */
+static void make_network_live(struct domain_net *net)
+{
+    net->port_id = g_strdup("5a6b7c8d-0000-4000-8000-000000000001");
+    if (strcmp(net->network, "macvtaps") == 0) {
+        net->dev = g_strdup("eth0");
+        net->mode = DOMAIN_DIRECT_BRIDGE;
+        return;
+    }
+    net->host_bridge = strcmp(net->network, "host-bridge") == 0;
+    net->bridge = g_strdup(net->host_bridge ? "br0" : "virbr0");
+}
+
 /* What the daemon fills in when it starts a domain. */
 static void make_live(domain_def *def)
 {
@@ -155,10 +168,8 @@ static void make_live(domain_def *def)
         if (!net->target && net->type != DOMAIN_NET_USER)
             net->target =
                 g_strdup_printf("%s%u", net->type == DOMAIN_NET_DIRECT ? "macvtap" : "vnet", i);
-        if (net->type == DOMAIN_NET_NETWORK) {
-            net->bridge = g_strdup("virbr0");
-            net->port_id = g_strdup("5a6b7c8d-0000-4000-8000-000000000001");
-        }
+        if (net->type == DOMAIN_NET_NETWORK)
+            make_network_live(net);
     }
     for (guint i = 0; i < def->disks->len; i++) {
         struct domain_disk *disk = domain_disk_at(def, i);

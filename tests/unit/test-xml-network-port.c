@@ -74,7 +74,7 @@ static void test_a_bridge(void)
                              "macTableManager='libvirt'/><news/></networkport>",
                              net, NULL));
     check_str(net->bridge, "virbr0");
-    check(net->static_macs);
+    check(net->static_macs && !net->host_bridge);
     tear_down();
 }
 
@@ -104,6 +104,7 @@ static void test_a_portgroup(void)
     check_int(net->outbound.burst, 7);
     check_int(net->vlan->tags[0].id, 9);
     check_int(net->isolated, DOMAIN_SWITCH_ON);
+    check(net->host_bridge);
     tear_down();
 }
 
