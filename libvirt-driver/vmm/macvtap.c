@@ -97,14 +97,23 @@ void macvtap_delete(const struct domain_net *net)
         g_warning("%s", error->message);
 }
 
+/* One that has its interface for itself is made with that one's address. What it is given
+ * afterwards that one has too, until the macvtap is gone: so it hears the guest's frames. */
+static bool set_address(const struct domain_net *net, GError **error)
+{
+    return net->mode != DOMAIN_DIRECT_PASSTHROUGH ||
+           netlink_set_address(net->target, net->mac, error);
+}
+
 bool macvtap_open(struct domain_net *net, int *fds, guint pairs, GError **error)
 {
     /* The domain may have had it before its reboot. */
     macvtap_delete(net);
     if (net->target ? !make_named(net, error) : !make_numbered(net, error))
         return false;
-    if (tap_set_up(net->target, net->mtu, error) && open_queues(net, fds, pairs, error))
+    if (set_address(net, error) && tap_set_up(net->target, net->mtu, error) &&
+        open_queues(net, fds, pairs, error))
         return true;
-    macvtap_delete(net);
+    netlink_delete(net->target, NULL);
     return false;
 }

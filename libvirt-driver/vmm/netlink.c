@@ -184,6 +184,23 @@ bool netlink_make_macvtap(const char *name, const char *lower, enum domain_direc
     return failed == 0;
 }
 
+bool netlink_set_address(const char *name, const uint8_t mac[6], GError **error)
+{
+    const struct ifinfomsg link = {.ifi_family = AF_UNSPEC, .ifi_index = index_of(name, error)};
+    struct request request;
+    int failed;
+
+    if (!link.ifi_index)
+        return false;
+    start(&request, RTM_SETLINK, 0, &link, sizeof(link));
+    add(&request, IFLA_ADDRESS, mac, 6);
+    failed = talk(&request);
+    if (failed)
+        libvirt_error_set_errno(error, failed,
+                                "cannot set the MAC address of network interface '%s'", name);
+    return failed == 0;
+}
+
 bool netlink_delete(const char *name, GError **error)
 {
     const struct ifinfomsg link = {.ifi_family = AF_UNSPEC, .ifi_index = (int)if_nametoindex(name)};

@@ -16,6 +16,7 @@
  * deleted. False with `error` set, and *exists when the name is taken. */
 bool netlink_make_macvtap(const char *name, const char *lower, enum domain_direct_mode mode,
                           const uint8_t mac[6], bool *exists, GError **error);
+bool netlink_set_address(const char *name, const uint8_t mac[6], GError **error);
 /* True also when there is none. */
 bool netlink_delete(const char *name, GError **error);
 

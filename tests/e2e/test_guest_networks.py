@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 from contextlib import suppress
+from pathlib import Path
 
 import libvirt
 import pytest
@@ -22,6 +23,7 @@ from support.wait import BOOT, SHORT, Deadline
 pytestmark = pytest.mark.guest
 
 MAC = "52:54:00:12:34:01"
+OWN_MAC = "52:54:00:12:34:02"
 LEASED = "192.168.122."
 NETWORK = ["virsh", "-c", "network:///system"]
 # busybox's udhcpc has a script do what the lease says.
@@ -76,14 +78,16 @@ def libvirtd():
 
 @pytest.fixture
 def links():
-    """An interface that leads nowhere, and a bridge that looks at VLANs."""
-    ip("link", "add", "vole-e2e-up", "type", "dummy")
-    ip("link", "set", "vole-e2e-up", "up")
+    """Two interfaces that lead nowhere, and a bridge that looks at VLANs."""
+    for name in ("vole-e2e-up", "vole-e2e-own"):
+        ip("link", "add", name, "type", "dummy")
+        ip("link", "set", name, "up")
     ip("link", "add", "vole-e2e-br", "type", "bridge", "vlan_filtering", "1")
     ip("link", "set", "vole-e2e-br", "up")
     yield
     ip("link", "delete", "vole-e2e-br")
-    ip("link", "delete", "vole-e2e-up")
+    for name in ("vole-e2e-up", "vole-e2e-own"):
+        ip("link", "delete", name)
 
 
 @pytest.fixture
@@ -121,6 +125,10 @@ def create(daemon, image, devices):
     return shell, daemon.virsh("dumpxml", "guest")
 
 
+def mac_of(name):
+    return Path(f"/sys/class/net/{name}/address").read_text().strip()
+
+
 def ping(address):
     return subprocess.run(["ping", "-q", "-c", "1", "-W", "20", address], check=False,
                           stdout=subprocess.DEVNULL).returncode == 0
@@ -132,17 +140,22 @@ def test_networks_and_volumes(libvirtd, system_virtvoled, image, links, volume):
         <disk type='volume'><source pool='e2e' volume='data.img'/><target dev='vda'/></disk>
         <interface type='network'><mac address='{MAC}'/><source network='default'/></interface>
         <interface type='direct'><source dev='vole-e2e-up' mode='bridge'/></interface>
+        <interface type='direct'><mac address='{OWN_MAC}'/>
+          <source dev='vole-e2e-own' mode='passthrough'/></interface>
         <interface type='bridge'><source bridge='vole-e2e-br'/>
           <vlan><tag id='42'/></vlan><port isolated='yes'/></interface>"""
+    mac_before = mac_of("vole-e2e-own")
     shell, xml = create(daemon, image, devices)
     assert shell, xml
 
     # what it is, while it runs
     (port,) = ports()
     assert f"<source network='default' portid='{port}' bridge='virbr0'/>" in xml
-    (macvtap,) = interfaces("macvtap")
-    assert f"<target dev='{macvtap}'/>" in xml
+    macvtap, own = interfaces("macvtap")
+    assert f"<target dev='{macvtap}'/>" in xml and f"<target dev='{own}'/>" in xml
     assert "macvtap mode bridge" in ip("-d", "link", "show", macvtap)
+    assert "macvtap mode passthru" in ip("-d", "link", "show", own)
+    assert mac_of(own) == mac_of("vole-e2e-own") == OWN_MAC
     tagged = re.findall(r"<target dev='(vnet\d+)'/>", xml)[1]
     vlans = output_of("bridge", "vlan", "show", "dev", tagged).split()
     assert vlans[-4:] == [tagged, "42", "PVID", "Egress"] or "42 PVID Egress Untagged" in \
@@ -170,6 +183,7 @@ def test_networks_and_volumes(libvirtd, system_virtvoled, image, links, volume):
     assert ports() == [port]
     daemon.virsh("destroy", "guest")
     assert not ports() and not interfaces("macvtap") and not interfaces("vnet")
+    assert mac_of("vole-e2e-own") == mac_before
 
     # a network that is missing, or that nobody started
     gone = f"<interface type='network'><mac address='{MAC}'/><source network='nowhere'/></interface>"
