@@ -199,8 +199,8 @@ static int serve(struct daemon *daemon, const struct options *options, int ready
     g_unix_signal_add(SIGINT, on_terminate, daemon);
     g_unix_signal_add(SIGHUP, on_hangup, daemon);
     log_watch = log_watch_new(daemon);
+    storage_restore(daemon); /* domains that start by themselves may have volumes of its pools */
     restore_domains(daemon);
-    storage_restore(daemon);
     server_start(daemon->server, (guint)options->timeout);
     if (ready_fd >= 0)
         background_is_ready(&daemon->paths, ready_fd);

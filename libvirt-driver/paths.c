@@ -2,7 +2,9 @@
 #include "libvirt-driver/paths.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
+#include "libvirt-driver/util.h"
 #include "xml/error.h"
 
 static void init_system(struct paths *paths, const char *root)
@@ -71,6 +73,14 @@ bool paths_make(const struct paths *paths, GError **error)
            make_dir(paths->run, 0700, error) &&
            (!paths->boot || make_dir(paths->boot, 0711, error)) &&
            make_dir(paths->state, 0700, error) && make_dir(paths->log, 0700, error);
+}
+
+bool paths_is_first_time(const struct paths *paths, const char *what)
+{
+    g_autofree char *mark = g_build_filename(paths->run, what, NULL);
+    auto_close int fd = open(mark, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    return fd >= 0;
 }
 
 void paths_clear(struct paths *paths)

@@ -30,6 +30,10 @@ void paths_init(struct paths *paths, bool session, const char *root);
 bool paths_make(const struct paths *paths, GError **error);
 void paths_clear(struct paths *paths);
 
+/* True when nobody has asked that of `what` since the host came up: the run directory does not
+ * outlive a boot. */
+bool paths_is_first_time(const struct paths *paths, const char *what);
+
 /* "DIR/NAME" with the suffix behind it; to be freed. A domain's name holds no '/'. */
 char *paths_file(const char *dir, const char *name, const char *suffix);
 

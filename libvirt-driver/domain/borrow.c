@@ -117,10 +117,15 @@ static bool find_own_volume(const struct daemon *daemon, struct domain_disk *dis
     struct storage *storage = daemon->storage;
     hold_lock(&storage->lock);
     const struct pool *pool = pool_by_name(storage, disk->pool, NULL);
-    const struct volume *volume = pool && pool->active ? find_in_pool(pool, disk->volume) : NULL;
+    const struct volume *volume;
 
     if (!pool)
         return false;
+    /* After a boot it may be about to start. */
+    pool = pool_wait(storage, pool->def->uuid, error);
+    if (!pool)
+        return true;
+    volume = pool->active ? find_in_pool(pool, disk->volume) : NULL;
     if (!pool->active) {
         libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
                           "storage pool '%s' containing volume '%s' is not active", disk->pool,

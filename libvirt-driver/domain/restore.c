@@ -102,7 +102,7 @@ static void autostart_domains(struct daemon *daemon)
     g_autoptr(GPtrArray) all = domain_list_all(daemon->domains);
     struct autostart *autostart;
 
-    if (!store_is_first_start(&daemon->paths))
+    if (!paths_is_first_time(&daemon->paths, "autostarted"))
         return;
     autostart = g_new0(struct autostart, 1);
     g_atomic_ref_count_init(&autostart->refs);

@@ -2,7 +2,6 @@
 #include "libvirt-driver/domain/store.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <string.h>
 #include <unistd.h>
@@ -260,14 +259,4 @@ void store_load_statuses(const struct paths *paths,
         if (text && parse_status(path, text, &status))
             found(opaque, &status);
     }
-}
-
-bool store_is_first_start(const struct paths *paths)
-{
-    g_autofree char *mark = g_build_filename(paths->run, "autostarted", NULL);
-    int fd = open(mark, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-    if (fd >= 0)
-        close(fd);
-    return fd >= 0;
 }

@@ -47,7 +47,4 @@ void store_remove_status(const struct paths *paths, const char *name);
 void store_load_statuses(const struct paths *paths,
                          void (*found)(gpointer opaque, struct status *status), gpointer opaque);
 
-/* True once after each boot (the run directory does not outlive one). */
-bool store_is_first_start(const struct paths *paths);
-
 #endif

@@ -550,6 +550,7 @@ static void run_start(gpointer pool, struct daemon *daemon)
 void storage_restore(struct daemon *daemon)
 {
     struct storage *storage = daemon->storage;
+    bool autostart = paths_is_first_time(&daemon->paths, "pools-autostarted");
     hold_lock(&storage->lock);
 
     pool_files_load(storage, storage->config, found_config);
@@ -557,7 +558,7 @@ void storage_restore(struct daemon *daemon)
     for (guint i = 0; i < storage->pools->len; i++) {
         struct pool *pool = g_ptr_array_index(storage->pools, i);
 
-        if (!pool->active && !pool->autostart)
+        if (!pool->active && !(autostart && pool->autostart))
             continue;
         /* Nothing can happen to it until that ends. */
         pool->changing = true;

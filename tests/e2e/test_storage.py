@@ -144,6 +144,13 @@ def test_what_no_pool_can_be(connection, pool, place, folder):
     assert connection.numOfDefinedStoragePools() == 0
 
 
+def host_boots(virtvoled, keep=""):
+    """What lies below /run is gone."""
+    for path in (virtvoled.root / "run/libvirt/vole").rglob("*"):
+        if path.is_file() and not (keep and path.match(keep)):
+            path.unlink()
+
+
 def test_pools_outlive_the_daemon(virtvoled, folder):
     for name in ("kept", "auto", "idle", "gone"):
         (folder / name).mkdir()
@@ -157,6 +164,7 @@ def test_pools_outlive_the_daemon(virtvoled, folder):
     (folder / "kept" / "disk.img").write_bytes(bytes(4096))
     (folder / "gone").rmdir()
     virtvoled.stop(9)
+    host_boots(virtvoled, keep="*.xml")
     virtvoled.start()
     with virtvoled.connect() as connection:
         kept = connection.storagePoolLookupByName("kept")
@@ -170,6 +178,28 @@ def test_pools_outlive_the_daemon(virtvoled, folder):
         assert gone.info()[0] == libvirt.VIR_STORAGE_POOL_INACTIVE
         gone.build()
         gone.create()
+        # Who stopped it wants it to stay so, whenever the daemon starts anew.
+        auto.destroy()
+    virtvoled.stop()
+    virtvoled.start()
+    with virtvoled.connect() as connection:
+        assert not connection.storagePoolLookupByName("auto").isActive()
+        assert connection.storagePoolLookupByName("gone").isActive()
+
+
+def test_a_domain_that_starts_by_itself_finds_its_volume(virtvoled, pool, place, payloads):
+    for number in range(2000):
+        (place / f"{number}.img").write_bytes(bytes(512))
+    pool.setAutostart(1)
+    virtvoled.define("one", kernel=payloads.echo, devices="""
+        <disk type='volume'><source pool='images' volume='7.img'/><target dev='vda'/></disk>""")
+    virtvoled.virsh("autostart", "one")
+    virtvoled.stop()
+    host_boots(virtvoled)
+    virtvoled.start()
+    deadline = Deadline(SHORT)
+    while virtvoled.virsh("domstate", "one") != "running":
+        assert not deadline.passed(), virtvoled.log.read_text()
 
 
 class PoolEvents:

@@ -223,8 +223,9 @@ static void test_first_start_is_once(void)
     struct paths paths;
 
     use_root(&paths);
-    check(store_is_first_start(&paths));
-    check(!store_is_first_start(&paths));
+    check(paths_is_first_time(&paths, "a"));
+    check(!paths_is_first_time(&paths, "a"));
+    check(paths_is_first_time(&paths, "b"));
     drop_root(&paths);
 }
 

@@ -175,7 +175,8 @@ class Host:
         return domain
 
     def state_files(self):
-        return sorted(n for n in os.listdir(self.path("run/libvirt/vole")) if n != "autostarted")
+        return sorted(name for name in os.listdir(self.path("run/libvirt/vole"))
+                      if not name.endswith("autostarted"))
 
 
 def removed(group):
