@@ -10,101 +10,16 @@ import shlex
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ElementTree
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import clean_files
+from sessions import e2e
+from stage import (BUILD, CCACHE, JOBS, TREE, Broken, Counts, built, configured, failed, output_of,
+                   passed, run)
+import foreign  # of tests/lab, which stage has made known
 
-TREE = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(TREE / "tests/lab"))
-import foreign  # noqa: E402
-
-BUILD = TREE / "build"
-LAB_SECONDS = 1500
-ARCH_LAB_SECONDS = 3600  # of another architecture's, where the emulated processor is slower
 FUZZ_SECONDS = 6
-JOBS = str(os.cpu_count() or 1)
-
-# Files of tests/e2e that take a lab the longest. They go first, so that the last one does not run
-# alone.
-LONGEST = {"test_guest", "test_guest_devices", "test_guest_net", "test_virsh_guest"}
-
-# The builds: folder -> environment and options of configure.
-BUILDS = {
-    "gcc": ({}, ["--enable-werror"]),
-    "asan": ({"CFLAGS": "-O1 -g"}, ["--enable-werror", "--enable-sanitizers"]),
-    "clang": ({"CC": "clang"}, ["--enable-werror"]),
-    "fuzz": ({"CC": "clang", "CFLAGS": "-O1 -g"},
-             ["--enable-werror", "--enable-sanitizers", "--enable-fuzzing"]),
-    # For --arch, whose name they have.
-    "aarch64": ({}, ["--enable-werror", "--host=aarch64-linux-gnu"]),
-}
 ARCHES = ("aarch64",)
-
-
-@dataclass
-class Counts:
-    passed: int = 0
-    failed: int = 0
-    skipped: int = 0
-    details: list = field(default_factory=list)  # one line a failure or skip
-
-    def __add__(self, other):
-        return Counts(self.passed + other.passed, self.failed + other.failed,
-                      self.skipped + other.skipped, self.details + other.details)
-
-    def __str__(self):
-        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
-
-
-def passed(number=1):
-    return Counts(passed=number)
-
-
-def failed(line):
-    return Counts(failed=1, details=[f"FAILED  {line}"])
-
-
-class Broken(Exception):
-    """A stage cannot go on; the text says why."""
-
-
-def run(*argv, **kwargs):
-    """A command, its output on ours; Broken if it fails."""
-    argv = [str(arg) for arg in argv]
-    done = subprocess.run(argv, check=False, stdin=subprocess.DEVNULL, **kwargs)
-    if done.returncode != 0:
-        raise Broken(f"{shlex.join(argv[:4])}{' ...' if len(argv) > 4 else ''} "
-                     f"ended with {done.returncode}")
-    return done.stdout
-
-
-def output_of(*argv, **kwargs):
-    return run(*argv, stdout=subprocess.PIPE, text=True, **kwargs)
-
-
-# ---- building ----
-
-def configured(name):
-    """The folder of a build, configured."""
-    folder = BUILD / name
-    env, options = BUILDS[name]
-    if not (TREE / "configure").exists():
-        run("autoreconf", "-fi", cwd=TREE)
-    if not (folder / "Makefile").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        run(TREE / "configure", "-q", *options, cwd=folder, env={**os.environ, **env})
-    # Where the lists of files changed since: before make is asked for anything else.
-    run("make", "-s", "am--refresh", cwd=folder, stdout=subprocess.DEVNULL)
-    return folder
-
-
-def built(name, *targets):
-    folder = configured(name)
-    run("make", "-s", f"-j{JOBS}", *targets, cwd=folder)
-    return folder
 
 
 # ---- style ----
@@ -128,11 +43,9 @@ NO_COMMENTS = {".md", ".json", ".xml", ".png", ".svg"}
 
 def style(_):
     counts = Counts()
-    for path in sources(".c", ".h"):
-        done = subprocess.run(["clang-format", "--dry-run", "-Werror", path], check=False,
-                              capture_output=True, text=True)
-        counts += passed() if done.returncode == 0 else failed(
-            f"{path.relative_to(TREE)}: not as `clang-format -i` would have it")
+    with ThreadPoolExecutor(max_workers=int(JOBS)) as pool:
+        for done in pool.map(formatted, sources(".c", ".h")):
+            counts += done
     for path in sources():
         if path.name in NO_LICENCE_LINE or path.suffix in NO_COMMENTS or "golden" in path.parts \
                 or "corpus" in path.parts:
@@ -141,6 +54,13 @@ def style(_):
         if b"SPDX-License-Identifier: LGPL-2.1-or-later" not in head:
             counts += failed(f"{path.relative_to(TREE)}: no SPDX line")
     return counts
+
+
+def formatted(path):
+    done = subprocess.run(["clang-format", "--dry-run", "-Werror", path], check=False,
+                          capture_output=True, text=True)
+    return passed() if done.returncode == 0 else failed(
+        f"{path.relative_to(TREE)}: not as `clang-format -i` would have it")
 
 
 # ---- lint ----
@@ -269,116 +189,6 @@ def test_results(folder, name):
     return counts
 
 
-# ---- end to end ----
-
-@dataclass
-class Session:
-    """One run of pytest: what it is called, which tests, and the lab's options if it is in one."""
-    name: str
-    files: list
-    selection: list
-    lab: bool = False
-    seconds: int = LAB_SECONDS
-
-
-def e2e(options):
-    folder = built(options.arch or "gcc")
-    results = BUILD / (f"results-{options.arch}" if options.arch else "results")
-    results.mkdir(exist_ok=True)
-    os.environ["VOLE_BUILDDIR"] = str(folder)
-    everything = sorted((TREE / "tests/e2e").glob("test_*.py"))
-    if options.list:
-        run(*pytest(everything, "--collect-only", "-q", *select(options)))
-        return Counts()
-
-    if not options.arch and \
-            subprocess.run([TREE / "tests/lab/need-lab"], check=False).returncode != 0:
-        return run_sessions([Session("all", everything, select(options))], results)
-    # A lab has one processor, so there is one for each file with guests: together they use what
-    # the machine has.
-    sessions = [Session(file.stem, [file], select(options, "guest"), lab=True)
-                for file in sorted(everything, key=lambda file: file.stem not in LONGEST)]
-    sessions = [session for session in sessions if chosen(session)]
-    if sessions and options.arch:
-        run(TREE / "tests/lab/guest-image", "--of-lab", stdout=subprocess.DEVNULL)
-    if sessions:
-        for kernel in ("cloud",) if options.arch else ("cloud", "generic"):
-            # The small initramfs comes with what it is made from, the guest itself.
-            run(TREE / "tests/lab/guest-image", "--kernel", kernel, "--small",
-                stdout=subprocess.DEVNULL)
-    if options.arch:
-        for session in sessions:
-            session.seconds = ARCH_LAB_SECONDS
-        return run_sessions(sessions, results)
-    host = Session("host", everything, select(options, "not guest"))
-    with ThreadPoolExecutor(max_workers=1) as beside:  # it mostly waits
-        on_host = beside.submit(run_session, host, results)
-        return run_sessions(sessions, results) + on_host.result()
-
-
-def pytest(files, *arguments):
-    return ["/usr/bin/python3", "-u", "-m", "pytest", "-c", TREE / "tests/e2e/pytest.ini", *files,
-            *arguments]
-
-
-def select(options, marker=None):
-    return (["-m", marker] if marker else []) + (["-k", options.k] if options.k else [])
-
-
-def chosen(session):
-    """Whether it has any test."""
-    argv = pytest(session.files, "--collect-only", "-q", *session.selection)
-    return subprocess.run([str(arg) for arg in argv], check=False,
-                          stdout=subprocess.DEVNULL).returncode == 0
-
-
-def run_sessions(sessions, results):
-    """All of them, as many at a time as there are processors."""
-    counts = Counts()
-    with ThreadPoolExecutor(max_workers=int(JOBS)) as pool:
-        for done in pool.map(lambda session: run_session(session, results), sessions):
-            counts += done
-    return counts
-
-
-def run_session(session, results):
-    report = results / f"{session.name}.xml"
-    report.unlink(missing_ok=True)
-    argv = pytest(session.files, "-v", "--tb=short", "--durations=5", f"--junitxml={report}",
-                  *session.selection)
-    if session.lab:
-        argv = [TREE / "tests/lab/lab", "--timeout", str(session.seconds), "--share", results,
-                "--console-log", results / f"{session.name}-console.log", "--", *argv]
-    with subprocess.Popen([str(arg) for arg in argv], text=True, errors="replace",
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT) as process:
-        for line in process.stdout:  # whole lines, for several sessions print at a time
-            print(f"{session.name}: {line}", end="", flush=True)
-    if process.returncode == 5:  # nothing was selected
-        return Counts()
-    if not report.exists():
-        return failed(f"e2e ({session.name}): ended with {process.returncode} before it was done")
-    counts = report_counts(report)
-    if process.returncode != 0 and not counts.failed:
-        counts += failed(f"e2e ({session.name}): ended with {process.returncode}")
-    return counts
-
-
-def report_counts(report):
-    counts = Counts()
-    for case in ElementTree.parse(report).iter("testcase"):
-        test = f"{case.get('classname')}::{case.get('name')}"
-        kinds = {child.tag: child for child in case}
-        if "failure" in kinds or "error" in kinds:
-            counts += failed(test)
-        elif "skipped" in kinds:
-            counts += Counts(skipped=1,
-                             details=[f"SKIPPED {test}: {kinds['skipped'].get('message')}"])
-        else:
-            counts += passed()
-    return counts
-
-
 # ---- fuzz ----
 
 def fuzz(options):
@@ -424,6 +234,7 @@ def dist(_):
     log = BUILD / "distcheck.log"
     with open(log, "w", encoding="utf-8") as out:
         done = subprocess.run(["make", "-s", f"-j{JOBS}", "distcheck"], cwd=folder, check=False,
+                              env={**os.environ, "CC": CCACHE + "gcc", "XZ_OPT": "-0"},
                               stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
     if done.returncode != 0:
         print(*log.read_text(errors="replace").splitlines()[-40:], sep="\n")

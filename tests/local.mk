@@ -25,6 +25,8 @@ EXTRA_DIST += \
 	tests/bench/vmm.py \
 	tests/check.py \
 	tests/clean_files.py \
+	tests/sessions.py \
+	tests/stage.py \
 	tests/e2e/conftest.py \
 	tests/e2e/payloads/echo.S \
 	tests/e2e/payloads/flood.S \

@@ -23,10 +23,13 @@ from support.wait import SHORT, Deadline
 # The exit status of newer-clients that says nothing of what is tested with them.
 CLIENTS_UNREACHABLE = 3
 
+CLAIMED = pytest.StashKey()  # {file: whether it is this session's}
+
 
 def pytest_configure(config):
     if "VOLE_BUILDDIR" not in os.environ:
         raise pytest.UsageError("VOLE_BUILDDIR must name the build tree; ./check e2e sets it")
+    config.stash[CLAIMED] = {}
 
 
 ARCHITECTURES = {"x86_64", "aarch64"}  # and the marks of tests that are about one of them
@@ -42,6 +45,22 @@ def pytest_collection_modifyitems(config, items):
         if needs_lab and item.get_closest_marker("guest"):
             item.add_marker(pytest.mark.skip(reason="Linux does not boot here; run ./check e2e, "
                                                     "which uses the lab"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item):
+    """Several labs are given the same tests; the first that comes to a file does all of it."""
+    claims = os.environ.get("VOLE_E2E_CLAIMS")
+    if not claims:
+        return None
+    file = item.path.stem
+    if file not in item.config.stash[CLAIMED]:
+        try:
+            os.close(os.open(Path(claims) / file, os.O_CREAT | os.O_EXCL))
+            item.config.stash[CLAIMED][file] = True
+        except FileExistsError:
+            item.config.stash[CLAIMED][file] = False
+    return None if item.config.stash[CLAIMED][file] else True  # which means: it is done
 
 
 # ---- what is left behind ----

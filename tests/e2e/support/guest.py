@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The Debian guest: its files, and a shell in it over a console."""
 
+import json
 import os
 import subprocess
 from dataclasses import dataclass
@@ -43,6 +44,10 @@ class Image:
 
 
 def guest_image(*options):
+    """What the tool of that name prints; ./check has asked it already."""
+    known = json.loads(os.environ.get("VOLE_GUEST_IMAGES", "{}"))
+    if " ".join(options) in known:
+        return Path(known[" ".join(options)])
     argv = [TREE / "tests/lab/guest-image", *options]
     return Path(subprocess.run(argv, check=True, text=True, stdout=subprocess.PIPE).stdout.strip())
 
