@@ -255,7 +255,7 @@ def test_limits_hold_and_memory_comes_and_goes(daemon, small_domain):
     while "nr_throttled 0\n" in group.joinpath("cpu.stat").read_text():
         assert not deadline.passed()
     domain.setSchedulerParameters({"global_quota": -1})
-    guest.run("kill $!")
+    guest.run("kill $!; wait")
 
     # memory: a guest that takes more than the host lets it have is ended
     limit = 224 << 10

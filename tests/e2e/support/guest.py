@@ -59,7 +59,12 @@ def copy_disk(source, target):
 
 
 class Shell:
-    """A shell in the guest: run() gives a command's output and insists on its success."""
+    """A shell in the guest: run() gives a command's output and insists on its success.
+
+    What is left in the background has to be waited for in a later command: the small guest's shell,
+    busybox's without line editing, takes a child's end while it reads for the end of its input, and
+    ends, which is a panic of the guest.
+    """
 
     def __init__(self, console):
         self.console = console
