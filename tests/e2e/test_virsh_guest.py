@@ -233,14 +233,14 @@ def test_limits_hold_and_memory_comes_and_goes(daemon, small_domain):
     kind = libvirt.VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE
     events = Events(daemon.uri, kind)
     domain.setMemory(160 << 10)
-    events.wait(("small", 160 << 10, kind))
+    events.wait(("small", 160 << 10, kind), BOOT)
     assert domain.info()[2] == 160 << 10
     deadline = Deadline(BOOT)
     while not 0 < (stats := domain.memoryStats()).get("unused", 0) < 160 << 10:
         assert not deadline.passed(), stats
     assert stats["actual"] == 160 << 10 and stats["last_update"] > 0
     domain.setMemory(256 << 10)
-    events.wait(("small", 256 << 10, kind))
+    events.wait(("small", 256 << 10, kind), BOOT)
     events.connection.close()
 
     # processor time: the kernel holds the guest back
@@ -252,6 +252,7 @@ def test_limits_hold_and_memory_comes_and_goes(daemon, small_domain):
     assert (read["cpu_shares"], read["global_period"], read["global_quota"]) == (
         300, 50000, 10000)
     guest.run("while :; do :; done &")
+    deadline = Deadline(BOOT)
     while "nr_throttled 0\n" in group.joinpath("cpu.stat").read_text():
         assert not deadline.passed()
     domain.setSchedulerParameters({"global_quota": -1})

@@ -19,9 +19,9 @@ class Events:
     def _seen(self, _connection, domain, *rest):
         self.seen.append((domain.name(), *rest))
 
-    def wait(self, wanted):
-        deadline = Deadline(SHORT)
-        timer = libvirt.virEventAddTimeout(SHORT * 1000, lambda *_: None, None)
+    def wait(self, wanted, seconds=SHORT):
+        deadline = Deadline(seconds)
+        timer = libvirt.virEventAddTimeout(seconds * 1000, lambda *_: None, None)
         try:
             while wanted not in self.seen and not deadline.passed():
                 libvirt.virEventRunDefaultImpl()
