@@ -115,7 +115,7 @@ class Driver:
         self.uri = uri
         self.home = home
         self.kernel = home / "wait.elf"
-        self.kernel.write_bytes(payload.elf(payload.SIGNAL_AND_WAIT))
+        self.kernel.write_bytes(payload.kernel(ends=False))
         self.log = home / f"{who}.log"
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen([program, *options], stdin=subprocess.DEVNULL,
