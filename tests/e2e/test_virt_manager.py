@@ -366,9 +366,9 @@ def test_networks_and_storage_in_the_details_of_the_connection(desktop, libvirtd
 # ---- a Debian, from its image to its end ----
 
 @pytest.fixture
-def elsewhere(folder, image):
+def elsewhere(folder):
     """A machine on which Linux boots."""
-    machine = Elsewhere(folder, image.disk.parents[2])
+    machine = Elsewhere(folder)
     try:
         yield machine.start()
     finally:

@@ -18,9 +18,7 @@ IMAGES = "/var/lib/libvirt/images"
 
 
 class Elsewhere:
-    def __init__(self, folder, cache):
-        """`cache`: where the lab finds what it is made from, whatever home a desktop has."""
-        self.env = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    def __init__(self, folder):
         self.name = f"elsewhere-{os.getpid()}"
         self.socket_path = folder / "virtvoled-sock"
         self.uri = f"vole:///system?socket={self.socket_path}"
@@ -28,7 +26,7 @@ class Elsewhere:
         self.listener = None
 
     def start(self):
-        subprocess.run([LAB, "--keep", self.name, "--", "true"], check=True, env=self.env,
+        subprocess.run([LAB, "--keep", self.name, "--", "true"], check=True,
                        stdin=subprocess.DEVNULL, timeout=BOOT)
         self.run("sh", "-c", f"setsid {program('virtvoled')} </dev/null >/tmp/virtvoled.log 2>&1 &")
         self.listener = socket.socket(socket.AF_UNIX)
@@ -43,7 +41,7 @@ class Elsewhere:
             with suppress(OSError):
                 self.listener.shutdown(socket.SHUT_RDWR)  # wakes who accepts
             self.listener.close()
-        subprocess.run([LAB, "--stop", self.name], check=True, env=self.env,
+        subprocess.run([LAB, "--stop", self.name], check=True,
                        stdin=subprocess.DEVNULL, timeout=BOOT)
         for bridge in self.bridges:
             bridge.wait(BOOT)
@@ -58,13 +56,13 @@ class Elsewhere:
                 self.bridges.append(subprocess.Popen(
                     [LAB, "--enter", self.name, "--tty", "no", "--", "socat", "-",
                      f"UNIX-CONNECT:{SOCKET}"], stdin=client, stdout=client,
-                    stderr=subprocess.DEVNULL, env=self.env))
+                    stderr=subprocess.DEVNULL))
 
     def run(self, *argv):
         """A command there; what it prints."""
         return subprocess.run([LAB, "--enter", self.name, "--tty", "no", "--", *map(str, argv)],
                               check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              text=True, timeout=BOOT, env=self.env).stdout
+                              text=True, timeout=BOOT).stdout
 
     def _virsh(self, *arguments):
         return subprocess.run(["virsh", "-c", self.uri, *map(str, arguments)], check=False,
