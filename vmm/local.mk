@@ -83,6 +83,7 @@ vmm_libvmm_a_SOURCES += \
 	vmm/arch/aarch64/boot.c \
 	vmm/arch/aarch64/cpu.c \
 	vmm/arch/aarch64/devtree.c vmm/arch/aarch64/devtree.h \
+	vmm/arch/aarch64/genid.c \
 	vmm/arch/aarch64/host.c \
 	vmm/arch/aarch64/irqchip.c \
 	vmm/arch/aarch64/layout.h \

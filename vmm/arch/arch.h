@@ -30,7 +30,6 @@ struct arch_traits {
     unsigned max_cpus;    /* of a machine; at most CONFIG_MAX_CPUS */
     bool has_flat;        /* flat binaries can be started */
     bool has_ports;       /* there is port I/O, so a debug port can be */
-    bool has_genid;       /* there is a device that tells the guest its generation id */
     const char *kvm_hint; /* what to do where there is no /dev/kvm */
 };
 extern const struct arch_traits arch_traits;

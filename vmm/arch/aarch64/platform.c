@@ -6,9 +6,6 @@
  */
 #include "vmm/arch/aarch64/platform.h"
 
-#include <errno.h>
-#include <sys/mman.h>
-
 #include "vmm/arch/aarch64/layout.h"
 #include "vmm/arch/arch.h"
 #include "vmm/devices/pl011.h"
@@ -32,38 +29,6 @@ struct arch_virtio_slot arch_virtio_slot(unsigned n)
 }
 _Static_assert(ARM64_VIRTIO + MACHINE_MAX_VIRTIO * VIRTIO_MMIO_SIZE <= ARM64_VIRTIO_END,
                "a slot for each device");
-
-/* ---- the generation id ---- */
-
-/* Memory beside RAM, and not a device: Linux may read it by instructions that KVM does not take
- * apart. */
-static int genid_new(struct arch_platform *p, struct error *err)
-{
-    void *page =
-        mmap(NULL, ARM64_GENID_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-    if (page == MAP_FAILED)
-        return error_set_errno(err, errno, "map memory for the generation id");
-    p->genid = page;
-    return 0;
-}
-
-int genid_map(const struct machine *m, struct error *err)
-{
-    struct kvm_userspace_memory_region slot = {
-        .slot = MEMORY_MAX_REGIONS, /* behind those of RAM */
-        .guest_phys_addr = ARM64_GENID,
-        .memory_size = ARM64_GENID_SIZE,
-        .userspace_addr = (uintptr_t)m->platform->genid,
-    };
-    int r;
-
-    if (!m->platform->genid)
-        return 0;
-    config_genid_bytes(m->config, m->platform->genid);
-    r = kvm_vm_ioctl(&m->kvm, KVM_SET_USER_MEMORY_REGION, &slot);
-    return r < 0 ? error_set_errno(err, -r, "give the guest its generation id") : 0;
-}
 
 /* ---- life ---- */
 
@@ -138,8 +103,7 @@ void arch_platform_free(struct machine *m)
     pl031_free(p->rtc);
     pl061_free(p->gpio);
     pvpanic_free(p->pvpanic);
-    if (p->genid)
-        munmap(p->genid, ARM64_GENID_SIZE);
+    genid_free(p);
     gic_close(p);
     free(p);
     m->platform = NULL;

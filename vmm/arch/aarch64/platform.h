@@ -24,8 +24,11 @@ struct arch_platform {
 int gic_start(struct machine *m, struct error *err);
 void gic_close(struct arch_platform *p);
 
-/* ---- platform.c, for irqchip.c ---- */
+/* ---- genid.c, for platform.c and irqchip.c ---- */
 
+/* The memory for it. 0, or -1 with `err`. */
+int genid_new(struct arch_platform *p, struct error *err);
+void genid_free(struct arch_platform *p);
 /* Puts the generation id, if there is one, into a fresh VM. 0, or -1 with `err`. */
 int genid_map(const struct machine *m, struct error *err);
 

@@ -8,7 +8,6 @@ const struct arch_traits arch_traits = {
     .max_cpus = 254,
     .has_flat = true,
     .has_ports = true,
-    .has_genid = true,
     .kvm_hint = "enable virtualisation in the firmware (in a virtual machine: nested "
                 "virtualisation), then modprobe kvm_intel or kvm_amd",
 };
