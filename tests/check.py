@@ -69,8 +69,8 @@ def lint(_):
     folder = configured("clang")
     database = compile_commands(folder)
     (folder / "compile_commands.json").write_text(json.dumps(database), encoding="utf-8")
-    counts = cppcheck(folder)
     known = clean_files.Known(TREE, folder)
+    counts = cppcheck(folder, database, known)
     with ThreadPoolExecutor(max_workers=int(JOBS)) as pool:
         for done in pool.map(lambda entry: clang_tidy(folder, entry, known), database):
             counts += done
@@ -92,14 +92,24 @@ def clang_tidy(folder, entry, known):
     return passed()
 
 
-def cppcheck(folder):
-    done = subprocess.run(
-        ["cppcheck", "--quiet", f"-j{JOBS}", "--project=compile_commands.json",
-         "--enable=warning,portability", "--inline-suppr", "--error-exitcode=1",
-         f"--suppress=*:{folder}/*", "--suppress=internalAstError",
-         "--suppress=normalCheckLevelMaxBranches"],
-        cwd=folder, check=False, stdin=subprocess.DEVNULL)
-    return passed() if done.returncode == 0 else failed("cppcheck")
+def cppcheck(folder, database, known):
+    """Of all files that it has not found clean before."""
+    arguments = ["--enable=warning,portability", "--inline-suppr", f"--suppress=*:{folder}/*",
+                 "--suppress=internalAstError", "--suppress=normalCheckLevelMaxBranches"]
+    keys = {known.key_of_cppcheck(entry, arguments): entry for entry in database}
+    keys = {key: entry for key, entry in keys.items() if not known.is_clean(key)}
+    if not keys:
+        return passed()
+    project = folder / "cppcheck.json"
+    project.write_text(json.dumps(list(keys.values())), encoding="utf-8")
+    done = subprocess.run(["cppcheck", "--quiet", f"-j{JOBS}", f"--project={project}",
+                           "--error-exitcode=1", *arguments],
+                          cwd=folder, check=False, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        return failed("cppcheck")
+    for key in keys:
+        known.clean(key)
+    return passed()
 
 
 def compile_commands(folder):

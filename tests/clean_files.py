@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Which files clang-tidy had nothing to say about, so that it need not read them again.
+"""Which files clang-tidy and cppcheck had nothing to say about, so that they need not read them again.
 
-What it says depends on the file after preprocessing (comments included, for those can silence it),
-on how it is compiled, on its configuration and on its version. A hash of all that is an empty
-file's name in the cache; one that is not there, or whose file cannot be preprocessed, is only
-checked again. Findings are never remembered.
+What clang-tidy says depends on the file after preprocessing (comments included, for those can
+silence it), on how it is compiled, on its configuration and on its version. cppcheck also reads
+what the preprocessor would leave out: for it, all headers count as they are. A hash of all that is
+an empty file's name in the cache; one that is not there, or whose file cannot be preprocessed, is
+only checked again. Findings are never remembered.
 """
 
 import contextlib
@@ -20,6 +21,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "lab"))
 import cache  # noqa: E402
 
 
+SOURCES = ("vmm", "xml", "libvirt-driver", "tests")
+INCLUDED = {".h", ".x", ".def"}  # or made into what is
+
+
 class Known:
     """What is known of the files of `tree`, compiled in `folder`."""
 
@@ -30,6 +35,11 @@ class Known:
         self.common = [version.stdout,
                        *(path.read_bytes() for path in [tree / ".clang-tidy",
                                                     *sorted(tree.glob("*/.clang-tidy"))])]
+        version = subprocess.run(["cppcheck", "--version"], check=True, stdout=subprocess.PIPE)
+        self.common_of_cppcheck = [version.stdout,
+                                   *(path.read_bytes() for part in SOURCES
+                                     for path in sorted((tree / part).rglob("*"))
+                                     if path.suffix in INCLUDED)]
         self._forget()
 
     def _forget(self):
@@ -52,8 +62,16 @@ class Known:
                               stderr=subprocess.DEVNULL)
         if done.returncode != 0:
             return None
+        return self._hash([*self.common, "\0".join(words).encode(), done.stdout])
+
+    def key_of_cppcheck(self, entry, arguments):
+        """The same for cppcheck, which is run with these."""
+        words = "\0".join([entry["command"], *arguments]).encode()
+        return self._hash([*self.common_of_cppcheck, words, Path(entry["file"]).read_bytes()])
+
+    def _hash(self, parts):
         digest = hashlib.sha256()
-        for part in [*self.common, "\0".join(words).encode(), done.stdout]:
+        for part in parts:
             for place in self.places:  # the same in every copy of the tree
                 part = part.replace(place, b"")
             digest.update(len(part).to_bytes(8, "big") + part)
