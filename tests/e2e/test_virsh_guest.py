@@ -281,6 +281,7 @@ def block_device(folder):
     subprocess.run(["losetup", "--detach", done.stdout.strip()], check=True)
 
 
+@pytest.mark.x86_64  # as its payload is
 def test_what_the_kernel_limits(daemon, payloads, block_device):
     """Without a guest to speak of, but with all controllers that a host may have."""
     daemon.define("limited", kernel=payloads.echo, vcpus=2, more=f"""
