@@ -674,6 +674,11 @@ bool domain_rejoin(struct domain *domain, pid_t pid, guint64 start_time, const c
         return true;
     }
     give_up_start(domain);
+    if (domain->destroyers) {
+        stopped(domain, VIR_DOMAIN_SHUTOFF_DESTROYED,
+                starting ? -1 : VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
+        return false;
+    }
     reason = VIR_DOMAIN_SHUTOFF_DAEMON; /* it could not be left running unwatched */
 gone:
     g_warning("domain '%s' is gone: %s", domain->name, error->message);
