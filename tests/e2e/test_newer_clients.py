@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from support.guest import TREE
-from support.virtvoled import domain_xml, ended, leave
+from support.virtvoled import connected, domain_xml, ended, leave
 from support.wait import SHORT
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_a_life(newer, payloads, folder):
     events.expect("event 'lifecycle' for domain 'echo': Defined Updated")
 
     child = newer.virsh_terminal("start", "--console", "echo")
-    child.expect("Escape character is")
+    connected(child)
     child.send("hello")
     child.expect("hello")
     leave(child)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from support.virtvoled import domain_xml, ended, leave
+from support.virtvoled import connected, domain_xml, ended, leave
 from support.vole import others_can_run, program
 from support.wait import SHORT, Deadline, readable
 
@@ -117,7 +117,7 @@ def test_a_users_machine(session):
     assert (home / "cache/libvirt/vole/virtvoled.log").exists()
 
     console = session.terminal("start", "--console", "mine")
-    console.expect("Escape character is")
+    connected(console)
     console.send("hello")
     console.expect("hello")
     assert leave(console) == 0
@@ -133,7 +133,7 @@ def test_a_users_machine(session):
     (second,) = session.processes("virtvoled")
     assert second != daemon and session.processes("vole") == [vmm]
     console = session.terminal("console", "mine")
-    console.expect("Escape character is")
+    connected(console)
     console.send("Q")  # the guest powers off
     assert ended(console) == 0
 

@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ElementTree
 import libvirt
 import pytest
 
-from support.virtvoled import domain_xml, ended, leave
+from support.virtvoled import connected, domain_xml, ended, leave
 from support.wait import SHORT, Deadline
 
 
@@ -79,7 +79,7 @@ def test_define_dumpxml_define_loses_nothing(echo, folder):
 
 def test_console_both_ways(echo):
     child = echo.virsh_terminal("start", "--console", "echo")
-    child.expect("Escape character is")
+    connected(child)
     child.send("hello")
     child.expect("hello")
     leave(child)
@@ -99,7 +99,7 @@ def test_a_second_console_is_refused_and_force_takes_over(echo):
     refused_one.expect("Active console session exists for this domain")
     assert ended(refused_one) == 1
     second = echo.virsh_terminal("console", "--force", "echo")
-    second.expect("Escape character is")
+    connected(second)
     second.send("mine")
     second.expect("mine")
     ended(first)
@@ -129,7 +129,7 @@ def test_guest_reset_restarts_in_place(echo):
 
 def test_start_paused(echo):
     child = echo.virsh_terminal("start", "--paused", "--console", "echo")
-    child.expect("Escape character is")
+    connected(child)
     assert state(echo) == "paused"
     echo.virsh("resume", "echo")
     child.expect("ready")

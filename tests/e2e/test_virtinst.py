@@ -10,7 +10,7 @@ from pathlib import Path
 import pexpect
 import pytest
 from support.virtinst import Tools, fails, succeeds
-from support.virtvoled import ended, leave
+from support.virtvoled import connected, ended, leave
 from support.vole import program
 from support.wait import SHORT
 
@@ -92,8 +92,7 @@ def test_virt_install_shows_the_console(virtvoled, tools):
                       "linux2022", "--import", "--disk", "none", "--network", "none", "--boot",
                       f"kernel={tools.kernel}", "--graphics", "none")
     child = pexpect.spawn(argv[0], argv[1:], encoding="utf-8", timeout=SHORT)
-    child.expect("Escape character is")
-    child.expect("\n")
+    connected(child)
     child.send("hello")
     child.expect("hello")
     assert leave(child) == 0
@@ -119,7 +118,7 @@ def test_virt_install_waits_for_the_end(virtvoled, tools, disk, scheme):
 
     argv = tools.argv("virt-install", scheme, *words, "--transient", "--destroy-on-exit")
     child = pexpect.spawn(argv[0], argv[1:], encoding="utf-8", timeout=SHORT)
-    child.expect("Escape character is")
+    connected(child)
     leave(child)
     assert virtvoled.virsh("list", "--all", "--name") == ""
 

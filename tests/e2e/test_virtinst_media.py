@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ElementTree
 import pexpect
 import pytest
 from support.virtinst import Tools, fails, succeeds
-from support.virtvoled import Virtvoled, ended, leave
+from support.virtvoled import Virtvoled, connected, ended, leave
 from support.wait import SHORT
 
 BOTH = pytest.mark.parametrize("scheme", ["vole", "qemuvole"])
@@ -93,8 +93,7 @@ def scratch(daemon):
 
 def answers(child):
     """The guest does, on the console that virt-install shows."""
-    child.expect("Escape character is")
-    child.expect("\n")
+    connected(child)
     child.send("hello")
     child.expect("hello")
 

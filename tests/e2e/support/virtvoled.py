@@ -5,6 +5,7 @@ import gc
 import os
 import signal
 import subprocess
+import termios
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pexpect
 from . import session
 from .guest import MACHINE
 from .vole import program
-from .wait import SHORT, Deadline
+from .wait import SHORT, Deadline, until
 
 # virtvoled's own messages reach us as errors; libvirt would print each of them as well.
 libvirt.registerErrorHandler(lambda *_: None, None)
@@ -116,10 +117,16 @@ class Virtvoled:
 
     def console(self, name):
         """`virsh console`, connected; a pexpect child."""
-        child = self.virsh_terminal("console", name)
-        child.expect("Escape character is")
-        child.expect("\n")
-        return child
+        return connected(self.virsh_terminal("console", name))
+
+
+def connected(child):
+    """Waits until `virsh console` in a pexpect child reads what is sent to it; the child. It says
+    first that it is there, and then makes the terminal raw, which loses what was typed before."""
+    child.expect("Escape character is")
+    child.expect("\n")
+    until(lambda: not termios.tcgetattr(child.fileno())[3] & termios.ICANON, "a raw terminal")
+    return child
 
 
 def leave(child):
