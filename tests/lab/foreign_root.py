@@ -16,7 +16,8 @@ SUITE = "bookworm"
 # What every lab has, what our programs are linked with, and what their tests use.
 PACKAGES = """
     base-files base-passwd bash coreutils dash findutils grep gzip hostname kmod login mawk mount
-    procps sed tar util-linux iproute2 iputils-ping e2fsprogs socat xorriso dbus-daemon
+    procps sed tar util-linux iproute2 iputils-ping e2fsprogs socat xorriso passt
+    dbus-daemon
     python3 python3-pytest python3-libvirt python3-lxml python3-pexpect libvirt-clients
     libjansson4 liburing2 libfdt1 zlib1g libzstd1 libglib2.0-0 libxml2 libtirpc3 libvirt0
 """.split()
