@@ -91,10 +91,10 @@ int memory_release_range(const struct memory *mem, uint64_t gpa, uint64_t len)
 
     if (!host)
         return -1;
-    if (mem->page != GUEST_PAGE_SIZE)
+    if (mem->page == 0)
         return 0;
-    before = ALIGN_UP(gpa, GUEST_PAGE_SIZE) - gpa;
-    len = before < len ? ALIGN_DOWN(len - before, GUEST_PAGE_SIZE) : 0;
+    before = ALIGN_UP(gpa, mem->page) - gpa;
+    len = before < len ? ALIGN_DOWN(len - before, mem->page) : 0;
     /* A host that cannot take pages back keeps them: the guest sees no difference. */
     if (len > 0)
         (void)memory_backing_drop(mem, host + before, len);

@@ -32,7 +32,7 @@ struct memory {
     unsigned count;
     uint64_t size; /* of all regions together, which follow one another in the host and in `fd` */
     int fd;        /* of shared RAM, for another process to map; -1 when it is ours alone */
-    uint64_t page; /* bytes of a host page, the least that can be given back */
+    uint64_t page; /* bytes, the least that can be given back: a host's page; 0: nothing can be */
     bool keep;     /* the host's pages were asked for in advance: a reset zeroes them in place */
 };
 

@@ -71,6 +71,20 @@ static int check_huge_size(const struct memory *mem, uint64_t page, struct error
     return 0;
 }
 
+/* KVM takes whole pages of the host's, and those may be larger than the guest's. */
+static int check_page_size(const struct memory *mem, uint64_t page, struct error *err)
+{
+    for (unsigned i = 0; i < mem->count; i++) {
+        if (mem->regions[i].size % page != 0)
+            return error_set(err,
+                             "%llu KiB of guest memory cannot be made of this host's pages of "
+                             "%llu KiB",
+                             (unsigned long long)(mem->size / KiB),
+                             (unsigned long long)(page / KiB));
+    }
+    return 0;
+}
+
 /* Which of the ways in which a pool can be too small it was. */
 static int explain_map(const struct memory *mem, uint64_t huge, int errnum, struct error *err)
 {
@@ -193,12 +207,13 @@ uint8_t *memory_backing_map(struct memory *mem, const struct config_memory_backi
                             struct error *err)
 {
     uint64_t huge = backing ? backing->hugepages : 0;
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     uint8_t *host;
 
     mem->fd = -1;
-    mem->page = huge ? huge : GUEST_PAGE_SIZE;
+    mem->page = huge ? 0 : page;
     mem->keep = huge || (backing && backing->prealloc);
-    if (huge && check_huge_size(mem, huge, err) < 0)
+    if ((huge ? check_huge_size(mem, huge, err) : check_page_size(mem, page, err)) < 0)
         return NULL;
     if (backing && backing->shared) {
         mem->fd = make_file(mem->size, huge);

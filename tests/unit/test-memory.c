@@ -192,6 +192,39 @@ static void test_backings(void)
     }
 }
 
+/* Of a host with pages of 64 KiB, all of which would go for a guest's 4 KiB. */
+static void test_larger_pages_of_the_host(void)
+{
+    const struct memory_region region = {.gpa = 1 * GiB, .size = 256 * KiB};
+    struct memory mem;
+    struct error err;
+    uint8_t *host;
+
+    if (!check(memory_init(&mem, &region, 1, NULL, &err) == 0))
+        return;
+    mem.page = 64 * KiB;
+    host = mem.regions[0].host;
+    memset(host, 0x55, region.size);
+    check_int(memory_release_range(&mem, region.gpa + 64 * KiB, GUEST_PAGE_SIZE), 0);
+    check_int(memory_release_range(&mem, region.gpa + 4 * KiB, 64 * KiB), 0);
+    for (uint64_t i = 0; i < region.size; i += GUEST_PAGE_SIZE)
+        check_int(host[i], 0x55);
+    check_int(memory_release_range(&mem, region.gpa + 60 * KiB, 72 * KiB), 0);
+    for (uint64_t i = 0; i < region.size; i += GUEST_PAGE_SIZE)
+        check_int(host[i], i / (64 * KiB) == 1 ? 0 : 0x55);
+    memory_release(&mem);
+}
+
+static void test_part_of_a_page_is_none(void)
+{
+    const struct memory_region region = {.gpa = 0, .size = 18 * KiB};
+    struct memory mem;
+    struct error err = {""};
+
+    check_int(memory_init(&mem, &region, 1, NULL, &err), -1);
+    check(strstr(err.msg, "18 KiB of guest memory cannot be made of this host's pages") != NULL);
+}
+
 /* Another process sees the same bytes, and cannot take the memory away. */
 static void test_shared_memory_is_shared(void)
 {
@@ -272,6 +305,8 @@ int main(void)
         TAP(test_write_is_all_or_nothing),
         TAP(test_load_names_the_file),
         TAP(test_backings),
+        TAP(test_larger_pages_of_the_host),
+        TAP(test_part_of_a_page_is_none),
         TAP(test_shared_memory_is_shared),
         TAP(test_huge_pages_that_are_none),
         TAP(test_huge_pages),
