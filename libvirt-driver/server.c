@@ -372,11 +372,6 @@ void server_hold(struct server *server, gssize bytes)
         main_invoke(shed, server, NULL);
 }
 
-guint server_client_count(const struct server *server)
-{
-    return server->clients->len;
-}
-
 void server_client_authenticated(struct server *server, struct client *client)
 {
     g_hash_table_remove(server->anonymous, client);

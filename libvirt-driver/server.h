@@ -47,8 +47,6 @@ bool server_run(struct server *server, void (*fn)(gpointer data, struct daemon *
  * for which most is kept, and before all others those that may only look. Any thread. */
 void server_hold(struct server *server, gssize bytes);
 
-/* How many clients are connected. Main thread. */
-guint server_client_count(const struct server *server);
 /* A client has passed what it was asked for. Main thread. */
 void server_client_authenticated(struct server *server, struct client *client);
 /* A client is gone and is to be forgotten. Main thread. */

@@ -160,7 +160,7 @@ void domain_panic_free(struct domain_panic *panic)
     free_object(panic, &panic_layout);
 }
 
-void domain_cpu_feature_free(struct domain_cpu_feature *feature)
+static void cpu_feature_free(struct domain_cpu_feature *feature)
 {
     free_object(feature, &feature_layout);
 }
@@ -179,7 +179,7 @@ static const struct {
     {AT(domain_def, rngs), (GDestroyNotify)domain_rng_free, &rng_layout},
     {AT(domain_def, vsocks), (GDestroyNotify)domain_vsock_free, &vsock_layout},
     {AT(domain_def, panics), (GDestroyNotify)domain_panic_free, &panic_layout},
-    {AT(domain_def, cpu.features), (GDestroyNotify)domain_cpu_feature_free, &feature_layout},
+    {AT(domain_def, cpu.features), (GDestroyNotify)cpu_feature_free, &feature_layout},
     {AT(domain_def, blkio_devices), (GDestroyNotify)domain_blkio_device_free, &blkio_layout},
     {AT(domain_def, cputune.vcpupins), g_free, &pin_layout},
     {AT(domain_def, cputune.iothreadpins), g_free, &pin_layout},

@@ -650,8 +650,7 @@ const char *domain_blkio_name(enum domain_blkio_limit limit);
 uint64_t domain_blkio_limit_max(enum domain_blkio_limit limit);
 /* VIR_ERR_CONFIG_UNSUPPORTED for one that is out of range. */
 bool domain_blkio_weight_check(uint64_t weight, GError **error);
-/* The limits of a device; NULL when there are none, or made when there are none. */
-struct domain_blkio_device *domain_blkio_find(const domain_def *def, const char *path);
+/* The limits of a device, made when there are none. */
 struct domain_blkio_device *domain_blkio_add(domain_def *def, const char *path);
 /* Devices without limits go. */
 void domain_blkio_drop_empty(domain_def *def);

@@ -27,7 +27,7 @@ void domain_blkio_device_free(struct domain_blkio_device *device)
     g_free(device);
 }
 
-struct domain_blkio_device *domain_blkio_find(const domain_def *def, const char *path)
+static struct domain_blkio_device *find_device(const domain_def *def, const char *path)
 {
     for (guint i = 0; i < def->blkio_devices->len; i++) {
         struct domain_blkio_device *device = domain_blkio_device_at(def, i);
@@ -40,7 +40,7 @@ struct domain_blkio_device *domain_blkio_find(const domain_def *def, const char 
 
 struct domain_blkio_device *domain_blkio_add(domain_def *def, const char *path)
 {
-    struct domain_blkio_device *device = domain_blkio_find(def, path);
+    struct domain_blkio_device *device = find_device(def, path);
 
     if (!device) {
         device = g_new0(struct domain_blkio_device, 1);
@@ -132,7 +132,7 @@ static bool read_device(xmlNode *node, void *target, GError **error)
 
     if (ok && !device->path) {
         xml_invalid(error, node, "a device is named by its <path>");
-    } else if (ok && domain_blkio_find(def, device->path)) {
+    } else if (ok && find_device(def, device->path)) {
         xml_invalid(error, node, "the device '%s' is given twice", device->path);
     } else if (ok) {
         g_ptr_array_add(def->blkio_devices, device);

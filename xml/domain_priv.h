@@ -27,7 +27,6 @@ void domain_rng_free(struct domain_rng *rng);
 void domain_vsock_free(struct domain_vsock *vsock);
 void domain_panic_free(struct domain_panic *panic);
 void domain_blkio_device_free(struct domain_blkio_device *device);
-void domain_cpu_feature_free(struct domain_cpu_feature *feature);
 
 /* An alias that begins so is the user's; others are made when the domain starts. */
 #define DOMAIN_USER_ALIAS "ua-"

@@ -185,7 +185,13 @@ const struct xml_value domain_discard_values[] = {
     {},
 };
 
-const struct domain_fact domain_facts[] = {
+/* Attributes of <driver> that can only say what is so in any case; a NULL name ends the table. */
+static const struct domain_fact {
+    const char *name;
+    const char *value;
+    unsigned bit; /* enum domain_driver_fact */
+    const char *refused;
+} facts_of_driver[] = {
     {"ioeventfd", "on", DOMAIN_FACT_IOEVENTFD, "notifications arrive by eventfd"},
     {"event_idx", "on", DOMAIN_FACT_EVENT_IDX, "the guest chooses how it is notified"},
     {"copy_on_read", "off", DOMAIN_FACT_COPY_ON_READ, "disk images are raw"},
@@ -197,7 +203,7 @@ const struct domain_fact domain_facts[] = {
 
 bool domain_read_facts(xmlNode *node, unsigned *facts, GError **error)
 {
-    for (const struct domain_fact *fact = domain_facts; fact->name; fact++) {
+    for (const struct domain_fact *fact = facts_of_driver; fact->name; fact++) {
         g_autofree char *value = xml_attribute(node, fact->name);
 
         if (!value)
@@ -211,7 +217,7 @@ bool domain_read_facts(xmlNode *node, unsigned *facts, GError **error)
 
 const char *domain_fact_value(unsigned facts, enum domain_driver_fact wanted)
 {
-    for (const struct domain_fact *fact = domain_facts; fact->name; fact++)
+    for (const struct domain_fact *fact = facts_of_driver; fact->name; fact++)
         if (fact->bit == wanted && facts & wanted)
             return fact->value;
     return NULL;

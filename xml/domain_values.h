@@ -53,16 +53,8 @@ struct domain_timer_word {
 };
 extern const struct domain_timer_word domain_timer_words[DOMAIN_TIMER_LAST];
 
-/* Attributes of <driver> that can only say what is so in any case; a NULL name ends the table. */
-struct domain_fact {
-    const char *name;
-    const char *value;
-    unsigned bit; /* enum domain_driver_fact */
-    const char *refused;
-};
-extern const struct domain_fact domain_facts[];
-
-/* Reads those of `domain_facts` that the element has into `*facts`. */
+/* Reads those attributes of <driver> that can only say what is so in any case (enum
+ * domain_driver_fact) into `*facts`, and refuses other values of them. */
 bool domain_read_facts(xmlNode *node, unsigned *facts, GError **error);
 /* The value of one of them, or NULL when it was not given. */
 const char *domain_fact_value(unsigned facts, enum domain_driver_fact fact);

@@ -25,7 +25,8 @@ bool domain_impact(const struct domain *domain, unsigned flags, bool *live, bool
     return true;
 }
 
-bool domain_set_config(struct domain *domain, domain_def *def, GError **error)
+/* Makes a definition the configuration, on disk and here; takes it over. */
+static bool set_config(struct domain *domain, domain_def *def, GError **error)
 {
     bool saved;
 
@@ -67,5 +68,5 @@ bool domain_edit(struct domain *domain, const struct edit *edit, const void *wha
         if (!domain_save_status(domain, error))
             return false;
     }
-    return !config || domain_set_config(domain, g_steal_pointer(&config), error);
+    return !config || set_config(domain, g_steal_pointer(&config), error);
 }

@@ -31,7 +31,4 @@ struct edit {
 bool domain_edit(struct domain *domain, const struct edit *edit, const void *what, unsigned flags,
                  GError **error);
 
-/* Job. Makes a definition the configuration, on disk and here; takes it over. */
-bool domain_set_config(struct domain *domain, domain_def *def, GError **error);
-
 #endif

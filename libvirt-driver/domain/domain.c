@@ -87,7 +87,7 @@ void domain_release(locked_domain *domain)
     domain_unref(domain);
 }
 
-void domain_set_no_domain_error(const struct domain *domain, GError **error)
+static void set_no_domain_error(const struct domain *domain, GError **error)
 {
     char uuid[DOMAIN_UUID_TEXT];
 
@@ -130,7 +130,7 @@ static bool begin_job(struct domain *domain, const char *what, gint64 deadline, 
         return false;
     }
     if (domain->removed) {
-        domain_set_no_domain_error(domain, error);
+        set_no_domain_error(domain, error);
         return false;
     }
     domain->job = what;

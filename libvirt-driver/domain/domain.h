@@ -106,6 +106,4 @@ bool domain_is_void(const struct domain *domain);
 /* The live definition, or the configuration when there is none. */
 const domain_def *domain_current_def(const struct domain *domain);
 
-void domain_set_no_domain_error(const struct domain *domain, GError **error);
-
 #endif

@@ -55,7 +55,9 @@ bool domain_save_status(struct domain *domain, GError **error)
     return store_save_status(&domain->daemon->paths, &status, error);
 }
 
-void domain_update_status(struct domain *domain)
+/* What changes while it runs is worth a try to write down: the old state would be corrected at the
+ * next start of the daemon, which asks the VMM. */
+static void update_status(struct domain *domain)
 {
     g_autoptr(GError) error = NULL;
 
@@ -66,7 +68,7 @@ void domain_update_status(struct domain *domain)
 void domain_write_due_status(struct domain *domain)
 {
     if (domain->status_due)
-        domain_update_status(domain);
+        update_status(domain);
     domain->status_due = false;
 }
 
@@ -282,7 +284,7 @@ static bool bring_up(struct domain *domain, bool paused, GError **error)
     if (!paused)
         return domain_command(domain, "cont", NULL, NULL, error);
     domain_set_state(domain, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_USER);
-    domain_update_status(domain);
+    update_status(domain);
     return true;
 }
 
@@ -669,7 +671,7 @@ bool domain_rejoin(struct domain *domain, pid_t pid, guint64 start_time, const c
         refresh_balloon(domain);
         recover_terminals(domain);
         learn_vcpu_threads(domain);
-        domain_update_status(domain);
+        update_status(domain);
         renew_loans(domain);
         return true;
     }

@@ -10,10 +10,7 @@
 /* virDomainEventType and its detail. */
 void domain_emit(struct domain *domain, int event, int detail);
 void domain_set_state(struct domain *domain, virDomainState state, int reason);
-/* What changes while it runs is worth a try to write down: the old state would be corrected at the
- * next start of the daemon, which asks the VMM. */
-void domain_update_status(struct domain *domain);
-/* The same if an event has changed something since. */
+/* Writes the state down if an event has changed something since the last time. */
 void domain_write_due_status(struct domain *domain);
 
 /* Whether what the VMM said before its end, or how it ended, is a crash; and whether the definition

@@ -139,21 +139,6 @@ struct pool *pool_wait(struct storage *storage, const uint8_t *uuid, GError **er
     return pool;
 }
 
-struct pool *pool_begin_job(struct storage *storage, const uint8_t *uuid, GError **error)
-{
-    struct pool *pool = pool_wait(storage, uuid, error);
-
-    if (!pool || !pool_check_active(pool, error))
-        return NULL;
-    pool->jobs++;
-    return pool;
-}
-
-void pool_end_job(struct pool *pool)
-{
-    pool->jobs--;
-}
-
 /* The pool, with nobody else at work on it. */
 static struct pool *begin_change(struct storage *storage, const uint8_t *uuid, GError **error)
 {

@@ -131,8 +131,6 @@ void volume_release(struct storage *storage, const struct volume_key *key);
 
 /* ---- what pools.c and volumes.c share ---- */
 
-struct pool *pool_begin_job(struct storage *storage, const uint8_t *uuid, GError **error);
-void pool_end_job(struct pool *pool);
 void volume_free(gpointer volume);
 /* A volume with nothing known but its name. */
 struct volume *volume_new(const char *dir, const char *name);

@@ -152,7 +152,7 @@ static void end(struct work *work, struct image *image)
     } else {
         g_ptr_array_remove(work->pool->volumes, work->volume);
     }
-    pool_end_job(work->pool);
+    work->pool->jobs--;
     g_free(work->dir);
     g_free(work->name);
 }
@@ -163,7 +163,7 @@ static void end_unchanged(struct work *work)
     hold_lock(&work->storage->lock);
 
     work->volume->in_use--;
-    pool_end_job(work->pool);
+    work->pool->jobs--;
     g_free(work->dir);
     g_free(work->name);
 }
@@ -400,7 +400,7 @@ static char *end_building(struct building *b, bool ok, GError **error)
     } else {
         g_ptr_array_remove(b->pool->volumes, b->volume);
     }
-    pool_end_job(b->pool);
+    b->pool->jobs--;
     return name;
 }
 

@@ -194,14 +194,6 @@ static inline bool driver_wait_used(struct driver *d, unsigned queue, uint16_t c
     return ok;
 }
 
-/* Waits until nothing that was made available is missing. */
-static inline bool driver_wait_all(struct driver *d, unsigned queue)
-{
-    const struct driver_queue *q = &d->queues[queue];
-
-    return driver_wait_used(d, queue, (uint16_t)(q->vring.avail->idx - q->used));
-}
-
 static inline bool driver_needs_reset_(struct driver *d, unsigned arg)
 {
     (void)arg;

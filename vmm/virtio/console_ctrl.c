@@ -79,7 +79,8 @@ static bool is_multiport(struct virtio_console *console)
            virtio_has_feature(&console->dev, VIRTIO_CONSOLE_F_MULTIPORT);
 }
 
-void console_control_send(struct virtio_console *console)
+/* Sends what is owed, as far as the driver has given buffers. */
+static void send_owed(struct virtio_console *console)
 {
     bool room = true;
 
@@ -106,7 +107,7 @@ void console_set_host_open(struct console_port *port, bool open)
         port->owed &= ~OWES(CONSOLE_SAY_OPEN);
     if (!open && port->told_open)
         port->owed |= OWES(CONSOLE_SAY_CLOSE);
-    console_control_send(port->console);
+    send_owed(port->console);
 }
 
 /* ---- from the driver ---- */
@@ -185,5 +186,5 @@ void console_control_kick(struct virtio_console *console, unsigned queue)
         return;
     if (queue == CONTROL_TX)
         virtio_serve(&console->dev, queue, &console->chain, take_chain);
-    console_control_send(console);
+    send_owed(console);
 }

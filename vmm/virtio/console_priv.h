@@ -66,8 +66,6 @@ void console_set_guest_open(struct console_port *port, bool open);
 
 /* The driver rang for one of the two control queues. */
 void console_control_kick(struct virtio_console *console, unsigned queue);
-/* Sends what is owed, as far as the driver has given buffers. */
-void console_control_send(struct virtio_console *console);
 void console_set_host_open(struct console_port *port, bool open);
 
 #endif
