@@ -14,7 +14,6 @@
 #define VOLE_DAEMON_H
 
 #include <glib.h>
-#include <stdbool.h>
 
 #include "libvirt-driver/paths.h"
 #include "libvirt-driver/settings.h"

@@ -8,7 +8,6 @@
 
 #include <glib.h>
 #include <jansson.h>
-#include <stdbool.h>
 
 #include "libvirt-driver/daemon.h"
 

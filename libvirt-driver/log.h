@@ -16,7 +16,6 @@
 #define VOLE_LOG_H
 
 #include <glib.h>
-#include <stdbool.h>
 
 #include "libvirt-driver/paths.h"
 #include "libvirt-driver/settings.h"

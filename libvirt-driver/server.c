@@ -11,7 +11,6 @@
 #include "libvirt-driver/domain/list.h"
 #include "libvirt-driver/sockets.h"
 #include "libvirt-driver/util.h"
-#include "xml/error.h"
 
 /* So many workers that wait are made up for. */
 #define WAITING_MAX 1000

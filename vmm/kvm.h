@@ -10,7 +10,6 @@
 #define VOLE_KVM_H
 
 #include <linux/kvm.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

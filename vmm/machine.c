@@ -19,7 +19,6 @@
 #include <sys/eventfd.h>
 
 #include "vmm/arch/arch.h"
-#include "vmm/backend/disk.h"
 #include "vmm/machine_priv.h"
 
 /* ---- names ---- */

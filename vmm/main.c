@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* vole: one process, one microVM. main() is the boot order; run() has a line for each stage. */
+/* vole: one process, one microVM. main() is the boot order, start() has a line for each stage. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>

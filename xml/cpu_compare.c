@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "xml/domain_priv.h"
-#include "xml/format.h"
 
 /* A CPU's description; a domain_def is what holds one. */
 static bool take_text(xmlNode *node, char **text, GError **error)

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "xml/cpu_resolve.h"
 
-#include "xml/domain_priv.h"
-
 /* A guest that may be moved to another host cannot have it: libvirt's models leave it out. */
 #define INVARIANT_TSC "invtsc"
 

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "xml/domain_devices.h"
-#include "xml/domain_values.h"
 
 #define ALIAS_CHARS DOMAIN_WORD_CHARS
 #define ALIAS_MAX   63 /* docs/machine-config.md: the VMM's bound of a device's id */

@@ -7,7 +7,6 @@
 
 #include <glib.h>
 #include <jansson.h>
-#include <stdbool.h>
 
 #include "xml/domain.h"
 

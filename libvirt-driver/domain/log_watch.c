@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <glib-unix.h>
-#include <stdint.h>
 #include <sys/inotify.h>
 
 #include "libvirt-driver/domain/list.h"

@@ -11,7 +11,6 @@
 #define VOLE_PROXY_CONNECT_H
 
 #include <glib.h>
-#include <stdbool.h>
 #include <sys/types.h>
 
 struct connecting;

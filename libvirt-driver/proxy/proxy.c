@@ -6,7 +6,6 @@
 #include "libvirt-driver/proxy/registrations.h"
 #include "libvirt-driver/proxy/upstream.h"
 #include "libvirt-driver/rpc/dispatch.h"
-#include "libvirt-driver/rpc/error.h"
 
 /* How the network driver wants virNetworkUpdate's arguments (libvirt's virDrvFeature): only it can
  * tell. */

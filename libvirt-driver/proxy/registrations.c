@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "libvirt-driver/proxy/table.h"
-#include "libvirt-driver/rpc/error.h"
-#include "libvirt-driver/rpc/shapes.h"
+#include "xml/error.h"
 
 #define REGISTRATIONS_MAX 1000
 /* Bytes of a call that are kept: an object's name and UUID. */

@@ -13,7 +13,6 @@
 #define VOLE_PROXY_REGISTRATIONS_H
 
 #include <glib.h>
-#include <stdbool.h>
 
 #include "libvirt-driver/rpc/packet.h"
 

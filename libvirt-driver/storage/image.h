@@ -10,7 +10,6 @@
 #define VOLE_STORAGE_IMAGE_H
 
 #include <glib.h>
-#include <stdbool.h>
 
 #include "xml/storage.h"
 

@@ -8,7 +8,6 @@
 #define VOLE_DRIVER_VMM_PASST_H
 
 #include <glib.h>
-#include <stdbool.h>
 #include <sys/types.h>
 
 #include "xml/domain.h"

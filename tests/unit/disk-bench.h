@@ -6,6 +6,8 @@
 #ifndef VOLE_TESTS_DISK_BENCH_H
 #define VOLE_TESTS_DISK_BENCH_H
 
+#include <fcntl.h>
+
 #include "tests/unit/disk-image.h"
 
 #define SIZE    (512 * KiB)

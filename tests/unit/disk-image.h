@@ -3,7 +3,6 @@
 #ifndef VOLE_TESTS_DISK_IMAGE_H
 #define VOLE_TESTS_DISK_IMAGE_H
 
-#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "tests/unit/tap.h"

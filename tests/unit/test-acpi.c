@@ -6,12 +6,10 @@
 #include "tests/unit/tap.h"
 #include "vmm/arch/x86_64/acpi.h"
 #include "vmm/arch/x86_64/layout.h"
-#include "vmm/arch/x86_64/platform.h"
 #include "vmm/machine_priv.h"
 #include "vmm/virtio/devices.h"
 
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #define RAM          (2 * MiB)
 #define MOST_CPUS    254

@@ -3,11 +3,9 @@
 #include <libfdt.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "tests/unit/tap.h"
 #include "vmm/arch/aarch64/devtree.h"
-#include "vmm/arch/aarch64/layout.h"
 
 static uint8_t tree[DEVTREE_MAX];
 static struct error err;

@@ -3,6 +3,7 @@
 #include "tests/unit/disk-image.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 

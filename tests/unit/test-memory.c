@@ -3,7 +3,6 @@
 #include "vmm/config.h"
 #include "vmm/memory.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 
 static const struct memory_region two_regions[] = {

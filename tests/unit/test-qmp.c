@@ -2,7 +2,6 @@
 /* The monitor over real sockets, before a machine that only remembers what it was told. */
 #include "vmm/qmp/qmp.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>

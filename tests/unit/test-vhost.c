@@ -2,7 +2,6 @@
 /* Back ends in the host's kernel that are not there, or are something else; what they do when they
  * are there, guests try. */
 #include "tests/unit/tap.h"
-#include "tests/unit/virtio-driver.h"
 #include "vmm/backend/vhost.h"
 #include "vmm/virtio/devices.h"
 

@@ -8,9 +8,7 @@
 #include "vmm/backend/chardev.h"
 #include "vmm/virtio/devices.h"
 
-#include <errno.h>
 #include <linux/virtio_console.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 

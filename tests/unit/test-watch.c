@@ -6,7 +6,6 @@
 
 #include "libvirt-driver/util.h"
 #include "tests/unit/tap.h"
-#include "xml/error.h"
 
 /* One end of a pipe, watched. */
 struct end {

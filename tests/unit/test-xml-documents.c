@@ -4,7 +4,6 @@
  * (tests/golden/NAME.json, held to by test-xml-golden) is what the VMM's side reads.
  */
 #include <dirent.h>
-#include <errno.h>
 #include <stdlib.h>
 
 #include "tests/unit/tap.h"

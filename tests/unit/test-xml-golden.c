@@ -13,7 +13,6 @@
  * comparing (an empty NAME.live.xml asks for one); whether a file is to be refused is said by its
  * name alone, so that a mistake cannot regenerate itself into an expectation.
  */
-#include <errno.h>
 #include <glib.h>
 #include <libvirt/libvirt.h>
 #include <libxml/parser.h>

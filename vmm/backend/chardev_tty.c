@@ -11,7 +11,6 @@
 #include <poll.h>
 #include <pty.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <termios.h>
 

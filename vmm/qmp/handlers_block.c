@@ -5,8 +5,6 @@
 #include "vmm/backend/disk.h"
 #include "vmm/qmp/handlers.h"
 #include "vmm/throttle.h"
-#include "vmm/virtio/device.h"
-#include "vmm/virtio/devices.h"
 
 /* A bucket's parts are named "iops_rd", "iops_rd_max" and "iops_rd_max_length". */
 static void part_name(char *out, size_t size, enum throttle_bucket bucket, const char *part)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Commands about network devices. */
 #include <linux/virtio_ids.h>
-#include <stdio.h>
 
 #include "vmm/qmp/handlers.h"
 #include "vmm/virtio/net.h"

@@ -9,7 +9,6 @@
  */
 #include <linux/virtio_console.h>
 
-#include "vmm/backend/chardev.h"
 #include "vmm/virtio/console_priv.h"
 
 #define OWES(message) (1u << (message))

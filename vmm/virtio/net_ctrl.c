@@ -5,7 +5,6 @@
  * have, or comes from a driver that did not accept its feature, is answered with VIRTIO_NET_ERR and
  * changes nothing.
  */
-#include <errno.h>
 
 #include "vmm/virtio/net_priv.h"
 

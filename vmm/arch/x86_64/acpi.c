@@ -5,7 +5,6 @@
 
 #include "vmm/arch/x86_64/aml.h"
 #include "vmm/arch/x86_64/layout.h"
-#include "vmm/arch/x86_64/platform.h"
 #include "vmm/devices/power.h"
 #include "vmm/devices/pvpanic.h"
 #include "vmm/devices/rtc.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vCPUs of an x86_64 guest: the state of the first instruction, and port I/O. */
 #include <asm/kvm.h>
-#include <errno.h>
 #include <stdio.h>
 
 #include "vmm/arch/arch.h"
