@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 
 #include "vmm/backend/chardev.h"
 #include "vmm/check_host.h"
@@ -131,6 +132,9 @@ static int start(struct run *run, struct error *err)
 
     if (config_validate(&run->config, err) < 0)
         return -1;
+    /* We run no other program. A guest that has taken us over must gain nothing by running one. */
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return error_set_errno(err, errno, "set no_new_privs");
     run->loop = loop_new(err);
     if (!run->loop || watch_signals(run, err) < 0)
         return -1;

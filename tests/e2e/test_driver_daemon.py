@@ -160,6 +160,7 @@ def test_vmms_of_another_user(virtvoled, payloads, folder):
     found = status_of(pid)
     assert found["Uid"] == ["65534"] * 4 and found["Gid"] == ["64321"] * 4
     assert found["Groups"] == [] and int(found["CapEff"][0], 16) == 0
+    assert found["NoNewPrivs"] == ["1"]
     assert image.stat().st_uid == 0
     virtvoled.virsh("blockresize", "echo", "vda", "2M")
     assert image.stat().st_size == 2 << 20
