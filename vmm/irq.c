@@ -9,7 +9,7 @@ int irq_line_init(struct irq_line *line, uint32_t gsi, struct error *err)
     line->gsi = gsi;
     line->eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (line->eventfd < 0)
-        return error_set_errno(err, errno, "cannot make the eventfd of interrupt line %u", gsi);
+        return error_set_errno(err, errno, "make the eventfd of interrupt line %u", gsi);
     return 0;
 }
 

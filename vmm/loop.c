@@ -47,13 +47,7 @@ struct loop {
 
 static void loop_wake_up(struct loop *loop)
 {
-    uint64_t one = 1;
-    ssize_t n;
-
-    do
-        n = write(loop->wake_fd, &one, sizeof(one));
-    while (n < 0 && errno == EINTR);
-    /* EAGAIN: the counter is full, so the loop is awake already. */
+    (void)eventfd_write(loop->wake_fd, 1); /* EAGAIN: full, so the loop is awake already */
 }
 
 /* With the lock held, which is let go while a call runs. */
@@ -76,12 +70,9 @@ static void loop_run_calls_locked(struct loop *loop)
 static void loop_woken(void *opaque, uint32_t events)
 {
     struct loop *loop = opaque;
-    uint64_t count;
-    ssize_t n;
+    eventfd_t count;
 
-    do
-        n = read(loop->wake_fd, &count, sizeof(count));
-    while (n < 0 && errno == EINTR);
+    (void)eventfd_read(loop->wake_fd, &count);
     pthread_mutex_lock(&loop->lock);
     loop_run_calls_locked(loop);
     pthread_mutex_unlock(&loop->lock);
@@ -98,7 +89,7 @@ struct loop *loop_new(struct error *err)
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (loop->epoll_fd < 0 || loop->wake_fd < 0) {
-        error_set_errno(err, errno, "cannot make an event loop");
+        error_set_errno(err, errno, "make an event loop");
         loop_free(loop);
         return NULL;
     }
@@ -181,7 +172,7 @@ int loop_add(struct loop *loop, struct loop_watch *watch, int fd, uint32_t event
         int errnum = errno;
 
         watch->fd = -1;
-        error_set_errno(err, errnum, "cannot wait for descriptor %d", fd);
+        error_set_errno(err, errnum, "wait for descriptor %d", fd);
         return -errnum;
     }
     return 0;
@@ -353,7 +344,7 @@ struct loop *loop_thread_start(const char *name, struct error *err)
     }
     pthread_mutex_unlock(&loop->lock);
     if (rc != 0) {
-        error_set_errno(err, rc, "cannot start thread %s", name);
+        error_set_errno(err, rc, "start thread %s", name);
         loop_free(loop);
         return NULL;
     }

@@ -37,7 +37,7 @@ static int remove_dead_socket(const struct sockaddr_un *un, struct error *err)
     if (errno != ECONNREFUSED)
         return error_set_errno(err, errno, "%s", path);
     if (unlink(path) < 0 && errno != ENOENT)
-        return error_set_errno(err, errno, "cannot remove %s", path);
+        return error_set_errno(err, errno, "remove %s", path);
     return 0;
 }
 

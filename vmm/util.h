@@ -38,7 +38,7 @@ struct error {
 /* Fills `err` (control characters become '?') and returns -1, so that `return error_set(err, ...)`
  * is one statement. */
 int error_set(struct error *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* The same, with ": " and the text of `errnum` behind it. */
+/* The same, with ": " and the text of `errnum` behind it: what was tried ("open /dev/kvm"). */
 int error_set_errno(struct error *err, int errnum, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Puts context and ": " in front of what is there. Returns -1. */
 int error_prefix(struct error *err, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -142,7 +142,7 @@ static void test_add_refuses(void)
     struct loop_watch watch;
 
     check_int(loop_add(loop, &watch, 9999, EPOLLIN, source_ready, NULL, &err), -EBADF);
-    check_str(err.msg, "cannot wait for descriptor 9999: Bad file descriptor");
+    check_str(err.msg, "wait for descriptor 9999: Bad file descriptor");
     check_int(watch.fd, -1);
     loop_free(loop);
 }

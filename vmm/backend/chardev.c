@@ -70,12 +70,7 @@ int chardev_check_spec(const char *spec, struct error *err)
 
 static void kick(struct chardev *chr)
 {
-    uint64_t one = 1;
-    ssize_t n;
-
-    do
-        n = write(chr->kick_fd, &one, sizeof(one));
-    while (n < 0 && errno == EINTR);
+    (void)eventfd_write(chr->kick_fd, 1);
 }
 
 /* With the lock held. */
@@ -373,12 +368,9 @@ static void descriptor_ready(void *opaque, uint32_t events)
 static void kicked(void *opaque, uint32_t events)
 {
     struct chardev *chr = opaque;
-    uint64_t count;
-    ssize_t n;
+    eventfd_t count;
 
-    do
-        n = read(chr->kick_fd, &count, sizeof(count));
-    while (n < 0 && errno == EINTR);
+    (void)eventfd_read(chr->kick_fd, &count);
     chardev_pump(chr);
 }
 

@@ -52,7 +52,7 @@ static int adopt_stream(struct chardev *chr, int fd, struct error *err)
     int flags = fcntl(fd, F_GETFL);
 
     if (flags < 0)
-        return error_set_errno(err, errno, "cannot read the descriptor's mode");
+        return error_set_errno(err, errno, "read the descriptor's mode");
     set_nonblocking(fd);
     if ((flags & O_ACCMODE) == O_RDONLY) {
         chr->ops = &input_ops;
@@ -85,7 +85,7 @@ static int adopt(struct chardev *chr, int fd, struct error *err)
     if (isatty(fd))
         return chardev_adopt_tty(chr, fd, err);
     if (fstat(fd, &st) < 0)
-        return error_set_errno(err, errno, "cannot find out what it is");
+        return error_set_errno(err, errno, "find out what it is");
     if (S_ISFIFO(st.st_mode) || S_ISREG(st.st_mode) || S_ISCHR(st.st_mode))
         return adopt_stream(chr, fd, err);
     return error_set(err, "is neither a terminal, nor a socket, a pipe or a file");

@@ -89,7 +89,7 @@ static int make_raw(int fd, struct error *err)
         return -1;
     if (tcgetattr(fd, &s->termios) < 0) {
         atomic_store(&s->state, SHARED_FREE);
-        return error_set_errno(err, errno, "cannot read the terminal's settings");
+        return error_set_errno(err, errno, "read the terminal's settings");
     }
     raw = s->termios;
     s->raw = true;
@@ -97,7 +97,7 @@ static int make_raw(int fd, struct error *err)
     cfmakeraw(&raw);
     raw.c_oflag |= OPOST; /* our own lines of text still begin at the left */
     if (tcsetattr(fd, TCSANOW, &raw) < 0)
-        return error_set_errno(err, errno, "cannot set the terminal to raw mode");
+        return error_set_errno(err, errno, "set the terminal to raw mode");
     return 0;
 }
 
@@ -225,7 +225,7 @@ int chardev_adopt_pty(struct chardev *chr, int fd, struct error *err)
     chr->in_fd = chr->out_fd = fd;
     set_nonblocking(fd);
     if (ptsname_r(fd, path, sizeof(path)) != 0)
-        return error_set_errno(err, errno, "cannot find the pty's name");
+        return error_set_errno(err, errno, "find the pty's name");
     /* Of the slave, which shares them: bytes go through as they are, and no echo of ours comes back
      * as input. */
     if (tcgetattr(fd, &raw) < 0)
@@ -244,7 +244,7 @@ int chardev_open_pty(struct chardev *chr, const char *arg, struct error *err)
     int slave;
 
     if (openpty(&master, &slave, NULL, NULL, NULL) < 0)
-        return error_set_errno(err, errno, "cannot make a pty");
+        return error_set_errno(err, errno, "make a pty");
     /* Open once and closed again: from now on the master knows that nobody is there. */
     close(slave);
     fcntl(master, F_SETFD, FD_CLOEXEC);
