@@ -27,9 +27,8 @@ struct settings {
     guint prio_workers;       /* threads for calls that never wait for a VMM */
     guint keepalive_interval; /* seconds; 0: the daemon never asks */
     guint keepalive_count;
-    guint
-        host_daemon_timeout; /* seconds one of the host's libvirt daemons has to let a client in */
-    guint log_level;         /* 1 (all) to 4 (errors) */
+    guint host_daemon_timeout; /* seconds a daemon of the host's has to let a client in */
+    guint log_level;           /* 1 (all) to 4 (errors) */
     char *log_outputs;
     char *log_filters;
 
@@ -42,10 +41,10 @@ struct settings {
     guint max_log_files;   /* so many older ones are kept */
     guint start_timeout;   /* seconds a VMM has to answer after it was started */
     guint command_timeout; /* seconds it has to answer a command */
+    guint stop_timeout;    /* seconds it has to go after SIGTERM, before SIGKILL */
     char *network_uri;     /* libvirt's connection that has networks; NULL: the usual one */
     char *storage_uri;     /* and storage pools */
     guint libvirt_timeout; /* seconds those connections have to answer */
-    guint stop_timeout;    /* seconds it has to go after SIGTERM, before SIGKILL */
 };
 
 void settings_init(struct settings *settings);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the handlers of all families share: flags, the domain of a call, definitions and changes. */
 #include <string.h>
 
 #include "libvirt-driver/api/api.h"

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * ELF kernels (System V ABI, object files): entered at the PVH entry that a Xen note tells, or at
+ * their own.
+ */
 #include <elf.h>
 
 #include "vmm/loader/loader.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Flat binaries: loaded as they are. */
 #include "vmm/loader/loader.h"
 
 int flat_load(const struct image *image, const struct memory *mem, uint64_t gpa, uint64_t max,

@@ -10,7 +10,7 @@
  * write is over). Devices that move data have workers with threads of their own, made when a driver
  * first activates the device; the others have one worker, whose loop they share.
  *
- * Three more threads' worth of order: `life` (a lock) keeps activation, reset, pause, resume and
+ * Three things keep order besides: `life` (a lock) keeps activation, reset, pause, resume and
  * virtio_device_call() apart, and is never taken in a worker; `config_lock` guards config space,
  * which the machine may change while a driver reads it; what else is touched from both sides
  * (status, notices) is atomic.
@@ -188,8 +188,8 @@ void virtio_device_fail(struct virtio_device *dev, const char *why);
 void virtio_log(struct virtio_device *dev, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Leaves a notice for the machine. From any thread. */
 void virtio_notice(struct virtio_device *dev, enum virtio_notice notice);
-/* Changes config space and tells the driver, if there is one. From any thread but the workers'
- * callers that hold config_lock. Nothing happens where it is so already. */
+/* Changes config space and tells the driver, if there is one. From any thread that does not hold
+ * config_lock. Nothing happens where it is so already. */
 void virtio_set_config(struct virtio_device *dev, unsigned offset, const void *data, unsigned len);
 /* As above for the queues' owner: pops, and fails the device when the ring is broken. True when
  * there is a chain. */

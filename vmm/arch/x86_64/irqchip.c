@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What of a VM lives in KVM: its interrupt controllers; and how far its processors address. */
 #include "vmm/arch/arch.h"
 #include "vmm/arch/x86_64/layout.h"
 #include "vmm/arch/x86_64/platform.h"
