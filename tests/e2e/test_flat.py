@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from support.vole import run_vole
+from support.wait import until
 
 
 def test_hello(payloads):
@@ -58,7 +59,8 @@ def test_quit_and_signal_end_it_with_status_0(payloads, vole):
     assert machine.stderr() == ""
 
 
-# What a host is like whose storage hangs: the thread that asked does not come back.
+# What a host is like whose storage hangs: the thread that asked does not come back. It says first that
+# it is there: one that is asked to stop before would just not go.
 HANGING_HOST = r"""
 #include <linux/kvm.h>
 #include <stdarg.h>
@@ -73,6 +75,8 @@ int ioctl(int fd, unsigned long request, ...)
     va_start(ap, request);
     argument = va_arg(ap, long);
     va_end(ap);
+    if (request == KVM_RUN && write(STDOUT_FILENO, "hangs", 5) != 5)
+        return -1;
     while (request == KVM_RUN)
         pause();
     return (int)syscall(SYS_ioctl, fd, request, argument);
@@ -90,11 +94,16 @@ def hanging_host(tmp_path, monkeypatch):
 
 
 def test_a_host_that_hangs_cannot_keep_it(payloads, vole, hanging_host):
-    asked = vole("--flat", payloads.spin)
+    def hanging():
+        machine = vole("--flat", payloads.spin)
+        until(lambda: machine.stdout() == "hangs", "a vCPU that hangs")
+        return machine
+
+    asked = hanging()
     asked.qmp.send_raw(b'{"execute": "quit"}')
     assert asked.qmp.event("SHUTDOWN")["data"]["reason"] == "host-qmp-quit"
 
-    stopping = vole("--flat", payloads.spin)
+    stopping = hanging()
     stopping.qmp.send_raw(b'{"execute": "stop"}')  # and the main loop waits for it, for good
     stopping.process.send_signal(signal.SIGTERM)
 
