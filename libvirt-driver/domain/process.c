@@ -198,11 +198,12 @@ static void explain_failed_start(struct domain *domain, const struct launched *l
                                  GError **error)
 {
     g_autoptr(held_vmm) vmm = vmm_ref(domain->vmm);
+    bool closed = g_error_matches(*error, LIBVIRT_ERROR, VIR_ERR_OPERATION_FAILED);
     bool ended;
 
-    /* Its monitor closes a moment before it has ended. */
+    /* Its monitor closes a moment before it has ended, and that is a long one on a busy host. */
     domain_begin_wait(domain);
-    ended = vmm_wait_end(vmm, 1000);
+    ended = vmm_wait_end(vmm, closed ? domain->daemon->settings.stop_timeout * 1000 : 1000);
     domain_end_wait(domain);
     if (ended)
         set_last_words(launched, error);

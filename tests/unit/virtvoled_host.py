@@ -28,7 +28,7 @@ except ImportError:
 
 FAKE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake-vole")
 DAEMON = os.path.abspath("virtvoled")
-TIMEOUT = 20
+TIMEOUT = 120  # ends a test that hangs; on a busy machine all of it may take long
 TESTS = []
 
 LIFECYCLE = libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE
@@ -45,11 +45,12 @@ def test(fn):
 
 
 def wait_for(what, condition):
-    """For what no event tells: looks again until it is so."""
+    """For what no event tells: looks again until it is so; what the condition was then."""
     end = time.monotonic() + TIMEOUT
-    while not condition():
+    while not (value := condition()):
         assert time.monotonic() < end, f"waited too long for {what}"
         time.sleep(0.01)
+    return value
 
 
 class Host:
@@ -77,8 +78,9 @@ class Host:
     def start(self, *options):
         self.daemon = subprocess.Popen([DAEMON, "--root", self.root, *options],
                                        stderr=open(self.path("daemon.log"), "a"))
-        wait_for("the daemon", self.can_connect)
+        first = wait_for("the daemon", self.can_connect)
         self.conn = libvirt.open(self.uri)
+        first.close()  # not before: the daemon may be one that ends when nobody is there
         self.callbacks = [
             self.conn.domainEventRegisterAny(None, LIFECYCLE, self.on_lifecycle, None),
             self.conn.domainEventRegisterAny(None, REBOOT, self.on_reboot, None)]
@@ -94,8 +96,7 @@ class Host:
     def can_connect(self):
         assert self.daemon.poll() is None, open(self.path("daemon.log")).read()
         with contextlib.suppress(OSError):
-            self.raw().close()
-            return True
+            return self.raw()
 
     def raw(self, suffix=""):
         sock = socket.socket(socket.AF_UNIX)

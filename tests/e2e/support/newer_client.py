@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 
 import libvirt
 
-SECONDS = 30
+SECONDS = 120
 
 
 def refused(code, call, *arguments):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Waiting with a limit. The limits are there to end a test that hangs, not to measure: a lab on a
-busy machine is slow, and nothing else waits as long as they allow."""
+busy machine is slow, a machine may stand still for a while, and nothing else waits as long as they
+allow."""
 
 import os
 import select
@@ -10,8 +11,8 @@ import time
 # more time, and of what they carry about (bytes) less.
 SCALE = 4 if os.environ.get("VOLE_LAB_ARCH") else 1
 
-SHORT = 30 * SCALE    # a program's answer
-BOOT = 240 * SCALE    # a Linux guest, emulated
+SHORT = 120 * SCALE   # a program's answer
+BOOT = 480 * SCALE    # a Linux guest, emulated
 
 
 class Deadline:
