@@ -69,14 +69,14 @@ static const struct chardev_events events = {
     .connected = on_connected,
 };
 
-/* Waits until `*counter` is at least `wanted`; fails after ten seconds. */
+/* Waits until `*counter` is at least `wanted`; fails after a minute. */
 static inline bool wait_for(struct front *f, const void *counter, size_t size, size_t wanted)
 {
     struct timespec deadline;
     bool reached;
 
     clock_gettime(CLOCK_REALTIME, &deadline);
-    deadline.tv_sec += 10;
+    deadline.tv_sec += 60;
     pthread_mutex_lock(&f->lock);
     for (int rc = 0;;) {
         reached = (size == sizeof(size_t) ? *(const size_t *)counter
@@ -130,14 +130,14 @@ static inline void write_text(int fd, const char *text)
     check_int(write(fd, text, strlen(text)), strlen(text));
 }
 
-/* Reads exactly that much, waiting at most ten seconds. */
+/* Reads exactly that much, waiting at most a minute. */
 static inline void check_reads(int fd, const char *text)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
     char got[256];
     size_t len = 0;
 
-    while (len < strlen(text) && poll(&p, 1, 10000) == 1) {
+    while (len < strlen(text) && poll(&p, 1, 60000) == 1) {
         ssize_t n = read(fd, got + len, strlen(text) - len);
 
         if (n <= 0)
@@ -169,7 +169,7 @@ static inline int run_in_folder(struct tap_test *tests)
 {
     int rc;
 
-    alarm(120);
+    alarm(300);
     if (!mkdtemp(folder))
         return 1;
     rc = tap_run(tests);

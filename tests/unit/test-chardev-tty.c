@@ -88,7 +88,7 @@ static void test_pty_back_pressure(void)
         struct pollfd p = {.fd = slave, .events = POLLIN};
         ssize_t r;
 
-        if (!check(poll(&p, 1, 10000) == 1))
+        if (!check(poll(&p, 1, 60000) == 1))
             break;
         r = read(slave, data, sizeof(data));
         got += r > 0 ? (size_t)r : 0;

@@ -105,7 +105,7 @@ static void test_reader_that_stops(void)
 
 int main(void)
 {
-    alarm(60);
+    alarm(300);
     return tap_run((struct tap_test[]){
         TAP(test_bytes_go_out),
         TAP(test_file_keeps_its_position),

@@ -63,12 +63,12 @@ static unsigned edges(struct port *p)
     return eventfd_read(p->irq.eventfd, &count) == 0 ? (unsigned)count : 0;
 }
 
-/* Waits for an edge, as the guest's processor would; false after ten seconds. */
+/* Waits for an edge, as the guest's processor would; false after a minute. */
 static bool wait_edge(struct port *p)
 {
     struct pollfd fd = {.fd = p->irq.eventfd, .events = POLLIN};
 
-    return check(poll(&fd, 1, 10000) == 1) && edges(p) > 0;
+    return check(poll(&fd, 1, 60000) == 1) && edges(p) > 0;
 }
 
 static void nothing(void *opaque)

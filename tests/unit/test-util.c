@@ -126,7 +126,7 @@ static void test_pread_full(void)
 
 int main(void)
 {
-    alarm(60);
+    alarm(300);
     return tap_run((struct tap_test[]){
         TAP(test_errors),
         TAP(test_parse_size),
