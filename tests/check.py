@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import clean_files
 from sessions import e2e
-from stage import (BUILD, CCACHE, JOBS, TREE, Broken, Counts, built, configured, failed, output_of,
-                   passed, run)
+from stage import (BUILD, CCACHE, JOBS, TREE, Broken, Counts, built, configured, failed,
+                   first_reasons, output_of, passed, run)
 import foreign  # of tests/lab, which stage has made known
 
 FUZZ_SECONDS = 6
@@ -87,7 +87,8 @@ def clang_tidy(folder, entry, known):
                           stderr=subprocess.DEVNULL)
     if done.returncode != 0:
         print(done.stdout)
-        return failed(f"clang-tidy {os.path.relpath(entry['file'], TREE)}")
+        return failed(f"clang-tidy {os.path.relpath(entry['file'], TREE)}",
+                      done.stdout.splitlines())
     known.clean(key)
     return passed()
 
@@ -184,18 +185,22 @@ def test_results(folder, name):
         test = f"{program} ({name})"
         verdicts = len(re.findall(r"^:test-result: ", path.read_text("utf-8"), re.MULTILINE))
         log = path.with_suffix(".log").read_text("utf-8", errors="replace")
-        lines = re.findall(rf"^(PASS|XFAIL|SKIP|FAIL|XPASS|ERROR): {program}(?: \d+)?(?: -)? (.*)$",
-                           log, re.MULTILINE)
-        for verdict, text in lines:
+        results_of = list(re.finditer(
+            rf"^(PASS|XFAIL|SKIP|FAIL|XPASS|ERROR): {program}(?: \d+)?(?: -)? (.*)$", log,
+            re.MULTILINE))
+        said_from = 0  # since the result before
+        for result in results_of:
+            verdict, text = result.groups()
+            said, said_from = log[said_from:result.start()], result.end()
             if verdict in ("PASS", "XFAIL"):
                 counts += passed()
             elif verdict == "SKIP":
                 what, _, why = text.partition(" # SKIP ")
                 counts += Counts(skipped=1, details=[f"SKIPPED {test}: {what}: {why}"])
             else:
-                counts += failed(f"{test}: {text}")
-        if len(lines) != verdicts:
-            counts += failed(f"{test}: its log has {len(lines)} of {verdicts} results")
+                counts += failed(f"{test}: {text}", said.strip().splitlines())
+        if len(results_of) != verdicts:
+            counts += failed(f"{test}: its log has {len(results_of)} of {verdicts} results")
     return counts
 
 
@@ -227,8 +232,9 @@ def run_fuzz_target(folder, target):
             check=False, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
     if done.returncode == 0:
         return passed()
-    print(f"{target.name}:", *log.read_text(errors="replace").splitlines()[-40:], sep="\n")
-    return failed(f"{target.name}: see {log}")
+    said = log.read_text(errors="replace").splitlines()[-40:]
+    print(f"{target.name}:", *said, sep="\n")
+    return failed(f"{target.name}: see {log}", said)
 
 
 # ---- dist ----
@@ -247,8 +253,9 @@ def dist(_):
                               env={**os.environ, "CC": CCACHE + "gcc", "XZ_OPT": "-0"},
                               stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
     if done.returncode != 0:
-        print(*log.read_text(errors="replace").splitlines()[-40:], sep="\n")
-        return failed(f"make distcheck: see {log}")
+        said = log.read_text(errors="replace").splitlines()[-40:]
+        print(*said, sep="\n")
+        return failed(f"make distcheck: see {log}", said)
     return passed() + released_files(folder)
 
 
@@ -314,7 +321,7 @@ def main(argv):
     if options.list:
         return 0
     print()
-    for line in total.details:
+    for line in (*total.details, *first_reasons(total)):
         print(line)
     print(total)
     return 1 if total.failed else 0

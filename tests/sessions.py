@@ -6,9 +6,11 @@ to it does all (conftest.py)."""
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import xml.etree.ElementTree as ElementTree
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,15 +121,18 @@ def run_session(session, results):
     with subprocess.Popen([str(arg) for arg in argv], text=True, errors="replace",
                           env={**os.environ, **session.env}, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        last = deque(maxlen=40)
         for line in process.stdout:  # whole lines, for several sessions print at a time
             print(f"{session.name}: {line}", end="", flush=True)
+            last.append(line.rstrip())
     if process.returncode == 5:  # nothing was selected
         return Counts()
     if not report.exists():
-        return failed(f"e2e ({session.name}): ended with {process.returncode} before it was done")
+        return failed(f"e2e ({session.name}): ended with {process.returncode} before it was done",
+                      last)
     counts = report_counts(report)
     if process.returncode != 0 and not counts.failed:
-        counts += failed(f"e2e ({session.name}): ended with {process.returncode}")
+        counts += failed(f"e2e ({session.name}): ended with {process.returncode}", last)
     return counts
 
 
@@ -137,10 +142,17 @@ def report_counts(report):
         test = f"{case.get('classname')}::{case.get('name')}"
         kinds = {child.tag: child for child in case}
         if "failure" in kinds or "error" in kinds:
-            counts += failed(test)
+            counts += failed(test, error_of(kinds.get("failure", kinds.get("error"))))
         elif "skipped" in kinds:
             counts += Counts(skipped=1,
                              details=[f"SKIPPED {test}: {kinds['skipped'].get('message')}"])
         else:
             counts += passed()
     return counts
+
+
+def error_of(element):
+    """Its lines, from the last one that is a place in a file of ours."""
+    lines = (element.text or element.get("message") or "").strip().splitlines()
+    places = [number for number, line in enumerate(lines) if re.match(r"[^/.\s]\S*:\d+: ", line)]
+    return lines[places[-1]:] if places else lines

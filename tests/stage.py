@@ -42,10 +42,12 @@ class Counts:
     failed: int = 0
     skipped: int = 0
     details: list = field(default_factory=list)  # one line a failure or skip
+    reasons: list = field(default_factory=list)  # (what failed, the lines that say why)
 
     def __add__(self, other):
         return Counts(self.passed + other.passed, self.failed + other.failed,
-                      self.skipped + other.skipped, self.details + other.details)
+                      self.skipped + other.skipped, self.details + other.details,
+                      self.reasons + other.reasons)
 
     def __str__(self):
         return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
@@ -55,8 +57,31 @@ def passed(number=1):
     return Counts(passed=number)
 
 
-def failed(line):
-    return Counts(failed=1, details=[f"FAILED  {line}"])
+def failed(line, why=()):
+    """With the lines that say why, if they are not for everybody to see above."""
+    return Counts(failed=1, details=[f"FAILED  {line}"], reasons=[(line, list(why))] if why else [])
+
+
+# Of a run in CI little more than this is kept.
+REASON_LINES = 20
+REASONS = 3
+
+
+def shortened(lines, limit):
+    """The beginning and the end of them, where the cause and the effect are."""
+    lines = [line if len(line) <= 200 else f"{line[:200]} ..." for line in lines]
+    if len(lines) <= limit:
+        return lines
+    tail = limit // 2
+    return lines[:limit - tail - 1] + ["    ..."] + lines[-tail:]
+
+
+def first_reasons(counts):
+    """Why the first tests failed: no more than REASON_LINES lines."""
+    shown = counts.reasons[:REASONS]
+    for what, lines in shown:
+        yield f"-- {what}:"
+        yield from shortened(lines, REASON_LINES // len(shown) - 1)
 
 
 class Broken(Exception):
