@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Kernel files. The first byte says how the rest is taken: as a kernel, which is loaded by what it
- * looks like, as an initrd or as a flat binary. What is loaded lies in RAM and above the boot data,
- * and so does the place where it is entered.
+ * Kernel files, of all architectures. The first byte says how the rest is taken: as a kernel, which
+ * is loaded by what it looks like, as an initrd or as a flat binary. What is loaded lies in RAM and
+ * above the boot data, and so does the place where it is entered.
  */
 #include <elf.h>
 #include <stdint.h>
 #include <sys/mman.h>
 
+#include "vmm/loader/arm64.h"
 #include "vmm/loader/bzimage.h"
 #include "vmm/loader/loader.h"
 
@@ -41,6 +42,7 @@ static void load_kernel(const struct bench *b, const struct image *image)
     static const uint8_t zeroes[FLOOR];
     struct bzimage bz;
     struct elf_kernel elf;
+    struct arm64_kernel arm64;
     struct error err;
 
     if (bzimage_probe(image) && bzimage_load(image, &b->mem, RAM, &bz, &err) == 0)
@@ -52,6 +54,8 @@ static void load_kernel(const struct bench *b, const struct image *image)
         else
             require(elf.entry >= FLOOR && elf.entry < elf.end);
     }
+    if (arm64_probe(image) && arm64_load(image, &b->mem, FLOOR, &arm64, &err) == 0)
+        require(arm64.load >= FLOOR && arm64.load < arm64.end && arm64.end <= RAM);
     require(memcmp(b->mem.regions[0].host, zeroes, FLOOR) == 0);
 }
 
