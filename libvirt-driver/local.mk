@@ -40,6 +40,7 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/api/cpu.c \
 	libvirt-driver/api/console.c libvirt-driver/api/console.h \
 	libvirt-driver/api/definition.c \
+	libvirt-driver/api/devices.c \
 	libvirt-driver/api/events.c libvirt-driver/api/events.h \
 	libvirt-driver/api/info.c \
 	libvirt-driver/api/interface.c \
@@ -185,7 +186,8 @@ dist_check_SCRIPTS = tests/unit/test-virtvoled tests/unit/test-virtvoled-hostile
 	tests/unit/test-virtvoled-restart tests/unit/test-virtvoled-wire
 TESTS += $(dist_check_SCRIPTS)
 EXTRA_DIST += tests/unit/fake-vole tests/unit/virtvoled_host.py
-EXTRA_DIST += tests/e2e/test_driver_api.py tests/e2e/test_driver_daemon.py \
+EXTRA_DIST += tests/e2e/test_devices.py \
+	tests/e2e/test_driver_api.py tests/e2e/test_driver_daemon.py \
 	tests/e2e/test_driver_stress.py tests/e2e/test_install.py tests/e2e/test_newer_clients.py \
 	tests/e2e/test_session.py tests/e2e/test_storage.py
 EXTRA_DIST += tests/e2e/test_proxy.py tests/e2e/test_proxy_lies.py

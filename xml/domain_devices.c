@@ -97,6 +97,14 @@ static const struct xml_element device_elements[] = {
     {},
 };
 
+bool domain_is_device(const char *element)
+{
+    for (const struct xml_element *at = device_elements; at->name; at++)
+        if (strcmp(at->name, element) == 0)
+            return at->read != read_emulator;
+    return false;
+}
+
 bool domain_read_devices(xmlNode *node, void *target, GError **error)
 {
     if (!xml_read_children(node, device_elements, target, error))
@@ -105,28 +113,37 @@ bool domain_read_devices(xmlNode *node, void *target, GError **error)
     return domain_pair_consoles(target, error);
 }
 
-/* The one of every device, wherever it is in the definition. */
-typedef bool (*info_visitor)(const struct domain_device_info *info, void *opaque);
+#define PLACES(array, type) offsetof(domain_def, array), offsetof(struct type, info)
 
-static bool visit_array(GPtrArray *devices, size_t offset, info_visitor visit, void *opaque)
+static const struct {
+    size_t array;
+    size_t info;
+} places[] = {
+    [DOMAIN_DEVICE_DISK] = {PLACES(disks, domain_disk)},
+    [DOMAIN_DEVICE_NET] = {PLACES(nets, domain_net)},
+    [DOMAIN_DEVICE_SERIAL] = {PLACES(serials, domain_serial)},
+    [DOMAIN_DEVICE_CONSOLE] = {PLACES(consoles, domain_console)},
+    [DOMAIN_DEVICE_CHANNEL] = {PLACES(channels, domain_channel)},
+    [DOMAIN_DEVICE_RNG] = {PLACES(rngs, domain_rng)},
+    [DOMAIN_DEVICE_VSOCK] = {PLACES(vsocks, domain_vsock)},
+    [DOMAIN_DEVICE_PANIC] = {PLACES(panics, domain_panic)},
+};
+G_STATIC_ASSERT(G_N_ELEMENTS(places) == DOMAIN_DEVICE_KINDS);
+
+GPtrArray *domain_devices(const domain_def *def, enum domain_device_kind kind)
 {
-    for (guint i = 0; i < devices->len; i++) {
-        const void *info = (const char *)g_ptr_array_index(devices, i) + offset;
+    const void *member = (const char *)def + places[kind].array;
 
-        if (!visit(info, opaque))
-            return false;
-    }
-    return true;
+    return *(GPtrArray *const *)member;
 }
 
-#define VISIT(array, type) visit_array(def->array, offsetof(struct type, info), visit, opaque)
-
-static bool visit_infos(const domain_def *def, info_visitor visit, void *opaque)
+const struct domain_device_info *domain_device_info_at(const domain_def *def,
+                                                       enum domain_device_kind kind, guint index)
 {
-    return VISIT(disks, domain_disk) && VISIT(nets, domain_net) && VISIT(serials, domain_serial) &&
-           VISIT(consoles, domain_console) && VISIT(channels, domain_channel) &&
-           VISIT(rngs, domain_rng) && VISIT(vsocks, domain_vsock) && VISIT(panics, domain_panic) &&
-           visit(&def->memballoon.info, opaque) && visit(&def->virtio_serial_info, opaque);
+    const char *device = g_ptr_array_index(domain_devices(def, kind), index);
+    const void *info = device + places[kind].info;
+
+    return info;
 }
 
 struct taken {
@@ -136,10 +153,8 @@ struct taken {
 };
 
 /* A device's place in boot order and its name, to see that none is taken twice. */
-static bool take_info(const struct domain_device_info *info, void *opaque)
+static bool take_info(struct taken *taken, const struct domain_device_info *info)
 {
-    struct taken *taken = opaque;
-
     if (info->boot_order && !g_hash_table_add(taken->orders, GUINT_TO_POINTER(info->boot_order))) {
         libvirt_error_set(taken->error, VIR_ERR_XML_ERROR,
                           "boot order '%u' used for more than one device", info->boot_order);
@@ -151,6 +166,15 @@ static bool take_info(const struct domain_device_info *info, void *opaque)
         return false;
     }
     return true;
+}
+
+static bool take_infos(struct taken *taken, const domain_def *def)
+{
+    for (unsigned kind = 0; kind < DOMAIN_DEVICE_KINDS; kind++)
+        for (guint i = 0; i < domain_devices(def, kind)->len; i++)
+            if (!take_info(taken, domain_device_info_at(def, kind, i)))
+                return false;
+    return take_info(taken, &def->memballoon.info) && take_info(taken, &def->virtio_serial_info);
 }
 
 static bool check_iothreads(const domain_def *def, GError **error)
@@ -173,7 +197,7 @@ bool domain_check_devices(const domain_def *def, GError **error)
     g_autoptr(GHashTable) aliases = g_hash_table_new(g_str_hash, g_str_equal);
     struct taken taken = {orders, aliases, error};
 
-    if (!visit_infos(def, take_info, &taken))
+    if (!take_infos(&taken, def))
         return false;
     if (def->os.boot_count && g_hash_table_size(orders)) {
         libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,

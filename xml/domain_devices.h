@@ -39,6 +39,25 @@ struct device_parser {
     bool has_mac;
 };
 
+/* Devices of which a definition has an array. */
+enum domain_device_kind {
+    DOMAIN_DEVICE_DISK = 0,
+    DOMAIN_DEVICE_NET,
+    DOMAIN_DEVICE_SERIAL,
+    DOMAIN_DEVICE_CONSOLE,
+    DOMAIN_DEVICE_CHANNEL,
+    DOMAIN_DEVICE_RNG,
+    DOMAIN_DEVICE_VSOCK,
+    DOMAIN_DEVICE_PANIC,
+    DOMAIN_DEVICE_KINDS,
+};
+
+GPtrArray *domain_devices(const domain_def *def, enum domain_device_kind kind);
+const struct domain_device_info *domain_device_info_at(const domain_def *def,
+                                                       enum domain_device_kind kind, guint index);
+/* Whether it is the name of a device's element, understood or not. */
+bool domain_is_device(const char *element);
+
 /* All that an address may have on some bus; only virtio-mmio, which has none, is accepted. */
 #define DOMAIN_ADDRESS_ATTRIBUTES                                                             \
     "type domain bus slot function multifunction controller unit target port reg cssid ssid " \

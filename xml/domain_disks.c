@@ -180,14 +180,14 @@ static const struct xml_element disk_elements[] = {
     {},
 };
 
-static bool complete_disk(struct domain_disk *disk, GError **error)
+static bool complete_disk(struct domain_disk *disk, bool is_sought, GError **error)
 {
     if (!disk->target) {
         libvirt_error_set(error, VIR_ERR_NO_TARGET, "%s",
                           source_name(disk) ? source_name(disk) : "disk");
         return false;
     }
-    if (!source_name(disk)) {
+    if (!source_name(disk) && !is_sought) {
         libvirt_error_set(error, VIR_ERR_NO_SOURCE, "%s", disk->target);
         return false;
     }
@@ -287,6 +287,23 @@ void domain_place_disks(struct domain_parser *parser)
         place_disk(def, parser->cdroms, 0, last_name(def));
 }
 
+/* Takes over a disk that is complete. One that comes to others has the letter it asks for or is
+ * refused: it will be known by it. */
+static bool join_disk(domain_def *def, struct domain_disk *disk, GError **error)
+{
+    g_autoptr(domain_disk) owned = disk;
+    g_autofree char *name = virtio_name(disk->target);
+
+    if (is_taken(def, name)) {
+        libvirt_error_set(error, VIR_ERR_OPERATION_INVALID, "target %s already exists", name);
+        return false;
+    }
+    g_free(disk->target);
+    disk->target = g_steal_pointer(&name);
+    insert_disk(def, g_steal_pointer(&owned));
+    return true;
+}
+
 enum disk_device { DISK_DEVICE_DISK = 0, DISK_DEVICE_CDROM };
 
 static const struct xml_value disk_devices[] = {
@@ -297,7 +314,7 @@ static const struct xml_value disk_devices[] = {
     {},
 };
 
-/* Takes over a disk that is complete. */
+/* The same as one of several, of which all are looked at before the last gets its name. */
 static bool add_disk(struct domain_parser *parser, struct domain_disk *disk,
                      enum disk_device device, GError **error)
 {
@@ -337,9 +354,12 @@ bool domain_read_disk(xmlNode *node, void *target, GError **error)
         return false;
     if (kind == DISK_DEVICE_CDROM) {
         disk->readonly = true;
-        if (disk->target && !source_name(disk))
+        if (disk->target && !source_name(disk) && !parser->joins)
             return true; /* an empty drive */
     }
-    return complete_disk(disk, error) &&
-           add_disk(parser, g_steal_pointer(&disk), (enum disk_device)kind, error);
+    if (!complete_disk(disk, parser->is_sought, error))
+        return false;
+    if (parser->joins)
+        return join_disk(parser->def, g_steal_pointer(&disk), error);
+    return add_disk(parser, g_steal_pointer(&disk), (enum disk_device)kind, error);
 }

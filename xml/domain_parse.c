@@ -324,6 +324,20 @@ static bool read_root(struct domain_parser *parser, xmlNode *root, GError **erro
            xml_read_children(root, domain_elements, parser, error) && finish(parser, error);
 }
 
+void domain_parser_init(struct domain_parser *parser, domain_def *def)
+{
+    *parser = (struct domain_parser){.def = def};
+    parser->renamed_disks = g_ptr_array_new_with_free_func((GDestroyNotify)domain_disk_free);
+    parser->cdroms = g_ptr_array_new_with_free_func((GDestroyNotify)domain_disk_free);
+}
+
+void domain_parser_clear(struct domain_parser *parser)
+{
+    g_ptr_array_unref(parser->renamed_disks);
+    g_ptr_array_unref(parser->cdroms);
+    g_clear_pointer(&parser->serial_console, parsed_chardev_free);
+}
+
 domain_def *domain_def_parse(const char *xml, gsize len, unsigned flags, GError **error)
 {
     g_autoptr(xmlDoc) doc = xml_document_parse(xml, len, LABEL, error);
@@ -332,14 +346,11 @@ domain_def *domain_def_parse(const char *xml, gsize len, unsigned flags, GError 
         return NULL;
 
     g_autoptr(domain_def) def = domain_def_new();
-    g_autoptr(GPtrArray) renamed = g_ptr_array_new_with_free_func((GDestroyNotify)domain_disk_free);
-    g_autoptr(GPtrArray) cdroms = g_ptr_array_new_with_free_func((GDestroyNotify)domain_disk_free);
-    struct domain_parser parser = {
-        .def = def, .live = flags & DOMAIN_PARSE_LIVE, .renamed_disks = renamed, .cdroms = cdroms};
-    bool ok = read_root(&parser, xmlDocGetRootElement(doc), error);
+    g_auto(domain_parser) parser;
 
-    g_clear_pointer(&parser.serial_console, parsed_chardev_free);
-    return ok ? g_steal_pointer(&def) : NULL;
+    domain_parser_init(&parser, def);
+    parser.live = flags & DOMAIN_PARSE_LIVE;
+    return read_root(&parser, xmlDocGetRootElement(doc), error) ? g_steal_pointer(&def) : NULL;
 }
 
 bool domain_def_check(const domain_def *def, GError **error)

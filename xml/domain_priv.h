@@ -7,15 +7,22 @@
 #include "xml/reader.h"
 
 /* The target of the handlers of <domain>'s children. */
+typedef struct domain_parser domain_parser;
 struct domain_parser {
     domain_def *def;
-    bool live; /* DOMAIN_PARSE_LIVE */
+    bool live;      /* DOMAIN_PARSE_LIVE */
+    bool joins;     /* one device comes to those that `def` has */
+    bool is_sought; /* it is only to be found again: a disk needs no source */
     bool has_uuid;
     unsigned iothread_count;
     struct parsed_chardev *serial_console; /* the <console> that stands for the serial port */
     GPtrArray *renamed_disks; /* of struct domain_disk: named for another bus; no place yet */
     GPtrArray *cdroms;        /* the same: images of CD-ROMs */
 };
+
+void domain_parser_init(struct domain_parser *parser, domain_def *def);
+void domain_parser_clear(struct domain_parser *parser);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(domain_parser, domain_parser_clear)
 
 domain_def *domain_def_new(void);
 void domain_disk_free(struct domain_disk *disk);

@@ -9,6 +9,7 @@ xml_libxmldomain_a_SOURCES = \
 	cpu/x86_features.c cpu/x86_features.h \
 	xml/caps.c xml/caps.h \
 	xml/cpuset.c xml/cpuset.h \
+	xml/device.c xml/device.h \
 	xml/domain.c xml/domain.h xml/domain_priv.h \
 	xml/cpu_features.c xml/cpu_features.h \
 	xml/cpu_map.c xml/cpu_map.h \
@@ -79,6 +80,10 @@ tests_unit_test_xml_error_LDADD = $(xml_test_ldadd)
 xml_tests += tests/unit/test-xml-domain
 tests_unit_test_xml_domain_CFLAGS = $(xml_libxmldomain_a_CFLAGS)
 tests_unit_test_xml_domain_LDADD = $(xml_test_ldadd)
+
+xml_tests += tests/unit/test-xml-device
+tests_unit_test_xml_device_CFLAGS = $(xml_libxmldomain_a_CFLAGS)
+tests_unit_test_xml_device_LDADD = $(xml_test_ldadd)
 
 xml_tests += tests/unit/test-xml-cpus
 tests_unit_test_xml_cpus_CFLAGS = $(xml_libxmldomain_a_CFLAGS)

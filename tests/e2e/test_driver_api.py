@@ -479,6 +479,7 @@ def test_an_interface_does_not_change_in_silence(virtvoled, payloads, name, attr
         <interface type='user'><mac address='52:54:00:00:00:07'/></interface>""")
     with virtvoled.connect() as connection:
         domain = connection.lookupByName("netted")
+        domain.create()
         device = tree(domain).find("devices/interface")
         ElementTree.SubElement(device, "link").set("state", "down")
         domain.updateDeviceFlags(ElementTree.tostring(device, encoding="unicode"))
@@ -486,8 +487,13 @@ def test_an_interface_does_not_change_in_silence(virtvoled, payloads, name, attr
         for old in device.findall(name):
             device.remove(old)
         ElementTree.SubElement(device, name, attributes)
-        assert "not its other settings" in refused(
-            UNSUPPORTED, domain.updateDeviceFlags, ElementTree.tostring(device, encoding="unicode"))
+        changed = ElementTree.tostring(device, encoding="unicode")
+        for flags in (LIVE, LIVE | CONFIG):
+            assert "not its other settings" in refused(
+                UNSUPPORTED, domain.updateDeviceFlags, changed, flags)
+        assert inactive(domain).find("devices/interface/link") is None
+        domain.updateDeviceFlags(changed, CONFIG)
+        assert inactive(domain).find(f"devices/interface/{name}").attrib.items() >= attributes.items()
 
 
 def test_what_may_go_through_an_interface(virtvoled, payloads):
@@ -608,6 +614,8 @@ CALLS = {
     "setMemoryParameters": ({"hard_limit": 1 << 20},), "blockResize": ("vda", 4096),
     "setBlkioParameters": ({"weight": 2},), "setNumaParameters": ({"numa_nodeset": "0"},),
     "setBlockIoTune": ("vda", {"total_bytes_sec": 1}), "updateDeviceFlags": ("<interface/>", 0),
+    "attachDevice": ("<rng/>",), "attachDeviceFlags": ("<rng/>", 0), "detachDevice": ("<rng/>",),
+    "detachDeviceFlags": ("<rng/>", 0), "detachDeviceAlias": ("ua-x", 0),
     "abortJob": (),
 }
 
@@ -626,8 +634,8 @@ def test_a_domain_that_is_not_there(rich, name):
 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if name not in (
-    "rename", "pinVcpu", "setVcpus", "setMemory", "setMaxMemory", "abortJob",
-    "setSchedulerParameters")])
+    "rename", "pinVcpu", "setVcpus", "setMemory", "setMaxMemory", "abortJob", "attachDevice",
+    "detachDevice", "setSchedulerParameters")])
 def test_flags_that_nobody_knows(rich, name):
     arguments = list(CALLS[name])
     if name not in ("setMetadata", "setLifecycleAction", "setMemoryStatsPeriod", "blockResize",

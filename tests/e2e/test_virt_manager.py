@@ -200,7 +200,7 @@ def write(desktop, editor, text):
 
 
 def test_what_cannot_be_done_to_a_running_machine_is_told(desktop, virtvoled, manager, web1):
-    manager.expected.append("virDomainDetachDevice")
+    manager.expected.append("live detach of device")
     machine = manager.open(web1)
     machine.press("Run")
     manager.row(web1, "Running")

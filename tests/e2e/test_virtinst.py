@@ -170,4 +170,4 @@ def test_virt_xml_is_told_that_a_running_machine_stays_as_it_is(virtvoled, tools
     virtvoled.define("web1", kernel=tools.kernel)
     virtvoled.virsh("start", "web1")
     fails(tools.run("virt-xml", "vole", "web1", "--add-device", "--rng", "/dev/urandom",
-                    "--update"), "not supported by the connection driver: virDomainAttachDevice")
+                    "--update"), "live attach of device 'rng' is not supported")

@@ -2,7 +2,8 @@
 /*
  * Domain XML, as a client sends it or (when the first byte is '!') as a status file holds it. What
  * is accepted can be written, is read back as the same, and can be started; what is refused has an
- * error of one line.
+ * error of one line. When the first byte is '+', it is the XML of one device for a domain that has
+ * one of most.
  */
 #include <glib.h>
 #include <libvirt/libvirt.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "tests/fuzz/refusal.h"
+#include "xml/device.h"
 #include "xml/domain.h"
 #include "xml/launch.h"
 
@@ -56,6 +58,46 @@ static void check_start(domain_def *def)
     check_fixed_point(live, DOMAIN_PARSE_DEFINITION, 0);
 }
 
+/* A change that goes well leaves a definition, or what domain_def_check() refuses. */
+static void check_change(const domain_device *device,
+                         bool (*change)(domain_def *def, const domain_device *device,
+                                        GError **error))
+{
+    static const char base[] =
+        "<domain type='kvm'><name>a</name><memory>65536</memory><iothreads>1</iothreads>"
+        "<os><type>hvm</type><kernel>/k</kernel></os><devices>"
+        "<disk type='file'><source file='/a'/><target dev='vda'/></disk>"
+        "<interface type='user'><mac address='52:54:00:00:00:01'/></interface>"
+        "<interface type='user'><mac address='52:54:00:00:00:02'/></interface>"
+        "<serial type='pty'/><console type='pty'><target type='virtio'/></console>"
+        "<channel type='unix'><target type='virtio' name='a'/></channel>"
+        "<rng model='virtio'><backend model='builtin'/></rng></devices></domain>";
+    g_autoptr(domain_def) def = domain_def_parse(base, strlen(base), DOMAIN_PARSE_DEFINITION, NULL);
+    g_autoptr(GError) error = NULL;
+
+    if (change(def, device, &error) && domain_def_check(def, &error)) {
+        g_autofree char *text = domain_def_format(def, 0);
+
+        check_fixed_point(text, DOMAIN_PARSE_DEFINITION, 0);
+    } else {
+        check_refusal(error);
+    }
+}
+
+static void check_device(const char *xml, size_t size)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(domain_device) device = domain_device_parse(xml, size, &error);
+
+    if (!device) {
+        check_refusal(error);
+        return;
+    }
+    check_change(device, domain_def_attach);
+    check_change(device, domain_def_detach);
+    check_change(device, domain_def_replace);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     unsigned flags = DOMAIN_PARSE_DEFINITION;
@@ -63,6 +105,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_autoptr(domain_def) def = NULL;
     g_autofree char *text = NULL;
 
+    if (size > 0 && data[0] == '+') {
+        check_device((const char *)data + 1, size - 1);
+        return 0;
+    }
     if (size > 0 && data[0] == '!') {
         flags = DOMAIN_PARSE_LIVE;
         data++;
