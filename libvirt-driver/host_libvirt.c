@@ -76,15 +76,11 @@ static bool read_reply(int fd, guint seconds, GString *reply)
     char piece[4096];
 
     for (;;) {
-        struct pollfd ready = {.fd = fd, .events = POLLIN};
         gint64 left = (deadline - g_get_monotonic_time()) / 1000;
-        int there = left > 0 ? poll(&ready, 1, (int)left) : 0;
         ssize_t n;
 
-        if (there == 0 || reply->len > REPLY_MAX_BYTES)
+        if (left <= 0 || reply->len > REPLY_MAX_BYTES || !wait_for_fd(fd, POLLIN, left))
             return false;
-        if (there < 0) /* a signal; the time goes on */
-            continue;
         n = read(fd, piece, sizeof(piece));
         if (n == 0 || (n < 0 && errno != EINTR))
             return true;

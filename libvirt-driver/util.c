@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,6 +17,20 @@ void main_invoke(GSourceFunc fn, gpointer data, GDestroyNotify destroy)
     g_source_set_priority(source, G_PRIORITY_DEFAULT);
     g_source_set_callback(source, fn, data, destroy);
     g_source_attach(source, NULL);
+}
+
+bool wait_for_fd(int fd, short events, gint64 timeout_ms)
+{
+    struct pollfd wanted = {.fd = fd, .events = events};
+    gint64 deadline = g_get_monotonic_time() + timeout_ms * 1000;
+    gint64 left = timeout_ms;
+    int n;
+
+    do {
+        n = poll(&wanted, 1, (int)left);
+        left = MAX((deadline - g_get_monotonic_time()) / 1000, 0);
+    } while (n < 0 && errno == EINTR);
+    return n > 0;
 }
 
 static int write_all(int fd, const char *text, gsize len)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What several of the daemon's files use: descriptors and locks that end with the scope, work for
- * the main thread, and writing a file so that it is never seen half written.
+ * the main thread, waiting with a limit, and writing a file so that it is never seen half written.
  */
 #ifndef VOLE_DRIVER_UTIL_H
 #define VOLE_DRIVER_UTIL_H
@@ -35,6 +35,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(json_ref, json_decref)
 
 /* Runs fn(data) in the main thread, later and in the order of the calls; then destroy(data). */
 void main_invoke(GSourceFunc fn, gpointer data, GDestroyNotify destroy);
+
+/* Waits until the descriptor has one of the events of poll(2), for at most so long, whatever
+ * signals come meanwhile. False when the time is up, or it cannot be waited for. Not in the main
+ * thread. */
+bool wait_for_fd(int fd, short events, gint64 timeout_ms);
 
 /*
  * Writes beside the file and renames over it, so that nobody sees half of it. `durable`: it

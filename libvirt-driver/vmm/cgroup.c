@@ -180,21 +180,19 @@ GPtrArray *cgroups_list(const struct cgroups *cgroups)
 static bool wait_until_empty(const char *path)
 {
     g_autofree char *file = g_build_filename(path, "cgroup.events", NULL);
-    struct pollfd events = {.fd = open(file, O_RDONLY | O_CLOEXEC), .events = POLLPRI};
-    bool empty = false;
-    int changed = 1;
+    auto_close int events = open(file, O_RDONLY | O_CLOEXEC);
 
-    while (events.fd >= 0 && !empty && changed > 0) {
+    while (events >= 0) {
         char text[256];
-        ssize_t n = pread(events.fd, text, sizeof(text) - 1, 0);
+        ssize_t n = pread(events, text, sizeof(text) - 1, 0);
 
         text[MAX(n, 0)] = '\0';
-        empty = strstr(text, "populated 0") != NULL;
-        changed = empty ? 0 : poll(&events, 1, CLEAR_TIMEOUT_MS);
+        if (strstr(text, "populated 0"))
+            return true;
+        if (!wait_for_fd(events, POLLPRI, CLEAR_TIMEOUT_MS))
+            return false;
     }
-    if (events.fd >= 0)
-        close(events.fd);
-    return empty;
+    return false;
 }
 
 void cgroup_clear(const char *path)

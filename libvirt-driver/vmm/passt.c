@@ -104,20 +104,6 @@ static GPtrArray *make_argv(const char *program, const struct domain_net *net, c
 
 /* ---- processes ---- */
 
-static bool wait_for(int pidfd, int timeout_ms)
-{
-    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
-    gint64 deadline = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
-    gint64 left = timeout_ms;
-    int n;
-
-    do {
-        n = poll(&ended, 1, (int)left);
-        left = MAX((deadline - g_get_monotonic_time()) / 1000, 0);
-    } while (n < 0 && errno == EINTR);
-    return n > 0;
-}
-
 /* What it said last, on one line. */
 static char *last_words(int output)
 {
@@ -140,7 +126,7 @@ static bool wait_until_ready(pid_t pid, int output, GError **error)
     auto_close int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     g_autofree char *words = NULL;
     siginfo_t info = {0};
-    bool in_time = pidfd >= 0 && wait_for(pidfd, START_TIMEOUT_MS);
+    bool in_time = pidfd >= 0 && wait_for_fd(pidfd, POLLIN, START_TIMEOUT_MS);
 
     if (!in_time)
         kill(pid, SIGKILL);
@@ -298,8 +284,8 @@ void companion_end(const struct companion *companion)
     /* Checked with the descriptor in hand: the pid cannot change its meaning any more. */
     if (pidfd < 0 || vmm_process_start_time(companion->pid) != companion->start_time)
         return;
-    if (wait_for(pidfd, END_TIMEOUT_MS))
+    if (wait_for_fd(pidfd, POLLIN, END_TIMEOUT_MS))
         return;
     syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-    wait_for(pidfd, END_TIMEOUT_MS);
+    wait_for_fd(pidfd, POLLIN, END_TIMEOUT_MS);
 }

@@ -220,16 +220,7 @@ bool vmm_signal(struct vmm *vmm, int signal)
 /* False when it has not ended after `timeout_ms`. */
 static bool wait_end(int pidfd, guint timeout_ms)
 {
-    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
-    gint64 deadline = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
-    gint64 left = timeout_ms;
-    int result;
-
-    do {
-        result = poll(&ended, 1, (int)left);
-        left = MAX((deadline - g_get_monotonic_time()) / 1000, 0);
-    } while (result < 0 && errno == EINTR);
-    return result > 0;
+    return wait_for_fd(pidfd, POLLIN, timeout_ms);
 }
 
 bool vmm_kill(pid_t pid, guint64 start_time, guint timeout_ms)
