@@ -140,6 +140,8 @@ static void on_peer_lost(struct domain *domain, json_t *data)
 
 static void on_monitor_broke(struct domain *domain, json_t *data)
 {
+    g_warning("domain '%s': its VMM said something that is no QMP, and is not listened to any more",
+              domain->name);
     events_control_error(domain->daemon->events, domain);
 }
 

@@ -159,7 +159,8 @@ static void found_status(gpointer opaque, struct status *status)
     if (status->cgroup)
         g_hash_table_add(restore->cgroups, g_strdup(status->cgroup));
     if (!domain || domain_runs(domain)) {
-        g_warning("%s", error ? error->message : "the same domain runs twice");
+        g_warning("domain '%s', found at '%s': %s", status->live->name, status->monitor_path,
+                  error ? error->message : "the same domain runs twice");
         status_clear(status);
         return;
     }

@@ -475,7 +475,8 @@ static void found_config(struct storage *storage, struct storage_pool_def *def)
     struct pool *pool;
 
     if (!check_new(storage, def, &pool, &error) || pool) {
-        g_warning("pool '%s' is left out: %s", def->name, error ? error->message : "twice");
+        g_warning("pool '%s' is left out: %s", def->name,
+                  error ? error->message : "there is one of that name and UUID already");
         storage_pool_def_free(def);
         return;
     }

@@ -165,7 +165,7 @@ static int monitor_read(struct monitor *monitor)
         return -1;
     g_byte_array_append(monitor->line, chunk, (guint)n);
     if (!handle_lines(monitor)) {
-        g_warning("a VMM's monitor said something that is no QMP; closing it");
+        g_info("a VMM's monitor said something that is no QMP; closing it");
         monitor->event(monitor->opaque, MONITOR_BROKE, NULL);
         return -1;
     }
