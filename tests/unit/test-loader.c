@@ -366,8 +366,13 @@ static void test_initrd(void)
     check_int(initrd_load(&image, &mem, 8 * MiB, RAM, &gpa, &err), 0);
     check_int(gpa, RAM - 12288);
     check_int(initrd_load(&image, &mem, RAM - 8192, RAM, &gpa, &err), -1);
-    check(strstr(err.msg, "initrd `initrd` does not fit") != NULL);
+    check_str(err.msg,
+              "initrd `initrd` does not fit: it has 10 KiB, and behind the kernel there is "
+              "room for 8 KiB; give the machine more memory");
     check_int(initrd_load(&image, &mem, RAM, 8 * MiB, &gpa, &err), -1);
+    check_str(err.msg,
+              "initrd `initrd` does not fit: it has 10 KiB, and behind the kernel there is "
+              "room for 0 KiB, whatever memory the machine has");
     close(fd);
     tear_down();
 }

@@ -30,15 +30,19 @@ int image_open(struct image *image, int fd, const char *name, struct error *err)
 int initrd_load(const struct image *image, const struct memory *mem, uint64_t floor,
                 uint64_t ceiling, uint64_t *gpa, struct error *err)
 {
+    /* Where RAM goes on, it is the kernel that looks for an initrd no further up. */
+    bool is_all = !memory_ptr(mem, ceiling, 1);
+
     ceiling = ALIGN_DOWN(ceiling, GUEST_PAGE_SIZE);
     floor = ALIGN_UP(floor, GUEST_PAGE_SIZE);
     if (floor > ceiling || image->size > ceiling - floor)
         return error_set(
             err,
             "initrd `%s` does not fit: it has %llu KiB, and behind the kernel there is "
-            "room for %llu KiB; give the machine more memory",
+            "room for %llu KiB%s",
             image->name, (unsigned long long)((image->size + KiB - 1) / KiB),
-            (unsigned long long)(floor > ceiling ? 0 : (ceiling - floor) / KiB));
+            (unsigned long long)(floor > ceiling ? 0 : (ceiling - floor) / KiB),
+            is_all ? "; give the machine more memory" : ", whatever memory the machine has");
     *gpa = ALIGN_DOWN(ceiling - image->size, GUEST_PAGE_SIZE);
     return memory_load(mem, *gpa, image->fd, 0, image->size, image->name, err);
 }
