@@ -336,7 +336,7 @@ tests_fuzz_fuzz_serial_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_serial_LDADD = $(vmm_test_ldadd)
 
 if FUZZING
-noinst_PROGRAMS += tests/fuzz/fuzz-rtc
+noinst_PROGRAMS += tests/fuzz/fuzz-rtc tests/fuzz/fuzz-arm64-devices
 if ARCH_X86_64
 noinst_PROGRAMS += tests/fuzz/fuzz-loader
 endif
@@ -346,6 +346,10 @@ tests_fuzz_fuzz_loader_SOURCES = tests/fuzz/fuzz-loader.c
 tests_fuzz_fuzz_loader_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_fuzz_fuzz_loader_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_loader_LDADD = $(vmm_test_ldadd)
+tests_fuzz_fuzz_arm64_devices_SOURCES = tests/fuzz/fuzz-arm64-devices.c
+tests_fuzz_fuzz_arm64_devices_CFLAGS = $(vmm_libvmm_a_CFLAGS)
+tests_fuzz_fuzz_arm64_devices_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_arm64_devices_LDADD = $(vmm_test_ldadd)
 tests_fuzz_fuzz_rtc_SOURCES = tests/fuzz/fuzz-rtc.c
 tests_fuzz_fuzz_rtc_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_fuzz_fuzz_rtc_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
