@@ -13,6 +13,7 @@ import libvirt
 import pytest
 
 from support.authority import authority
+from support.virtvoled import answers
 from support.vole import others_can_run, program
 from support.wait import SHORT, Deadline
 
@@ -168,6 +169,7 @@ def test_vmms_of_another_user(virtvoled, payloads, folder):
     virtvoled.stop(signal.SIGKILL)
     virtvoled.start()
     child = virtvoled.console("echo")
+    answers(child)
     virtvoled.virsh("reboot", "echo")
     child.send("Q")
     child.expect("ready")

@@ -18,8 +18,8 @@ def newer(virtvoled, newer_clients):
 
 
 def test_a_life(newer, payloads, folder):
-    newer.define("echo", kernel=payloads.echo, more="<title>one</title>")
-    events = newer.virsh_terminal("event", "--all", "--loop", "--timeout", SHORT)
+    newer.define("echo", kernel=payloads.echo)
+    events = newer.event_terminal("echo")
     assert newer.virsh("list", "--all", "--name") == "echo"
     first = newer.virsh("dumpxml", "--inactive", "echo")
     path = folder / "again.xml"

@@ -11,7 +11,6 @@ import urllib.error
 import urllib.request
 from contextlib import suppress
 
-import pexpect
 import pytest
 from support.guest import TREE
 from support.virtvoled import domain_xml
@@ -82,13 +81,7 @@ def test_a_prometheus_exporter_has_its_figures(clients, virtvoled, payloads):
 
 def test_virsh_tells_of_all_events(virtvoled, payloads):
     virtvoled.define("web1", kernel=payloads.echo)
-    events = virtvoled.virsh_terminal("event", "--all", "--loop", "--timeout", SHORT)
-
-    def registered():  # it says nothing of its own when it has
-        virtvoled.virsh("desc", "web1", "--title", "--new-desc", "one")
-        return events.expect([pexpect.TIMEOUT, "event 'metadata-change' for domain 'web1'"],
-                             timeout=0.2)
-    until(registered, "virsh has registered")
+    events = virtvoled.event_terminal("web1")
     virtvoled.virsh("start", "web1")
     events.expect("event 'lifecycle' for domain 'web1'.*: Started Booted")
     virtvoled.virsh("destroy", "web1")

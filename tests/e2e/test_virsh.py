@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ElementTree
 import libvirt
 import pytest
 
-from support.virtvoled import connected, domain_xml, ended, leave
+from support.virtvoled import answers, connected, domain_xml, ended, leave
 from support.wait import SHORT, Deadline
 
 
@@ -196,6 +196,7 @@ def test_terminals_outlive_the_daemon(virtvoled, payloads, how):
     virtvoled.stop(how)
     virtvoled.start()
     child = virtvoled.console("echo")
+    answers(child)
     virtvoled.virsh("reboot", "echo")
     child.send("Q")
     child.expect("ready")

@@ -104,7 +104,7 @@ def test_virt_install_waits_for_the_end(virtvoled, tools, disk, scheme):
     """And then leaves what it made, or with --destroy-on-exit nothing that runs."""
     words = ["--name", "web1", "--memory", 64, "--osinfo", "linux2022", "--import", "--disk", disk,
              "--network", "none", "--graphics", "none", "--boot", f"kernel={tools.kernel}"]
-    argv = tools.argv("virt-install", scheme, *words, "--autostart", "--wait", 1, "--check",
+    argv = tools.argv("virt-install", scheme, *words, "--autostart", "--wait", 20, "--check",
                       "all=off", "--noautoconsole")
     child = pexpect.spawn(argv[0], argv[1:], encoding="utf-8", timeout=SHORT)
     child.expect("Waiting")

@@ -15,7 +15,7 @@ import pexpect
 from . import session
 from .guest import MACHINE
 from .vole import program
-from .wait import SHORT, Deadline, until
+from .wait import BOOT, SHORT, Deadline, until
 
 # virtvoled's own messages reach us as errors; libvirt would print each of them as well.
 libvirt.registerErrorHandler(lambda *_: None, None)
@@ -119,6 +119,19 @@ class Virtvoled:
         """`virsh console`, connected; a pexpect child."""
         return connected(self.virsh_terminal("console", name))
 
+    def event_terminal(self, name):
+        """`virsh event` of all kinds, which is told of them: it says nothing of its own when it has
+        registered, so there are changes of that domain's title until it tells one. A pexpect child.
+        """
+        child = self.virsh_terminal("event", "--all", "--loop", "--timeout", BOOT)
+
+        def registered():
+            self.virsh("desc", name, "--title", "--new-desc", "one")
+            return child.expect([pexpect.TIMEOUT, f"event 'metadata-change' for domain '{name}'"],
+                                timeout=0.2)
+        until(registered, "virsh has registered for events")
+        return child
+
 
 def connected(child):
     """Waits until `virsh console` in a pexpect child reads what is sent to it; the child. It says
@@ -127,6 +140,12 @@ def connected(child):
     child.expect("\n")
     until(lambda: not termios.tcgetattr(child.fileno())[3] & termios.ICANON, "a raw terminal")
     return child
+
+
+def answers(child):
+    """Waits for the echo of the guest on the console; what it said when it started came before."""
+    child.send("?")
+    child.expect(r"\?")
 
 
 def leave(child):
