@@ -24,7 +24,7 @@ import libvirt
 import payload
 from tools import BenchError
 
-PATIENCE = 60        # seconds for a daemon to come up or to end
+PATIENCE = 240       # seconds for a daemon to come up or to end
 CPUCLOCK_SCHED = 2   # of the kernel's numbers for a process's clocks
 INSIDE = "VOLE_BENCH_INSIDE"
 

@@ -18,7 +18,7 @@ import pytest
 from support.console import Console
 from support.guest import CONSOLE, Shell
 from support.virtvoled import Virtvoled
-from support.wait import BOOT, SHORT, Deadline
+from support.wait import BOOT, SHORT, Deadline, until
 
 pytestmark = pytest.mark.guest
 
@@ -172,7 +172,7 @@ def test_networks_and_volumes(libvirtd, system_virtvoled, image, links, volume):
     (address,) = re.findall(rf"{re.escape(LEASED)}\d+", shell.run("ip -4 -o address show eth0"))[:1]
     found = daemon.virsh("domifaddr", "guest")
     assert MAC in found and f"{address}/24" in found, found
-    assert ping(address)
+    until(lambda: ping(address), "the guest answers")
     assert address in daemon.virsh("domifaddr", "guest", "--source", "arp")
     status, _, error = daemon.virsh_any("domifaddr", "guest", "--source", "agent")
     assert status != 0 and "QEMU guest agent is not configured" in error
@@ -266,4 +266,4 @@ def test_user_networking_without_privileges(session, image):
     assert status != 0 and "stays down: its peer is gone" in error
     session.virsh("destroy", "guest")
     with socket.socket() as again:
-        again.bind(("127.0.0.1", port))  # nobody has it any more
+        assert again.connect_ex(("127.0.0.1", port)) != 0  # nobody has it any more

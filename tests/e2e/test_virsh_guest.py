@@ -100,6 +100,11 @@ def wait_for_state(daemon, wanted):
         assert not deadline.passed(), f"debian is {current}, not {wanted}"
 
 
+def ping(seconds):
+    return subprocess.run(["ping", "-c", "1", "-W", str(seconds), "192.0.2.2"], check=False,
+                          stdout=subprocess.DEVNULL).returncode == 0
+
+
 def free_memory(daemon):
     """KiB that the guest says it does not use, in both places where it is told."""
     stats = dict(line.split() for line in daemon.virsh("dommemstat", "debian").splitlines())
@@ -133,15 +138,14 @@ def test_debian_from_define_to_undefine(debian_domain):
 
     run(console, "d=$(ls /sys/class/net | grep -v lo); "
                  "ip address add 192.0.2.2/24 dev $d; ip link set $d up")
-    subprocess.run(["ping", "-c", "3", "-W", "20", "192.0.2.2"], check=True)
+    until(lambda: ping(20), "the guest answers")
 
     # suspend stops it, resume lets it go on
     daemon.virsh("suspend", "debian")
     assert daemon.virsh("domstate", "debian") == "paused"
-    assert subprocess.run(["ping", "-c", "1", "-W", "2", "192.0.2.2"], check=False,
-                          stdout=subprocess.DEVNULL).returncode != 0
+    assert not ping(2)
     daemon.virsh("resume", "debian")
-    subprocess.run(["ping", "-c", "1", "-W", "20", "192.0.2.2"], check=True)
+    until(lambda: ping(20), "the guest answers")
 
     # virsh reboot comes back, in a new VMM, and keeps the console
     daemon.virsh("reboot", "debian")

@@ -24,8 +24,8 @@ from pathlib import Path
 from wire import MAX_PAYLOAD, Kind, Parser, frame
 
 TIMED_OUT = 124
-GRACE_SECONDS = 5  # between asking a command to end and ending the lab
-STOP_SECONDS = 10
+GRACE_SECONDS = 15  # between asking a command to end and ending the lab
+STOP_SECONDS = 120
 
 # Belongs to this machine's session, not to the lab's.
 NOT_PASSED_ON = ["XDG_RUNTIME_DIR", "TMPDIR", "DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS",

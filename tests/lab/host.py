@@ -24,7 +24,7 @@ import foreign_root
 import kernel
 from wire import MAX_PAYLOAD, PORT_NAME, Kind, Parser, frame
 
-BOOT_SECONDS = 120  # a healthy lab takes 3; a busy machine gets its time
+BOOT_SECONDS = 600  # a healthy lab takes 3; a busy machine gets its time
 
 # TCG's nested paging does not carry XSAVE; what depends on it must go with it, or a guest's
 # kernel believes in AVX and faults in its crypto drivers.
