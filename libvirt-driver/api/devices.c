@@ -43,8 +43,8 @@ static bool edit_device(struct call *call, const wire_domain *dom, const char *x
 
 static bool attach(domain_def *def, bool running, const void *what, GError **error)
 {
-    return domain_def_attach(def, what, error) &&
-           (!running || refuse_live("attach", domain_device_element(what), error));
+    return running ? refuse_live("attach", domain_device_element(what), error)
+                   : domain_def_attach(def, what, error);
 }
 
 static const struct edit attach_edit = {.edit = attach};
@@ -65,6 +65,7 @@ bool api_domain_attach_device_flags(struct call *call, const wire_dom_str_flags 
 
 /* ---- detach ---- */
 
+/* That a device is not there at all is told of a running domain, too. */
 static bool detach(domain_def *def, bool running, const void *what, GError **error)
 {
     return domain_def_detach(def, what, error) &&

@@ -140,6 +140,9 @@ def test_a_running_domain_is_left_alone(daemon, domain, device):
                  lambda _: domain.detachDeviceAlias("virtio-disk0", 0)):
         with pytest.raises(libvirt.libvirtError, match=NO_HOTPLUG):
             call(disk)
+    with pytest.raises(libvirt.libvirtError, match="no target device vdz") as caught:
+        domain.detachDevice("<disk type='file'><target dev='vdz'/></disk>")
+    assert caught.value.get_error_code() == libvirt.VIR_ERR_DEVICE_MISSING
     assert domain.XMLDesc() == live
     assert domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE) == config
 
@@ -161,7 +164,7 @@ def test_a_running_domain_is_left_alone(daemon, domain, device):
 def test_a_domain_that_is_off_or_transient(daemon, domain, device):
     assert "domain is not running" in fails(daemon, "attach-device", "plain", device(RNG))
     assert "domain is not running" in fails(daemon, "detach-device", "plain", device(RNG), "--live")
-    domain.attachDeviceFlags(RNG, 0)
+    daemon.virsh("attach-device", "plain", device(RNG), "--current")
     assert devices(daemon).find("rng") is not None
     domain.create()
     domain.undefine()

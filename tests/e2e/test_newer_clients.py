@@ -28,6 +28,11 @@ def test_a_life(newer, payloads, folder):
     assert newer.virsh("dumpxml", "--inactive", "echo") == first
     events.expect("event 'lifecycle' for domain 'echo': Defined Updated")
 
+    newer.virsh("attach-interface", "echo", "bridge", "br0", "--config")
+    assert "<source bridge='br0'/>" in newer.virsh("dumpxml", "echo")
+    newer.virsh("detach-interface", "echo", "bridge", "--config")
+    assert newer.virsh("dumpxml", "--inactive", "echo") == first
+
     child = newer.virsh_terminal("start", "--console", "echo")
     connected(child)
     child.send("hello")
