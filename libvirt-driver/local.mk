@@ -43,7 +43,7 @@ libvirt_driver_libdriver_a_SOURCES = \
 	libvirt-driver/api/devices.c \
 	libvirt-driver/api/events.c libvirt-driver/api/events.h \
 	libvirt-driver/api/info.c \
-	libvirt-driver/api/interface.c \
+	libvirt-driver/api/interface.c libvirt-driver/api/interface.h \
 	libvirt-driver/api/lifecycle.c \
 	libvirt-driver/api/list.c \
 	libvirt-driver/api/memory.c libvirt-driver/api/memory.h \

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A domain's network interfaces: what goes through them. */
-#include <string.h>
+#include "libvirt-driver/api/interface.h"
 
 #include "libvirt-driver/api/api.h"
 #include "libvirt-driver/domain/process.h"
-#include "libvirt-driver/vmm/tap.h"
+#include "libvirt-driver/util.h"
 
 /* By the name of its tap or by its MAC address. */
 struct domain_net *api_find_net(const domain_def *def, const char *device)
@@ -20,21 +20,89 @@ struct domain_net *api_find_net(const domain_def *def, const char *device)
     return NULL;
 }
 
+static int64_t number(const json_t *stats, const char *name)
+{
+    return json_integer_value(json_object_get(stats, name));
+}
+
+bool net_stats_read(const json_t *reply, const char *alias, struct tap_stats *stats)
+{
+    const json_t *entry;
+    size_t i;
+
+    json_array_foreach((json_t *)(uintptr_t)reply, i, entry)
+    {
+        const json_t *from = json_object_get(entry, "stats");
+
+        if (g_strcmp0(json_string_value(json_object_get(entry, "device")), alias) != 0)
+            continue;
+        /* As its tap would count: what is sent is what the guest received. */
+        *stats = (struct tap_stats){
+            .tx = {number(from, "rx_bytes"), number(from, "rx_packets"), 0,
+                   number(from, "rx_dropped")},
+            .rx = {number(from, "tx_bytes"), number(from, "tx_packets"), 0,
+                   number(from, "tx_dropped")},
+        };
+        return true;
+    }
+    return false;
+}
+
+static const struct domain_net *running_net(const struct domain *domain, const char *device,
+                                            GError **error)
+{
+    const struct domain_net *net;
+
+    if (!domain_check_runs(domain, error))
+        return NULL;
+    net = api_find_net(domain->live, device);
+    if (!net)
+        libvirt_error_set(error, VIR_ERR_INVALID_ARG, "'%s' is not a known interface", device);
+    return net;
+}
+
+/* Job. */
+static bool ask_vmm(struct domain *domain, const char *device, struct tap_stats *stats,
+                    GError **error)
+{
+    const struct domain_net *net = running_net(domain, device, error);
+    g_autofree char *alias = net ? g_strdup(net->info.alias) : NULL;
+    g_autoptr(json_ref) reply = NULL;
+
+    if (!net || !domain_command(domain, "query-netstats", NULL, &reply, error))
+        return false;
+    if (net_stats_read(reply, alias, stats))
+        return true;
+    libvirt_error_set(error, VIR_ERR_INTERNAL_ERROR, "the VMM knows no interface '%s'", alias);
+    return false;
+}
+
+/* The host's kernel knows at once what went through a tap; where there is none, the VMM is asked.
+ */
+static bool read_stats(struct call *call, struct domain *domain, const char *device,
+                       struct tap_stats *stats, GError **error)
+{
+    const struct domain_net *net = running_net(domain, device, error);
+    bool done;
+
+    if (!net)
+        return false;
+    if (net->target)
+        return tap_read_stats(net, stats, error);
+    if (!domain_begin_job(domain, rpc_procedure_find(call->header.procedure)->name, error))
+        return false;
+    done = ask_vmm(domain, device, stats, error);
+    domain_end_job(domain);
+    return done;
+}
+
 bool api_domain_interface_stats(struct call *call, const wire_dom_str *in,
                                 wire_interface_stats *out, GError **error)
 {
     g_autoptr(locked_domain) domain = api_domain(call, &in->dom, error);
-    const struct domain_net *net;
     struct tap_stats stats;
 
-    if (!domain || !domain_check_runs(domain, error))
-        return false;
-    net = api_find_net(domain->live, in->value);
-    if (!net) {
-        libvirt_error_set(error, VIR_ERR_INVALID_ARG, "'%s' is not a known interface", in->value);
-        return false;
-    }
-    if (!tap_read_stats(net, &stats, error))
+    if (!domain || !read_stats(call, domain, in->value, &stats, error))
         return false;
     /* What the guest received is what its tap sent. */
     *out = (wire_interface_stats){

@@ -11,12 +11,12 @@
 
 #include "libvirt-driver/api/api.h"
 #include "libvirt-driver/api/block.h"
+#include "libvirt-driver/api/interface.h"
 #include "libvirt-driver/api/memory.h"
 #include "libvirt-driver/api/params.h"
 #include "libvirt-driver/domain/list.h"
 #include "libvirt-driver/host.h"
 #include "libvirt-driver/server.h"
-#include "libvirt-driver/vmm/tap.h"
 #include "libvirt-driver/vmm/vmm.h"
 
 #define ANSWERS_WITHIN_SECONDS 5
@@ -40,8 +40,10 @@ struct subject {
     struct domain *domain;
     struct vmm *vmm; /* the one that is asked; NULL: none is */
     struct monitor_call ask_blocks;
+    struct monitor_call ask_nets;
     struct monitor_call ask_memory;
     json_t *blocks; /* the answers, or NULL */
+    json_t *nets;
     json_t *memory;
     GPtrArray *images;        /* of struct domain_disk: copies of source and type */
     struct block_size *sizes; /* of the images; capacity 0 when it cannot be told */
@@ -60,6 +62,7 @@ static void subject_clear(gpointer data)
     struct subject *subject = data;
 
     g_clear_pointer(&subject->blocks, json_decref);
+    g_clear_pointer(&subject->nets, json_decref);
     g_clear_pointer(&subject->memory, json_decref);
     g_clear_pointer(&subject->images, g_ptr_array_unref);
     g_clear_pointer(&subject->sizes, g_free);
@@ -80,6 +83,15 @@ static void note_images(struct subject *subject, const domain_def *def)
     }
 }
 
+/* What goes through a tap the host's kernel counts. */
+static bool has_net_without_tap(const domain_def *def)
+{
+    for (guint i = 0; i < def->nets->len; i++)
+        if (!domain_net_at(def, i)->target)
+            return true;
+    return false;
+}
+
 static void ask(struct subject *subject, unsigned stats)
 {
     const struct domain *domain = subject->domain;
@@ -92,23 +104,28 @@ static void ask(struct subject *subject, unsigned stats)
     subject->vmm = vmm_ref(domain->vmm);
     if ((stats & VIR_DOMAIN_STATS_BLOCK) && def->disks->len)
         vmm_begin(subject->vmm, &subject->ask_blocks, "query-blockstats", NULL, NULL);
+    if ((stats & VIR_DOMAIN_STATS_INTERFACE) && has_net_without_tap(def))
+        vmm_begin(subject->vmm, &subject->ask_nets, "query-netstats", NULL, NULL);
     if ((stats & VIR_DOMAIN_STATS_BALLOON) && !def->memballoon.none)
         vmm_begin(subject->vmm, &subject->ask_memory, "qom-get", memory_stats_arguments(), NULL);
 }
 
 /* ---- collecting; no lock ---- */
 
-static void collect(struct subject *subject, gint64 deadline)
+static void finish(struct subject *subject, struct monitor_call *asked, json_t **answer,
+                   gint64 deadline)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(GError) other = NULL;
 
-    if (subject->ask_blocks.command)
-        vmm_finish(subject->vmm, &subject->ask_blocks, deadline, &subject->blocks, &error);
-    if (subject->ask_memory.command)
-        vmm_finish(subject->vmm, &subject->ask_memory, deadline, &subject->memory, &other);
-    if (error || other)
-        g_info("domain '%s': %s", subject->domain->name, error ? error->message : other->message);
+    if (asked->command && !vmm_finish(subject->vmm, asked, deadline, answer, &error))
+        g_info("domain '%s': %s", subject->domain->name, error->message);
+}
+
+static void collect(struct subject *subject, gint64 deadline)
+{
+    finish(subject, &subject->ask_blocks, &subject->blocks, deadline);
+    finish(subject, &subject->ask_nets, &subject->nets, deadline);
+    finish(subject, &subject->ask_memory, &subject->memory, deadline);
     if (!subject->images)
         return;
     subject->sizes = g_new0(struct block_size, subject->images->len + 1);
@@ -179,11 +196,13 @@ static void add_interface(const struct subject *subject, GArray *params)
     for (guint i = 0; i < def->nets->len; i++) {
         const struct domain_net *net = domain_net_at(def, i);
         struct tap_stats stats;
+        char mac[18];
 
-        if (!net->target)
-            continue;
-        params_add_string(params, net->target, "net.%u.name", i);
-        if (!tap_read_stats(net, &stats, NULL))
+        domain_mac_format(net->mac, mac);
+        /* One without a tap by what domifstat knows it by. */
+        params_add_string(params, net->target ? net->target : mac, "net.%u.name", i);
+        if (net->target ? !tap_read_stats(net, &stats, NULL)
+                        : !net_stats_read(subject->nets, net->info.alias, &stats))
             continue;
         /* What the guest received is what its tap sent. */
         params_add_ulong(params, (uint64_t)stats.tx.bytes, "net.%u.rx.bytes", i);

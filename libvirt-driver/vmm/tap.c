@@ -228,18 +228,12 @@ static bool read_counts(int dir, struct tap_stats *stats)
 
 bool tap_read_stats(const struct domain_net *net, struct tap_stats *stats, GError **error)
 {
-    g_autofree char *path =
-        g_strdup_printf("/sys/class/net/%s/statistics", net->target ? net->target : "");
-    auto_close int dir = net->target ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+    g_autofree char *path = g_strdup_printf("/sys/class/net/%s/statistics", net->target);
+    auto_close int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     bool is_macvtap =
         net->type == DOMAIN_NET_DIRECT || (net->type == DOMAIN_NET_NETWORK && net->dev);
     struct tap_stats seen;
 
-    if (!net->target) {
-        libvirt_error_set(error, VIR_ERR_OPERATION_INVALID,
-                          "interface stats not available for type user");
-        return false;
-    }
     if (dir < 0 || !read_counts(dir, &seen))
         return fail(error, "read the counters of", net->target);
     *stats = is_macvtap ? (struct tap_stats){.rx = seen.tx, .tx = seen.rx} : seen;

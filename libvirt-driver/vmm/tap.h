@@ -25,8 +25,7 @@ bool tap_open(struct domain_net *net, int *fds, guint pairs, GError **error);
 bool tap_set_up(const char *name, unsigned mtu, GError **error);
 
 /* What the host has counted on it: `rx` came from the guest, `tx` went to it. A macvtap sees it the
- * other way round, and a guest behind a socket (net->target NULL) has no interface to be seen by.
- */
+ * other way round. Only for interfaces that have one (net->target). */
 struct tap_count {
     int64_t bytes;
     int64_t packets;

@@ -186,7 +186,14 @@ def test_passt(virtvoled, create, port):
     (pid,) = passt_of(port)
     (vmm,) = virtvoled.vmm_pids()
     assert Path(f"/proc/{pid}/cgroup").read_text() == Path(f"/proc/{vmm}/cgroup").read_text()
-    assert "<backend type='passt'/>" in virtvoled.virsh("dumpxml", "one")
+    xml = virtvoled.virsh("dumpxml", "one")
+    assert "<backend type='passt'/>" in xml
+    # it has no tap: the VMM counts
+    mac = re.search("mac address='(.*)'", xml)[1]
+    for words in map(str.split, virtvoled.virsh("domifstat", "one", mac).splitlines()):
+        assert words[0] == mac and words[2] == "0"
+    stats = virtvoled.virsh("domstats", "one", "--interface")
+    assert f"net.0.name={mac}" in stats and "net.0.rx.bytes=0" in stats
     # the port has one owner
     error = refused(create(USER.format(port), "two"))
     assert error.startswith("error: operation failed: Could not start 'passt': Failed to bind")

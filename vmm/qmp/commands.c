@@ -212,6 +212,15 @@ static const struct command commands[] = {
                    "and so on",
     },
     {
+        .name = "query-netstats",
+        .states = ALWAYS,
+        .run = qmp_run_query_netstats,
+        .help = "What has gone through the network devices since vole began, as the guest sees it.",
+        .returns = "an array of objects with `device`, `in-kernel` (vhost serves it now, whose "
+                   "frames are in the tap's own statistics only) and `stats`: `rx_` and `tx_` "
+                   "before `bytes`, `packets` and `dropped`",
+    },
+    {
         .name = "announce-self",
         .states = ALIVE,
         .run = qmp_run_announce_self,

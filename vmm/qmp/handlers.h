@@ -83,6 +83,7 @@ QMP_HANDLER(qom_set);
 /* handlers_net.c */
 QMP_HANDLER(set_link);
 QMP_HANDLER(query_rx_filter);
+QMP_HANDLER(query_netstats);
 QMP_HANDLER(announce_self);
 QMP_HANDLER(net_set_throttle);
 

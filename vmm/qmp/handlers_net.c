@@ -37,6 +37,28 @@ QMP_HANDLER(announce_self)
     return json_object();
 }
 
+QMP_HANDLER(query_netstats)
+{
+    const struct config *config = machine_config(m);
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < config->net_count; i++) {
+        struct virtio_device *dev = net_device(m, i);
+        struct virtio_net_stats stats;
+
+        virtio_net_get_stats(dev, &stats);
+        json_array_append_new(
+            list,
+            json_pack("{s:s, s:b, s:{s:I, s:I, s:I, s:I, s:I, s:I}}", "device", config->nets[i].id,
+                      "in-kernel", virtio_net_in_kernel(dev), "stats", "rx_bytes",
+                      (json_int_t)stats.rx_bytes, "rx_packets", (json_int_t)stats.rx_packets,
+                      "rx_dropped", (json_int_t)stats.rx_drops, "tx_bytes",
+                      (json_int_t)stats.tx_bytes, "tx_packets", (json_int_t)stats.tx_packets,
+                      "tx_dropped", (json_int_t)stats.tx_drops));
+    }
+    return list;
+}
+
 /* ---- query-rx-filter ---- */
 
 static json_t *mac_text(const uint8_t mac[VIRTIO_NET_MAC_SIZE])
