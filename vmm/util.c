@@ -121,23 +121,6 @@ int pread_full(int fd, void *buf, size_t len, uint64_t offset)
     return 0;
 }
 
-int write_full(int fd, const void *buf, size_t len)
-{
-    const uint8_t *p = buf;
-
-    while (len > 0) {
-        ssize_t n = write(fd, p, len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        p += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
 uint64_t monotonic_ns(void)
 {
     struct timespec now;

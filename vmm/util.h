@@ -85,11 +85,10 @@ char *xstrdup(const char *s);
 char *xasprintf(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
 /*
- * Reads or writes the whole range at `offset`, retrying what was interrupted or short. Return 0, or
- * a negative errno; a read that meets the end of the file returns -ENODATA.
+ * Reads the whole range at `offset`, retrying what was interrupted or short. Returns 0, or a
+ * negative errno, which is -ENODATA where the file ends before.
  */
 int pread_full(int fd, void *buf, size_t len, uint64_t offset);
-int write_full(int fd, const void *buf, size_t len);
 
 /*
  * A file given as a path, or as "fd:N" for a descriptor that this process inherited. Takes over an

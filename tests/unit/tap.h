@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct tap_test {
     const char *name;
@@ -25,6 +26,12 @@ struct tap_test {
     {           \
 #fn, fn \
     }
+
+/* Writes what a test needs in a file or a pipe. 0, or -1 where not all of it could be written. */
+static inline int write_full(int fd, const void *data, size_t len)
+{
+    return write(fd, data, len) == (ssize_t)len ? 0 : -1;
+}
 
 static bool tap_failed_;
 static const char *tap_skip_;
