@@ -15,7 +15,7 @@ import pytest
 from support.authority import authority
 from support.virtvoled import answers
 from support.vole import others_can_run, program
-from support.wait import SHORT, Deadline
+from support.wait import SHORT, Deadline, until
 
 # A client that is run as somebody else: opens a URI and prints what comes of it.
 CLIENT = """
@@ -75,6 +75,7 @@ def test_messages_go_where_they_are_told(virtvoled, payloads, folder):
     virtvoled.stop(signal.SIGKILL)
     for pid in virtvoled.vmm_pids():
         os.kill(pid, signal.SIGKILL)
+    until(lambda: not virtvoled.vmm_pids(), "the VMM has ended")
     virtvoled.start()
     deadline = Deadline(SHORT)
     while "is gone" not in warnings.read_text(encoding="utf-8"):

@@ -100,12 +100,12 @@ class Desktop:
         return found
 
     def close(self):
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        for number, patience in ((signal.SIGTERM, 5), (signal.SIGKILL, SHORT)):
             for pid in self.processes():
                 with suppress(ProcessLookupError):
                     os.kill(pid, number)
             with suppress(AssertionError):
-                until(lambda: not self.processes(), "the desktop's processes end", 5)
+                until(lambda: not self.processes(), "the desktop's processes end", patience)
                 break
 
     # ---- mouse and keyboard ----
