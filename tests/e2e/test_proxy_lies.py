@@ -6,7 +6,6 @@ import random
 import struct
 import subprocess
 import threading
-from contextlib import suppress
 
 import libvirt
 import pytest
@@ -16,7 +15,7 @@ from support.rpc import (AUTH_LIST, AUTH_POLKIT, CALL, CONTINUE, ERROR, HOLE, KE
                          error_of, error_payload, let_in, string)
 from support.virtvoled import Virtvoled
 from support.vole import program
-from support.wait import SHORT, Deadline
+from support.wait import SHORT, listens, until
 
 NUM_OF_DOMAINS, NUM_OF_NETWORKS, NETWORK_LOOKUP, LIST_NETWORKS = 51, 52, 46, 283
 REGISTER, DEREGISTER = 313, 314
@@ -151,10 +150,7 @@ def test_a_session_asks_the_sessions_daemons(folder):
                    "XDG_CONFIG_HOME": str(folder / "config"),
                    "XDG_CACHE_HOME": str(folder / "cache"), "HOME": str(folder)}
     daemon = subprocess.Popen([program("virtvoled"), "--session"], env=environment)
-    deadline = Deadline(SHORT)
-    while not (runtime / "libvirt/virtvoled-sock").exists() and not deadline.passed():
-        with suppress(subprocess.TimeoutExpired):
-            daemon.wait(0.05)
+    until(lambda: listens(runtime / "libvirt/virtvoled-sock"), "virtvoled serves")
     with Wire.connect(runtime / "libvirt/virtvoled-sock") as wire:
         reply = wire.ask(Packet(OPEN, payload=struct.pack(">I", 1) + string("vole:///session") +
                                 struct.pack(">I", 1)))

@@ -14,7 +14,7 @@ import pytest
 
 from support.virtvoled import connected, domain_xml, ended, leave
 from support.vole import others_can_run, program
-from support.wait import SHORT, Deadline, readable
+from support.wait import SHORT, Deadline, listens, readable, until
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else"),
@@ -151,9 +151,7 @@ def test_an_idle_daemon_leaves(session):
     # Time enough for a client to come, from one call to the next.
     with session.run([program("virtvoled"), "--timeout=15"], stdin=subprocess.DEVNULL,
                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as daemon:
-        deadline = Deadline(SHORT)
-        while not (session.home / "run/libvirt/virtvoled-sock").exists():
-            assert not deadline.passed() and daemon.poll() is None
+        until(lambda: listens(session.home / "run/libvirt/virtvoled-sock"), "virtvoled serves")
         session.virsh("create", session.home / "mine.xml")
         # It cannot go while a machine runs; and it is still the same that ends it.
         session.virsh("destroy", "mine")

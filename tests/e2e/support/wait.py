@@ -5,7 +5,9 @@ allow."""
 
 import os
 import select
+import socket
 import time
+from contextlib import suppress
 
 # A lab of another architecture has the slower processor by far: of what tests wait for there is
 # more time, and of what they carry about (bytes) less.
@@ -40,3 +42,11 @@ def until(condition, what, seconds=SHORT):
             return value
         assert not deadline.passed(), f"not in {seconds} s: {what}"
         select.select([], [], [], 0.05)
+
+
+def listens(path):
+    """Whether somebody takes connections there; the socket's file comes a moment before."""
+    with socket.socket(socket.AF_UNIX) as client, suppress(FileNotFoundError, ConnectionRefusedError):
+        client.connect(str(path))
+        return True
+    return False
