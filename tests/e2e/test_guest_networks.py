@@ -255,6 +255,14 @@ def test_user_networking_without_privileges(session, image):
             heard = client.recv(100)
     assert heard == b"the guest says so\n"
 
+    # what has gone through it, as the VMM counts it
+    counted = dict(line.split()[1:] for line in
+                   session.virsh("domifstat", "guest", MAC).splitlines())
+    assert int(counted["rx_bytes"]) > int(counted["rx_packets"]) > 0
+    assert int(counted["tx_bytes"]) > int(counted["tx_packets"]) > 0
+    stats = session.virsh("domstats", "guest", "--interface")
+    assert f"net.0.name={MAC}" in stats and "net.0.tx.pkts=" in stats
+
     # passt is killed: the guest's cable is out, and it goes on
     (pid,) = output_of("pgrep", "-f", f"passt .*127.0.0.1/{port}:80").split()
     os.kill(int(pid), signal.SIGKILL)
