@@ -3,8 +3,8 @@
 
 mmdebstrap installs it from Debian's archive; its kernel is Debian's own package, its initramfs is
 what that package's installation makes. Nothing in it knows of vole: besides the packages there
-are a hostname, a password, and an fstab. The disk is one ext4 file system without a partition
-table, so root=/dev/vda boots it.
+are a hostname, a password, an fstab, and time for devices to appear. The disk is one ext4 file
+system without a partition table, so root=/dev/vda boots it.
 """
 
 import os
@@ -29,6 +29,10 @@ KERNELS = {"cloud": "linux-image-cloud-{}", "generic": "linux-image-{}"}
 # Without dbus there is no logind, and without logind a power button does nothing.
 PACKAGES = ["systemd-sysv", "udev", "dbus", "login", "util-linux", "iproute2", "iputils-ping",
             "kmod", "procps", "initramfs-tools", "e2fsprogs"]
+
+# systemd gives a device or a service a minute and a half. An emulated guest on a busy machine may
+# take longer to find its own serial port, and would never ask for a login on it.
+PATIENCE = "[Manager]\\nDefaultDeviceTimeoutSec=1h\\nDefaultTimeoutStartSec=1h\\n"
 
 # What nobody reads in a test machine; a third of the disk.
 LEFT_OUT = ["/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*"]
@@ -55,6 +59,8 @@ def _make(folder, flavour):
         f"printf 'debian\\n' >{root}/etc/hostname",
         f"printf 'LABEL={LABEL} / ext4 defaults 0 1\\n' >{root}/etc/fstab",
         f"printf 'root:{PASSWORD}\\n' | chroot {root} chpasswd",
+        f"mkdir -p {root}/etc/systemd/system.conf.d",
+        f"printf '{PATIENCE}' >{root}/etc/systemd/system.conf.d/patience.conf",
         # Empty, not absent: each machine makes its own and keeps it.
         f": >{root}/etc/machine-id",
         "copy-out /boot " + shlex.quote(str(folder)),
