@@ -115,7 +115,7 @@ def test_a_cdrom_is_a_disk_that_cannot_be_written_to(daemon, tools, disk, scheme
     changed = tools.folder / "cdrom.xml"
     changed.write_text("<disk type='file' device='cdrom'><target dev='sda' bus='sata'/></disk>")
     status, _, error = daemon.virsh_any("update-device", "web1", changed, "--config")
-    assert status != 0 and "only a network interface can be updated" in error
+    assert status != 0 and "missing source information for device sda" in error
 
     succeeds(tools.run("virt-xml", scheme, "web1", "--remove-device", "--disk", "target=vdb"))
     assert disks(daemon, "web1", "--inactive") == {"vda": (str(disk), True)}
