@@ -179,7 +179,8 @@ static unsigned most_vcpus(const char *arch)
 {
     auto_close int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
     int of_kvm = fd < 0 ? 0 : ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
-    unsigned of_arch = domain_max_vcpus(arch);
+    const struct domain_arch *known = domain_arch_find(arch);
+    unsigned of_arch = known ? known->max_vcpus : 0;
 
     return of_kvm > 0 ? MIN((unsigned)of_kvm, of_arch) : of_arch;
 }

@@ -31,7 +31,7 @@
 #define DOMAIN_MACHINE "microvm"
 
 /* What a machine holds at most. */
-#define DOMAIN_MAX_VCPUS     512 /* of any architecture; see domain_max_vcpus() */
+#define DOMAIN_MAX_VCPUS     512 /* of any architecture; see struct domain_arch */
 #define DOMAIN_MAX_DISKS     16
 #define DOMAIN_MAX_NETS      16
 #define DOMAIN_MAX_CONSOLES  4 /* virtio consoles */
@@ -46,8 +46,16 @@
 #define DOMAIN_MIN_MEMORY    (UINT64_C(16) << 10) /* KiB */
 #define DOMAIN_MAX_MEMORY    (UINT64_C(16) << 30)
 
-/* Of vCPUs, on that architecture; 0 where there are no machines of it. */
-unsigned domain_max_vcpus(const char *arch);
+/* What the XML of a machine has otherwise than that of another architecture's. */
+struct domain_arch {
+    const char *name;
+    unsigned max_vcpus;
+    const char *serial_type; /* the serial port's, and the chip */
+    const char *serial_model;
+};
+
+/* NULL where there are no machines of that architecture. */
+const struct domain_arch *domain_arch_find(const char *name);
 
 /* A value that the XML may also leave open. */
 enum domain_switch { DOMAIN_SWITCH_ABSENT = 0, DOMAIN_SWITCH_ON, DOMAIN_SWITCH_OFF };
@@ -70,7 +78,7 @@ enum domain_boot_device {
 };
 
 struct domain_os {
-    char *arch;    /* never NULL: "x86_64" when the XML has none */
+    char *arch;    /* never NULL, and that of an entry; the host's when the XML has none */
     char *machine; /* never NULL: "microvm" */
     char *kernel;  /* absolute, as is initrd; NULL: the domain cannot start */
     char *initrd;

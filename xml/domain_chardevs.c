@@ -102,10 +102,11 @@ static bool read_port_address(xmlNode *node, void *target, GError **error)
 
 static bool read_serial_model(xmlNode *node, void *target, GError **error)
 {
+    const char *here = domain_arch_find(VOLE_ARCH)->serial_model;
     g_autofree char *name = xml_attribute(node, "name");
 
-    if (name && strcmp(name, "isa-serial") != 0)
-        return xml_refuse_attribute(error, node, "name", "serial ports are isa-serial");
+    if (name && strcmp(name, here) != 0)
+        return xml_refuse_attribute(error, node, "name", "serial ports here are of model %s", here);
     return true;
 }
 
@@ -117,10 +118,11 @@ static const struct xml_element serial_target_elements[] = {
 static bool read_serial_target(xmlNode *node, void *target, GError **error)
 {
     struct device_parser *parser = target;
+    const char *here = domain_arch_find(VOLE_ARCH)->serial_type;
     g_autofree char *type = xml_attribute(node, "type");
 
-    if (type && strcmp(type, "isa-serial") != 0)
-        return xml_refuse_attribute(error, node, "type", "serial ports are isa-serial");
+    if (type && strcmp(type, here) != 0)
+        return xml_refuse_attribute(error, node, "type", "serial ports here are %s", here);
     if (!xml_unsigned_attribute(node, "port", &parser->chardev->port, error))
         return false;
     if (parser->chardev->port != 0)

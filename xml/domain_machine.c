@@ -5,21 +5,20 @@
 #include "xml/domain_priv.h"
 #include "xml/domain_values.h"
 
-static const struct {
-    const char *arch;
-    unsigned vcpus;
-} most_vcpus[] = {
-    {"x86_64", 254}, /* ids of local APICs have 8 bits */
-    {"aarch64", DOMAIN_MAX_VCPUS},
+static const struct domain_arch archs[] = {
+    /* Ids of local APICs have 8 bits. */
+    {"x86_64", .max_vcpus = 254, .serial_type = "isa-serial", .serial_model = "isa-serial"},
+    {"aarch64", .max_vcpus = DOMAIN_MAX_VCPUS, .serial_type = "system-serial",
+     .serial_model = "pl011"},
 };
 
-unsigned domain_max_vcpus(const char *arch)
+const struct domain_arch *domain_arch_find(const char *name)
 {
-    for (unsigned i = 0; i < G_N_ELEMENTS(most_vcpus); i++) {
-        if (strcmp(most_vcpus[i].arch, arch) == 0)
-            return most_vcpus[i].vcpus;
+    for (unsigned i = 0; i < G_N_ELEMENTS(archs); i++) {
+        if (strcmp(archs[i].name, name) == 0)
+            return &archs[i];
     }
-    return 0;
+    return NULL;
 }
 
 static bool read_os_type(xmlNode *node, void *target, GError **error)

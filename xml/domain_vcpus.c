@@ -263,7 +263,7 @@ bool domain_read_cputune(xmlNode *node, void *target, GError **error)
 
 static bool check_count(const domain_def *def, GError **error)
 {
-    unsigned most = domain_max_vcpus(def->os.arch);
+    unsigned most = domain_arch_find(def->os.arch)->max_vcpus;
 
     if (def->vcpus == 0 || def->max_vcpus == 0) {
         libvirt_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "Domain requires at least 1 vCPU");

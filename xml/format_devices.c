@@ -117,13 +117,14 @@ static void format_source(struct format *f, const struct domain_chardev *source)
     }
 }
 
-static void format_serial(struct format *f, const struct domain_serial *serial)
+static void format_serial(struct format *f, const struct domain_serial *serial,
+                          const struct domain_arch *arch)
 {
     xml_open(&f->w, "serial", "type",
              xml_value_name(domain_chardev_values, (int)serial->source.type), NULL);
     format_source(f, &serial->source);
-    xml_open(&f->w, "target", "type", "isa-serial", "port", "0", NULL);
-    xml_empty(&f->w, "model", "name", "isa-serial", NULL);
+    xml_open(&f->w, "target", "type", arch->serial_type, "port", "0", NULL);
+    xml_empty(&f->w, "model", "name", arch->serial_model, NULL);
     xml_close(&f->w, "target");
     format_alias(f, &serial->info);
     xml_close(&f->w, "serial");
@@ -251,7 +252,7 @@ void format_devices(struct format *f, const domain_def *def)
     for (guint i = 0; i < def->nets->len; i++)
         format_net(f, domain_net_at(def, i));
     for (guint i = 0; i < def->serials->len; i++)
-        format_serial(f, domain_serial_at(def, i));
+        format_serial(f, domain_serial_at(def, i), domain_arch_find(def->os.arch));
     format_consoles(f, def);
     for (guint i = 0; i < def->channels->len; i++)
         format_channel(f, domain_channel_at(def, i), def->consoles->len + i);

@@ -101,7 +101,7 @@ struct vcpus {
 static bool check_count(const domain_def *def, bool running, const struct vcpus *vcpus,
                         GError **error)
 {
-    unsigned max = vcpus->maximum ? domain_max_vcpus(def->os.arch) : def->max_vcpus;
+    unsigned max = vcpus->maximum ? domain_arch_find(def->os.arch)->max_vcpus : def->max_vcpus;
 
     if (vcpus->count <= max)
         return true;

@@ -50,9 +50,15 @@ static char *replaced(char *text, const char *old, const char *new)
  */
 static char *for_this_architecture(char *text)
 {
-    g_autofree char *most = g_strdup_printf("type limit %u", domain_max_vcpus(VOLE_ARCH));
+    const struct domain_arch *arch = domain_arch_find(VOLE_ARCH);
+    g_autofree char *most = g_strdup_printf("type limit %u", arch->max_vcpus);
+    g_autofree char *model = g_strdup_printf("<model name='%s'/>", arch->serial_model);
+    g_autofree char *of_model = g_strdup_printf("of model %s", arch->serial_model);
     char *here = replaced(text, "x86_64", VOLE_ARCH);
 
+    here = replaced(here, "<model name='isa-serial'/>", model);
+    here = replaced(here, "of model isa-serial", of_model);
+    here = replaced(here, "isa-serial", arch->serial_type);
     return replaced(here, "type limit 254", most);
 }
 
