@@ -223,13 +223,13 @@ tests_unit_test_queue_model_LDADD = $(vmm_test_ldadd)
 
 vmm_tests += tests/unit/test-virtio-balloon
 tests_unit_test_virtio_balloon_SOURCES = \
-	tests/unit/test-virtio-balloon.c tests/unit/virtio-loop-driver.h
+	tests/unit/test-virtio-balloon.c tests/unit/virtio-loop-driver.h tests/unit/loop-round.h
 tests_unit_test_virtio_balloon_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_virtio_balloon_LDADD = $(vmm_test_ldadd)
 
 vmm_tests += tests/unit/test-virtio-console
 tests_unit_test_virtio_console_SOURCES = \
-	tests/unit/test-virtio-console.c tests/unit/virtio-loop-driver.h
+	tests/unit/test-virtio-console.c tests/unit/virtio-loop-driver.h tests/unit/loop-round.h
 tests_unit_test_virtio_console_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_unit_test_virtio_console_LDADD = $(vmm_test_ldadd)
 
@@ -330,7 +330,8 @@ tests_fuzz_fuzz_qmp_SOURCES = tests/fuzz/fuzz-qmp.c tests/unit/fake-machine.h
 tests_fuzz_fuzz_qmp_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_fuzz_fuzz_qmp_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_qmp_LDADD = $(vmm_test_ldadd)
-tests_fuzz_fuzz_serial_SOURCES = tests/fuzz/fuzz-serial.c
+tests_fuzz_fuzz_serial_SOURCES = tests/fuzz/fuzz-serial.c \
+	tests/fuzz/terminal.h tests/unit/loop-round.h
 tests_fuzz_fuzz_serial_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_fuzz_fuzz_serial_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_serial_LDADD = $(vmm_test_ldadd)
@@ -346,11 +347,12 @@ tests_fuzz_fuzz_loader_SOURCES = tests/fuzz/fuzz-loader.c
 tests_fuzz_fuzz_loader_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_fuzz_fuzz_loader_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_loader_LDADD = $(vmm_test_ldadd)
-tests_fuzz_fuzz_arm64_devices_SOURCES = tests/fuzz/fuzz-arm64-devices.c
+tests_fuzz_fuzz_arm64_devices_SOURCES = tests/fuzz/fuzz-arm64-devices.c \
+	tests/fuzz/terminal.h tests/unit/loop-round.h
 tests_fuzz_fuzz_arm64_devices_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_fuzz_fuzz_arm64_devices_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_arm64_devices_LDADD = $(vmm_test_ldadd)
-tests_fuzz_fuzz_rtc_SOURCES = tests/fuzz/fuzz-rtc.c
+tests_fuzz_fuzz_rtc_SOURCES = tests/fuzz/fuzz-rtc.c tests/unit/loop-round.h
 tests_fuzz_fuzz_rtc_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_fuzz_fuzz_rtc_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_rtc_LDADD = $(vmm_test_ldadd)
@@ -367,22 +369,22 @@ tests_fuzz_fuzz_virtqueue_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_fuzz_fuzz_virtqueue_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_virtqueue_LDADD = $(vmm_test_ldadd)
 tests_fuzz_fuzz_virtio_mmio_SOURCES = tests/fuzz/fuzz-virtio-mmio.c \
-	tests/fuzz/virtio-guest.h tests/unit/virtio-loop-driver.h
+	tests/fuzz/virtio-guest.h tests/unit/virtio-loop-driver.h tests/unit/loop-round.h
 tests_fuzz_fuzz_virtio_mmio_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_fuzz_fuzz_virtio_mmio_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_virtio_mmio_LDADD = $(vmm_test_ldadd)
 tests_fuzz_fuzz_virtio_balloon_SOURCES = tests/fuzz/fuzz-virtio-balloon.c \
-	tests/fuzz/virtio-guest.h tests/unit/virtio-loop-driver.h
+	tests/fuzz/virtio-guest.h tests/unit/virtio-loop-driver.h tests/unit/loop-round.h
 tests_fuzz_fuzz_virtio_balloon_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_fuzz_fuzz_virtio_balloon_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_virtio_balloon_LDADD = $(vmm_test_ldadd)
 tests_fuzz_fuzz_virtio_console_SOURCES = tests/fuzz/fuzz-virtio-console.c \
-	tests/fuzz/virtio-guest.h tests/unit/virtio-loop-driver.h
+	tests/fuzz/virtio-guest.h tests/unit/virtio-loop-driver.h tests/unit/loop-round.h
 tests_fuzz_fuzz_virtio_console_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_fuzz_fuzz_virtio_console_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_virtio_console_LDADD = $(vmm_test_ldadd)
 tests_fuzz_fuzz_virtio_rng_SOURCES = tests/fuzz/fuzz-virtio-rng.c \
-	tests/fuzz/virtio-guest.h tests/unit/virtio-loop-driver.h
+	tests/fuzz/virtio-guest.h tests/unit/virtio-loop-driver.h tests/unit/loop-round.h
 tests_fuzz_fuzz_virtio_rng_CFLAGS = $(vmm_libvmm_a_CFLAGS)
 tests_fuzz_fuzz_virtio_rng_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_virtio_rng_LDADD = $(vmm_test_ldadd)

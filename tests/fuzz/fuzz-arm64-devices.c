@@ -6,10 +6,8 @@
  * enabled, the UART's flags fit its interrupts, and no interrupt appears without an edge.
  */
 #include <stdint.h>
-#include <stdio.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
 
+#include "tests/fuzz/terminal.h"
 #include "vmm/devices/pl011.h"
 #include "vmm/devices/pl031.h"
 #include "vmm/devices/pl061.h"
@@ -31,39 +29,19 @@ static const struct {
 };
 
 struct bench {
-    struct loop *loop;
-    struct chardev *chr;
+    struct terminal terminal;
     struct pl011 *uart;
     struct pl031 *clock;
     struct pl061 *gpio;
     struct irq_line irq[DEVICES];
     uint64_t shown[DEVICES]; /* MIS after the last step */
     struct bus bus;
-    struct loop_watch round_watch;
-    int round_fd;
-    int host;
 };
 
 static void require(bool holds)
 {
     if (!holds)
         abort();
-}
-
-static void end_round(void *opaque, uint32_t events)
-{
-    struct bench *b = opaque;
-    eventfd_t count;
-
-    eventfd_read(b->round_fd, &count);
-    loop_quit(b->loop);
-}
-
-/* Has the loop do what is ready. */
-static void run_round(struct bench *b)
-{
-    eventfd_write(b->round_fd, 1);
-    loop_run(b->loop);
 }
 
 static void connect_device(struct bench *b, unsigned device, struct bus_device *dev)
@@ -76,22 +54,14 @@ static void connect_device(struct bench *b, unsigned device, struct bus_device *
 static void bench_open(struct bench *b)
 {
     struct error err;
-    char spec[32];
-    int pair[2];
 
-    *b = (struct bench){.loop = loop_new(&err)};
-    require(b->loop && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
-    b->host = pair[0];
-    snprintf(spec, sizeof(spec), "fd:%d", pair[1]);
-    b->chr = chardev_open(spec, "serial0", b->loop, &err);
-    b->round_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    require(b->chr &&
-            loop_add(b->loop, &b->round_watch, b->round_fd, EPOLLIN, end_round, b, &err) == 0);
+    *b = (struct bench){0};
+    terminal_open(&b->terminal);
     for (unsigned i = 0; i < DEVICES; i++)
         require(irq_line_init(&b->irq[i], i, &err) == 0);
-    b->uart = pl011_new(b->chr, &b->irq[UART]);
-    b->clock = pl031_new(&b->irq[CLOCK], b->loop, false, 0, &err);
-    b->gpio = pl061_new(&b->irq[GPIO], b->loop, &err);
+    b->uart = pl011_new(b->terminal.chr, &b->irq[UART]);
+    b->clock = pl031_new(&b->irq[CLOCK], b->terminal.round.loop, false, 0, &err);
+    b->gpio = pl061_new(&b->irq[GPIO], b->terminal.round.loop, &err);
     require(b->clock && b->gpio);
     connect_device(b, UART, pl011_bus_device(b->uart));
     connect_device(b, CLOCK, pl031_bus_device(b->clock));
@@ -103,13 +73,9 @@ static void bench_close(struct bench *b)
     pl011_free(b->uart);
     pl031_free(b->clock);
     pl061_free(b->gpio);
-    chardev_close(b->chr);
-    loop_remove(b->loop, &b->round_watch);
-    close(b->round_fd);
-    loop_free(b->loop);
+    terminal_close(&b->terminal);
     for (unsigned i = 0; i < DEVICES; i++)
         irq_line_close(&b->irq[i]);
-    close(b->host);
 }
 
 static uint64_t get(const struct bench *b, unsigned device, uint64_t reg)
@@ -162,7 +128,6 @@ static void step(struct bench *b, const uint8_t bytes[4])
     static const unsigned widths[] = {1, 2, 4, 8};
     unsigned width = widths[bytes[0] >> 6];
     uint64_t address = address_of(bytes);
-    uint8_t drain[64];
 
     switch (bytes[0] & 7) {
     case 0:
@@ -177,12 +142,10 @@ static void step(struct bench *b, const uint8_t bytes[4])
         pl061_press_button(b->gpio);
         break;
     case 5:
-        if (send(b->host, bytes, 4, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
-            run_round(b);
+        terminal_type(&b->terminal, bytes, 4);
         break;
     case 6:
-        if (recv(b->host, drain, sizeof(drain), MSG_DONTWAIT) > 0)
-            run_round(b);
+        terminal_drain(&b->terminal);
         break;
     default:
         reset(b);

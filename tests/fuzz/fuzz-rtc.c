@@ -5,40 +5,28 @@
  * a clock that runs shows a time that there is, and an interrupt that is told is enabled.
  */
 #include <stdint.h>
-#include <sys/eventfd.h>
 
+#include "tests/unit/loop-round.h"
 #include "vmm/devices/rtc.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct bench {
-    struct loop *loop;
+    struct loop_round round;
     struct irq_line irq;
     struct rtc *rtc;
     struct bus bus;
-    struct loop_watch round_watch;
-    int round_fd;
 };
-
-static void end_round(void *opaque, uint32_t events)
-{
-    struct bench *b = opaque;
-    eventfd_t count;
-
-    eventfd_read(b->round_fd, &count);
-    loop_quit(b->loop);
-}
 
 static void bench_open(struct bench *b, int64_t offset)
 {
     struct error err;
 
-    *b = (struct bench){.loop = loop_new(&err)};
-    b->round_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (!b->loop || irq_line_init(&b->irq, 8, &err) < 0 ||
-        loop_add(b->loop, &b->round_watch, b->round_fd, EPOLLIN, end_round, b, &err) < 0)
+    *b = (struct bench){0};
+    loop_round_open(&b->round);
+    if (irq_line_init(&b->irq, 8, &err) < 0)
         abort();
-    b->rtc = rtc_new(&b->irq, b->loop, offset & 1, offset, &err);
+    b->rtc = rtc_new(&b->irq, b->round.loop, offset & 1, offset, &err);
     if (!b->rtc || bus_add(&b->bus, 0x70, RTC_PORTS, 0, rtc_bus_device(b->rtc), &err) < 0)
         abort();
 }
@@ -46,9 +34,7 @@ static void bench_open(struct bench *b, int64_t offset)
 static void bench_close(struct bench *b)
 {
     rtc_free(b->rtc);
-    loop_remove(b->loop, &b->round_watch);
-    close(b->round_fd);
-    loop_free(b->loop);
+    loop_round_close(&b->round);
     irq_line_close(&b->irq);
 }
 
@@ -107,8 +93,7 @@ static void step(struct bench *b, const uint8_t bytes[3])
         rd(b, bytes[1]);
         break;
     case 3:
-        eventfd_write(b->round_fd, 1);
-        loop_run(b->loop);
+        loop_round_run(&b->round);
         break;
     case 4:
         rtc_reset(b->rtc);

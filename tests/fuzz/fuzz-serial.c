@@ -6,58 +6,28 @@
  */
 #include <linux/serial_reg.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
 
+#include "tests/fuzz/terminal.h"
 #include "vmm/devices/serial.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct bench {
-    struct loop *loop;
-    struct chardev *chr;
+    struct terminal terminal;
     struct irq_line irq;
     struct serial *serial;
     struct bus bus;
-    struct loop_watch round_watch;
-    int round_fd;
-    int host;
 };
-
-static void end_round(void *opaque, uint32_t events)
-{
-    struct bench *b = opaque;
-    eventfd_t count;
-
-    eventfd_read(b->round_fd, &count);
-    loop_quit(b->loop);
-}
-
-/* Has the loop do what is ready. */
-static void run_round(struct bench *b)
-{
-    eventfd_write(b->round_fd, 1);
-    loop_run(b->loop);
-}
 
 static void bench_open(struct bench *b)
 {
     struct error err;
-    char spec[32];
-    int pair[2];
 
-    *b = (struct bench){.loop = loop_new(&err)};
-    if (!b->loop || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+    *b = (struct bench){0};
+    terminal_open(&b->terminal);
+    if (irq_line_init(&b->irq, 4, &err) < 0)
         abort();
-    b->host = pair[0];
-    snprintf(spec, sizeof(spec), "fd:%d", pair[1]);
-    b->chr = chardev_open(spec, "serial0", b->loop, &err);
-    b->round_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (!b->chr || irq_line_init(&b->irq, 4, &err) < 0 ||
-        loop_add(b->loop, &b->round_watch, b->round_fd, EPOLLIN, end_round, b, &err) < 0)
-        abort();
-    b->serial = serial_new(b->chr, &b->irq);
+    b->serial = serial_new(b->terminal.chr, &b->irq);
     if (bus_add(&b->bus, 0, SERIAL_REGISTERS, 0, serial_bus_device(b->serial), &err) < 0)
         abort();
 }
@@ -65,12 +35,8 @@ static void bench_open(struct bench *b)
 static void bench_close(struct bench *b)
 {
     serial_free(b->serial);
-    chardev_close(b->chr);
-    loop_remove(b->loop, &b->round_watch);
-    close(b->round_fd);
-    loop_free(b->loop);
+    terminal_close(&b->terminal);
     irq_line_close(&b->irq);
-    close(b->host);
 }
 
 static void check_registers(struct bench *b)
@@ -116,7 +82,6 @@ static void step(struct bench *b, const uint8_t bytes[3])
 {
     static const unsigned widths[] = {1, 2, 4, 8};
     unsigned width = widths[bytes[0] >> 6];
-    uint8_t drain[64];
 
     switch (bytes[0] & 7) {
     case 0:
@@ -129,12 +94,10 @@ static void step(struct bench *b, const uint8_t bytes[3])
         bus_read(&b->bus, bytes[1] & 7, width);
         break;
     case 5:
-        if (send(b->host, bytes, 3, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
-            run_round(b);
+        terminal_type(&b->terminal, bytes, 3);
         break;
     case 6:
-        if (recv(b->host, drain, sizeof(drain), MSG_DONTWAIT) > 0)
-            run_round(b);
+        terminal_drain(&b->terminal);
         break;
     default:
         serial_reset(b->serial);

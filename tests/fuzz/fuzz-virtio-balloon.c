@@ -32,7 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     driver_open(&g.d);
     what = guest_byte(&g);
-    guest_bind(&g, virtio_balloon_new("balloon", &g.d.mem, g.d.loop, what & 1, !(what & 2), &err));
+    guest_bind(
+        &g, virtio_balloon_new("balloon", &g.d.mem, g.d.round.loop, what & 1, !(what & 2), &err));
     guest_starts(&g);
     while (g.left > 0) {
         if (!guest_step(&g, &what))

@@ -52,11 +52,12 @@ static void bench_open(struct bench *b, unsigned count)
             snprintf(spec, sizeof(spec), "fd:%d", pair[1]);
         }
         b->host[i] = pair[0];
-        b->chr[i] = chardev_open(spec, "port", b->g.d.loop, &err);
+        b->chr[i] = chardev_open(spec, "port", b->g.d.round.loop, &err);
         driver_need(b->chr[i] != NULL, "a chardev");
         ports[i] = (struct virtio_console_port){"port", names[i], b->chr[i]};
     }
-    guest_bind(&b->g, virtio_console_new("console", &b->g.d.mem, b->g.d.loop, ports, count, &err));
+    guest_bind(&b->g,
+               virtio_console_new("console", &b->g.d.mem, b->g.d.round.loop, ports, count, &err));
 }
 
 static void bench_close(struct bench *b)

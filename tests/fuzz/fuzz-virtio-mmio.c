@@ -156,7 +156,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     b = (struct bench){.g = {.data = data, .left = size}};
     driver_open(&b.g.d);
-    shape.loop = b.g.d.loop;
+    shape.loop = b.g.d.round.loop;
     driver_need(irq_line_init(&b.irq, 5, &err) == 0, "an interrupt");
     driver_need(virtio_device_init(&b.fake.dev, &fake_type, "fake", &b.g.d.mem, &shape, &err) == 0,
                 "a device");

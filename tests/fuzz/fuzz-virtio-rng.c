@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     driver_open(&g.d);
     driver_need(pipe2(source, O_CLOEXEC | O_NONBLOCK) == 0, "a pipe");
-    guest_bind(&g, virtio_rng_new("rng", &g.d.mem, g.d.loop, source[0], &err));
+    guest_bind(&g, virtio_rng_new("rng", &g.d.mem, g.d.round.loop, source[0], &err));
     guest_starts(&g);
     while (g.left > 0) {
         if (!guest_step(&g, &what))

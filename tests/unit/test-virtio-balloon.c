@@ -23,7 +23,7 @@ static void set_up(struct driver *d)
     struct error err;
 
     driver_open(d);
-    driver_bind(d, virtio_balloon_new("balloon0", &d->mem, d->loop, true, true, &err));
+    driver_bind(d, virtio_balloon_new("balloon0", &d->mem, d->round.loop, true, true, &err));
 }
 
 static void give_list(struct driver *d, unsigned queue, const uint32_t *pfns, unsigned count)
@@ -240,7 +240,7 @@ static void test_without_reporting(void)
     struct error err;
 
     driver_open(&d);
-    driver_bind(&d, virtio_balloon_new("balloon0", &d.mem, d.loop, false, false, &err));
+    driver_bind(&d, virtio_balloon_new("balloon0", &d.mem, d.round.loop, false, false, &err));
     check_int(d.dev->queue_count, 3);
     check(!(d.dev->offered &
             (F_REPORT | F_POISON | VIRTIO_FEATURE(VIRTIO_BALLOON_F_DEFLATE_ON_OOM))));
@@ -362,7 +362,7 @@ static void test_statistics_by_the_clock(void)
     give_stats(&d, stat, 1);
     check(!took(&d, 2));
     d.quit_on_interrupt = true;
-    loop_run(d.loop);
+    loop_run(d.round.loop);
     check(took(&d, 2));
     virtio_balloon_set_stats_interval(d.dev, 0);
     check_int(virtio_balloon_stats_interval(d.dev), 0);

@@ -35,7 +35,7 @@ static void add_chardev(struct bench *b, const char *spec)
 {
     struct error err;
 
-    b->chr[b->count] = chardev_open(spec, "test", b->d.loop, &err);
+    b->chr[b->count] = chardev_open(spec, "test", b->d.round.loop, &err);
     driver_need(b->chr[b->count] != NULL, "a chardev");
     b->count++;
 }
@@ -98,7 +98,8 @@ static void make_device(struct bench *b, const char *const *names)
 
     for (unsigned i = 0; i < b->count; i++)
         ports[i] = (struct virtio_console_port){"port", names[i], b->chr[i]};
-    driver_bind(&b->d, virtio_console_new("console0", &b->d.mem, b->d.loop, ports, b->count, &err));
+    driver_bind(&b->d,
+                virtio_console_new("console0", &b->d.mem, b->d.round.loop, ports, b->count, &err));
 }
 
 static void set_up(struct bench *b)

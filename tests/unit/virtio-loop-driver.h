@@ -12,9 +12,8 @@
 
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
-#include <stdio.h>
-#include <sys/eventfd.h>
 
+#include "tests/unit/loop-round.h"
 #include "vmm/virtio/device.h"
 
 /* Queue i has its three parts from DRIVER_QUEUE(i) on; from DRIVER_DATA on RAM is free. */
@@ -42,9 +41,7 @@ struct driver_queue {
 struct driver {
     struct memory mem;
     uint8_t *ram;
-    struct loop *loop;
-    struct loop_watch round_watch;
-    int round_fd;
+    struct loop_round round;
     bool quit_on_interrupt;
     struct virtio_device *dev;
     struct driver_queue queues[VIRTIO_MAX_QUEUES];
@@ -61,28 +58,16 @@ static inline void driver_need(bool ok, const char *what)
     abort();
 }
 
-static inline void driver_end_round(void *opaque, uint32_t events)
-{
-    struct driver *d = opaque;
-    eventfd_t count;
-
-    (void)eventfd_read(d->round_fd, &count);
-    loop_quit(d->loop);
-}
-
 /* Makes RAM and the loop. */
 static inline void driver_open(struct driver *d)
 {
     struct memory_region region = {.gpa = 0, .size = DRIVER_RAM};
     struct error err;
 
-    *d = (struct driver){.round_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    *d = (struct driver){0};
+    loop_round_open(&d->round);
     driver_need(memory_init(&d->mem, &region, 1, NULL, &err) == 0, "RAM");
     d->ram = memory_ptr(&d->mem, 0, DRIVER_RAM);
-    d->loop = loop_new(&err);
-    driver_need(d->loop && loop_add(d->loop, &d->round_watch, d->round_fd, EPOLLIN,
-                                    driver_end_round, d, &err) == 0,
-                "a loop");
 }
 
 static inline void driver_interrupted(void *opaque, int queue)
@@ -94,7 +79,7 @@ static inline void driver_interrupted(void *opaque, int queue)
     else
         d->interrupts++;
     if (d->quit_on_interrupt)
-        loop_quit(d->loop);
+        loop_quit(d->round.loop);
 }
 
 static inline void driver_noticed(void *opaque)
@@ -115,17 +100,14 @@ static inline void driver_bind(struct driver *d, struct virtio_device *dev)
 static inline void driver_close(struct driver *d)
 {
     virtio_device_free(d->dev);
-    loop_remove(d->loop, &d->round_watch);
-    loop_free(d->loop);
-    close(d->round_fd);
+    loop_round_close(&d->round);
     memory_release(&d->mem);
 }
 
 /* Has the loop do what is ready. */
 static inline void driver_round(struct driver *d)
 {
-    (void)eventfd_write(d->round_fd, 1);
-    loop_run(d->loop);
+    loop_round_run(&d->round);
 }
 
 /* And what follows from that. */
