@@ -7,6 +7,8 @@
 #ifndef VOLE_API_API_H
 #define VOLE_API_API_H
 
+#include <jansson.h>
+
 #include "libvirt-driver/domain/change.h"
 #include "libvirt-driver/domain/domain.h"
 #include "libvirt-driver/host.h"
@@ -48,6 +50,10 @@ locked_domain *api_domain_def_for_params(struct call *call, const wire_domain *d
 struct domain_disk *api_find_disk(const domain_def *def, const char *path);
 /* An interface by the name of its tap or by its MAC address; NULL when there is none. */
 struct domain_net *api_find_net(const domain_def *def, const char *device);
+/* What a device has done, in the VMM's reply to a query of statistics of all; NULL when it is not
+ * in there. And one of its numbers. */
+const json_t *api_device_stats(const json_t *reply, const char *alias);
+int64_t api_stat(const json_t *stats, const char *name);
 /* What a running domain's process, and one of its vCPUs, have used. */
 struct host_usage api_usage(const struct domain *domain);
 struct host_usage api_vcpu_usage(const struct domain *domain, unsigned vcpu);

@@ -15,33 +15,21 @@
 
 /* ---- statistics ---- */
 
-static int64_t number(const json_t *stats, const char *name)
-{
-    return json_integer_value(json_object_get(stats, name));
-}
-
 bool block_stats_read(const json_t *reply, const char *alias, struct block_stats *stats)
 {
-    const json_t *entry;
-    size_t i;
+    const json_t *from = api_device_stats(reply, alias);
 
-    json_array_foreach((json_t *)(uintptr_t)reply, i, entry)
-    {
-        const json_t *from = json_object_get(entry, "stats");
-
-        if (g_strcmp0(json_string_value(json_object_get(entry, "device")), alias) != 0)
-            continue;
-        stats->rd_req += number(from, "rd_operations");
-        stats->rd_bytes += number(from, "rd_bytes");
-        stats->rd_times += number(from, "rd_total_time_ns");
-        stats->wr_req += number(from, "wr_operations");
-        stats->wr_bytes += number(from, "wr_bytes");
-        stats->wr_times += number(from, "wr_total_time_ns");
-        stats->flush_req += number(from, "flush_operations");
-        stats->flush_times += number(from, "flush_total_time_ns");
-        return true;
-    }
-    return false;
+    if (!from)
+        return false;
+    stats->rd_req += api_stat(from, "rd_operations");
+    stats->rd_bytes += api_stat(from, "rd_bytes");
+    stats->rd_times += api_stat(from, "rd_total_time_ns");
+    stats->wr_req += api_stat(from, "wr_operations");
+    stats->wr_bytes += api_stat(from, "wr_bytes");
+    stats->wr_times += api_stat(from, "wr_total_time_ns");
+    stats->flush_req += api_stat(from, "flush_operations");
+    stats->flush_times += api_stat(from, "flush_total_time_ns");
+    return true;
 }
 
 /* Job. Of one disk, or of all together when the path is empty. */

@@ -210,3 +210,21 @@ bool api_domain_matches(const struct domain *domain, unsigned flags)
     }
     return true;
 }
+
+const json_t *api_device_stats(const json_t *reply, const char *alias)
+{
+    const json_t *entry;
+    size_t i;
+
+    json_array_foreach((json_t *)(uintptr_t)reply, i, entry)
+    {
+        if (g_strcmp0(json_string_value(json_object_get(entry, "device")), alias) == 0)
+            return json_object_get(entry, "stats");
+    }
+    return NULL;
+}
+
+int64_t api_stat(const json_t *stats, const char *name)
+{
+    return json_integer_value(json_object_get(stats, name));
+}

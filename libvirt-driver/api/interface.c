@@ -20,32 +20,20 @@ struct domain_net *api_find_net(const domain_def *def, const char *device)
     return NULL;
 }
 
-static int64_t number(const json_t *stats, const char *name)
-{
-    return json_integer_value(json_object_get(stats, name));
-}
-
 bool net_stats_read(const json_t *reply, const char *alias, struct tap_stats *stats)
 {
-    const json_t *entry;
-    size_t i;
+    const json_t *from = api_device_stats(reply, alias);
 
-    json_array_foreach((json_t *)(uintptr_t)reply, i, entry)
-    {
-        const json_t *from = json_object_get(entry, "stats");
-
-        if (g_strcmp0(json_string_value(json_object_get(entry, "device")), alias) != 0)
-            continue;
-        /* As its tap would count: what is sent is what the guest received. */
-        *stats = (struct tap_stats){
-            .tx = {number(from, "rx_bytes"), number(from, "rx_packets"), 0,
-                   number(from, "rx_dropped")},
-            .rx = {number(from, "tx_bytes"), number(from, "tx_packets"), 0,
-                   number(from, "tx_dropped")},
-        };
-        return true;
-    }
-    return false;
+    if (!from)
+        return false;
+    /* As its tap would count: what is sent is what the guest received. */
+    *stats = (struct tap_stats){
+        .tx = {api_stat(from, "rx_bytes"), api_stat(from, "rx_packets"), 0,
+               api_stat(from, "rx_dropped")},
+        .rx = {api_stat(from, "tx_bytes"), api_stat(from, "tx_packets"), 0,
+               api_stat(from, "tx_dropped")},
+    };
+    return true;
 }
 
 static const struct domain_net *running_net(const struct domain *domain, const char *device,

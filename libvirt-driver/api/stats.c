@@ -196,11 +196,14 @@ static void add_interface(const struct subject *subject, GArray *params)
     for (guint i = 0; i < def->nets->len; i++) {
         const struct domain_net *net = domain_net_at(def, i);
         struct tap_stats stats;
+        const char *name = net->target;
         char mac[18];
 
-        domain_mac_format(net->mac, mac);
-        /* One without a tap by what domifstat knows it by. */
-        params_add_string(params, net->target ? net->target : mac, "net.%u.name", i);
+        if (!name) { /* what domifstat knows it by */
+            domain_mac_format(net->mac, mac);
+            name = mac;
+        }
+        params_add_string(params, name, "net.%u.name", i);
         if (net->target ? !tap_read_stats(net, &stats, NULL)
                         : !net_stats_read(subject->nets, net->info.alias, &stats))
             continue;
