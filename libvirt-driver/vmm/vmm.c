@@ -217,20 +217,14 @@ bool vmm_signal(struct vmm *vmm, int signal)
     return syscall(SYS_pidfd_send_signal, vmm->pidfd, signal, NULL, 0) == 0 || errno == ESRCH;
 }
 
-/* False when it has not ended after `timeout_ms`. */
-static bool wait_end(int pidfd, guint timeout_ms)
-{
-    return wait_for_fd(pidfd, POLLIN, timeout_ms);
-}
-
 bool vmm_kill(pid_t pid, guint64 start_time, guint timeout_ms)
 {
     auto_close int pidfd = start_time ? open_pidfd(pid, start_time, NULL) : -1;
 
-    if (pidfd < 0 || wait_end(pidfd, 0) ||
+    if (pidfd < 0 || wait_for_fd(pidfd, POLLIN, 0) ||
         syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) < 0)
         return false;
-    if (!wait_end(pidfd, timeout_ms))
+    if (!wait_for_fd(pidfd, POLLIN, timeout_ms))
         g_warning("process %d does not end", (int)pid);
     return true;
 }
@@ -254,7 +248,7 @@ static void reap(struct vmm *vmm)
 
 bool vmm_wait_end(struct vmm *vmm, guint timeout_ms)
 {
-    bool ended = wait_end(vmm->pidfd, timeout_ms);
+    bool ended = wait_for_fd(vmm->pidfd, POLLIN, timeout_ms);
 
     if (ended)
         reap(vmm);
