@@ -16,9 +16,6 @@ from support.wait import BOOT, SCALE
 
 pytestmark = pytest.mark.guest
 
-# What a kernel says at length when the host did not let it run for a while.
-HELD_UP = "detected stalls|self-detected stall|soft lockup|workqueue lockup|blocked for more than"
-
 
 # ---- Debian ----
 
@@ -36,8 +33,7 @@ def test_boots_to_login_and_reboots_and_powers_off(debian):
     assert shell.run("uname -r") != ""
     # Nothing that the kernel met made it complain; that there is no PCI bus, it may mention.
     complaints = shell.run("dmesg --level emerg,alert,crit,err --notime").splitlines()
-    if not any(re.search(HELD_UP, line) for line in complaints):
-        assert [line for line in complaints if not line.startswith("PCI:")] == []
+    assert [line for line in complaints if not line.startswith("PCI:")] == []
 
     shell.run("echo kept >/root/note && sync")
     pid = machine.pid

@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ElementTree
 import pexpect
 import pytest
 from support.virtinst import Tools, fails, succeeds
-from support.virtvoled import Virtvoled, connected, ended, leave
+from support.virtvoled import Virtvoled, answers, connected, ended, leave
 from support.wait import SHORT
 
 BOTH = pytest.mark.parametrize("scheme", ["vole", "qemuvole"])
@@ -91,13 +91,6 @@ def scratch(daemon):
     return list((daemon.root / "var/lib/libvirt/boot").iterdir())
 
 
-def answers(child):
-    """The guest does, on the console that virt-install shows."""
-    connected(child)
-    child.send("hello")
-    child.expect("hello")
-
-
 # ---- CD-ROMs ----
 
 @BOTH
@@ -131,7 +124,7 @@ def test_cloud_inits_seed_is_there_for_the_first_start(daemon, tools, disk, sche
     """The seed is a file of virt-install's, which it removes as soon as the machine runs."""
     child = tools.spawn(scheme, "web1", "--import", "--disk", disk, "--boot",
                         f"kernel={tools.kernel}", "--cloud-init", "disable=on")
-    answers(child)
+    answers(connected(child))
     first = disks(daemon, "web1")
     assert first["vda"] == (str(disk), True)
     assert first["vdb"][0].endswith("cloudinit.iso") and not first["vdb"][1]
@@ -155,7 +148,7 @@ def test_cloud_inits_seed_is_there_for_the_first_start(daemon, tools, disk, sche
 def test_an_installer_runs_from_its_tree(daemon, tools, disk, scheme):
     child = tools.spawn(scheme, "web1", "--disk", disk, "--location", tools.tree(), "--extra-args",
                         "console=ttyS0", "--boot", f"kernel={tools.kernel},kernel_args=installed")
-    answers(child)
+    answers(connected(child))
     installer = boot(daemon, "web1")
     assert installer["kernel"].startswith("/var/lib/libvirt/boot/")
     assert installer["initrd"].startswith("/var/lib/libvirt/boot/")
@@ -165,7 +158,7 @@ def test_an_installer_runs_from_its_tree(daemon, tools, disk, scheme):
     # the installer's reboot ends it, and the same console shows what was installed
     child.send("R")
     child.expect("Restarting guest")
-    answers(child)
+    answers(connected(child))
     assert boot(daemon, "web1")["kernel"] == str(tools.kernel)
     assert boot(daemon, "web1")["cmdline"] == "installed"
     child.send("Q")
