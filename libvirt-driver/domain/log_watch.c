@@ -16,18 +16,23 @@ struct log_watch {
     struct daemon *daemon;
     int fd;
     GSource *source;
-    GHashTable *cutting; /* paths that a worker is at */
+    GHashTable *cutting; /* struct cut, by its path: those that a worker is at */
 };
 
 struct cut {
     struct log_watch *watch;
+    char *file; /* its name in the folder */
     char *path;
+    bool written; /* since the worker was sent: it may have been done by then. Main thread */
 };
+
+static void look_at(struct log_watch *watch, const char *file);
 
 static void cut_free(gpointer data)
 {
     struct cut *cut = data;
 
+    g_free(cut->file);
     g_free(cut->path);
     g_free(cut);
 }
@@ -37,6 +42,8 @@ static gboolean cut_done(gpointer data)
     struct cut *cut = data;
 
     g_hash_table_remove(cut->watch->cutting, cut->path);
+    if (cut->written)
+        look_at(cut->watch, cut->file);
     return G_SOURCE_REMOVE;
 }
 
@@ -64,18 +71,21 @@ static void look_at(struct log_watch *watch, const char *file)
 {
     g_autofree char *path = g_build_filename(watch->daemon->paths.log, file, NULL);
     g_autofree char *name = NULL;
-    struct cut *cut;
+    struct cut *cut = g_hash_table_lookup(watch->cutting, path);
 
-    if (!g_str_has_suffix(file, SUFFIX) || g_hash_table_contains(watch->cutting, path) ||
-        !log_file_is_long(path, &watch->daemon->settings))
+    if (cut) {
+        cut->written = true;
+        return;
+    }
+    if (!g_str_has_suffix(file, SUFFIX) || !log_file_is_long(path, &watch->daemon->settings))
         return;
     name = g_strndup(file, strlen(file) - strlen(SUFFIX));
     if (!is_running_domain(watch->daemon, name))
         return;
     cut = g_new(struct cut, 1);
-    *cut = (struct cut){watch, g_strdup(path)};
+    *cut = (struct cut){.watch = watch, .file = g_strdup(file), .path = g_steal_pointer(&path)};
     if (server_run(watch->daemon->server, cut_log, cut, false))
-        g_hash_table_add(watch->cutting, g_steal_pointer(&path));
+        g_hash_table_insert(watch->cutting, cut->path, cut);
     else
         cut_free(cut);
 }
@@ -109,7 +119,7 @@ struct log_watch *log_watch_new(struct daemon *daemon)
     }
     watch = g_new0(struct log_watch, 1);
     watch->daemon = daemon;
-    watch->cutting = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    watch->cutting = g_hash_table_new(g_str_hash, g_str_equal);
     watch->fd = steal_fd(&fd);
     watch->source = g_unix_fd_source_new(watch->fd, G_IO_IN);
     g_source_set_callback(watch->source, G_SOURCE_FUNC(on_written), watch, NULL);
