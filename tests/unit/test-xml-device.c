@@ -25,6 +25,7 @@
 #define SERIAL        "<serial type='pty'/>"
 #define RNG           "<rng model='virtio'><backend model='builtin'/></rng>"
 #define RANDOM        "<rng model='virtio'><backend model='random'>/dev/random</backend></rng>"
+#define URANDOM       "<rng model='virtio'><backend model='random'/></rng>" /* /dev/urandom */
 #define VSOCK         "<vsock model='virtio'><cid auto='no' address='7'/></vsock>"
 #define BALLOON       "<memballoon model='virtio' autodeflate='off'/>"
 #define NO_BALLOON    "<memballoon model='none'/>"
@@ -174,6 +175,8 @@ static void test_not_detached(void)
         {SERIAL CONSOLE, PORT("2"), "8: device not present in domain configuration"},
         {CHANNEL("a"), CHANNEL("b"), "8: device not present in domain configuration"},
         {RNG, RANDOM, "99: no matching RNG device was found"},
+        {RNG, URANDOM, "99: no matching RNG device was found"},
+        {URANDOM, RNG, "99: no matching RNG device was found"},
         {VSOCK, "<vsock><cid auto='no' address='8'/></vsock>",
          "9: matching vsock device not found"},
         {"", PANIC, "99: no matching panic device was found"},
