@@ -371,6 +371,26 @@ static void test_pause(void)
     tear_down(&b);
 }
 
+/* A driver has read config space when it says that it is ready: what changes before it does is not
+ * lost on it. */
+static void test_config_changes_while_a_driver_comes(void)
+{
+    struct bench b;
+
+    set_up(&b);
+    drive(&b);
+    virtio_set_config(&b.fake.dev, 0, "C", 1);
+    check_int(rd(&b, VIRTIO_MMIO_INTERRUPT_STATUS), 0); /* it is not ready for that */
+    wr(&b, VIRTIO_MMIO_STATUS, STATUS_UP_TO_FEATURES | VIRTIO_CONFIG_S_DRIVER_OK);
+    check_int(rd(&b, VIRTIO_MMIO_INTERRUPT_STATUS), VIRTIO_MMIO_INT_CONFIG);
+    /* The next one comes after it, and reads what there is. */
+    wr(&b, VIRTIO_MMIO_STATUS, 0);
+    drive(&b);
+    wr(&b, VIRTIO_MMIO_STATUS, STATUS_UP_TO_FEATURES | VIRTIO_CONFIG_S_DRIVER_OK);
+    check_int(rd(&b, VIRTIO_MMIO_INTERRUPT_STATUS), 0);
+    tear_down(&b);
+}
+
 /* Config space: the device changes it and the driver is told; the driver changes what it may. */
 static void test_config_changes(void)
 {
@@ -490,6 +510,7 @@ int main(void)
 {
     return tap_run((struct tap_test[]){
         TAP(test_config_changes),
+        TAP(test_config_changes_while_a_driver_comes),
         TAP(test_workers),
         TAP(test_interrupt_fd),
         TAP(test_identity),

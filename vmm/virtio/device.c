@@ -263,15 +263,30 @@ uint32_t virtio_device_config_generation(struct virtio_device *dev)
 
 void virtio_set_config(struct virtio_device *dev, unsigned offset, const void *data, unsigned len)
 {
+    bool tell = false;
+
+    pthread_mutex_lock(&dev->config_lock);
+    if (memcmp(dev->config + offset, data, len) != 0) {
+        memcpy(dev->config + offset, data, len);
+        __atomic_fetch_add(&dev->config_generation, 1, __ATOMIC_ACQ_REL);
+        tell = virtio_device_status(dev) & VIRTIO_CONFIG_S_DRIVER_OK;
+    }
+    pthread_mutex_unlock(&dev->config_lock);
+    if (tell)
+        dev->transport.interrupt(dev->transport.opaque, VIRTIO_CONFIG_CHANGED);
+}
+
+/* A driver reads config space before it says that it is ready, and only then it is told of changes:
+ * those in between are told when it does. Under the lock, as with it either we see the change or
+ * virtio_set_config() sees the driver. */
+static void tell_config_since(struct virtio_device *dev, uint32_t generation)
+{
     bool changed;
 
     pthread_mutex_lock(&dev->config_lock);
-    changed = memcmp(dev->config + offset, data, len) != 0;
-    memcpy(dev->config + offset, data, len);
-    if (changed)
-        __atomic_fetch_add(&dev->config_generation, 1, __ATOMIC_ACQ_REL);
+    changed = dev->config_generation != generation;
     pthread_mutex_unlock(&dev->config_lock);
-    if (changed && (virtio_device_status(dev) & VIRTIO_CONFIG_S_DRIVER_OK))
+    if (changed)
         dev->transport.interrupt(dev->transport.opaque, VIRTIO_CONFIG_CHANGED);
 }
 
@@ -397,6 +412,8 @@ void virtio_device_set_status(struct virtio_device *dev, uint32_t status)
         virtio_device_reset(dev);
         return;
     }
+    if (old == 0)
+        dev->first_generation = virtio_device_config_generation(dev);
     /* The driver cannot clear bits, and nothing but a reset helps a failed device. */
     status = (status & known) | old;
     if (old & VIRTIO_CONFIG_S_NEEDS_RESET)
@@ -410,8 +427,10 @@ void virtio_device_set_status(struct virtio_device *dev, uint32_t status)
         status &= ~(uint32_t)VIRTIO_CONFIG_S_DRIVER_OK;
 
     __atomic_fetch_or(&dev->status, status, __ATOMIC_ACQ_REL);
-    if (!(old & VIRTIO_CONFIG_S_DRIVER_OK) && (status & VIRTIO_CONFIG_S_DRIVER_OK))
+    if (!(old & VIRTIO_CONFIG_S_DRIVER_OK) && (status & VIRTIO_CONFIG_S_DRIVER_OK)) {
         activate(dev);
+        tell_config_since(dev, dev->first_generation);
+    }
 }
 
 /* ---- the machine ---- */

@@ -110,7 +110,8 @@ struct virtio_device {
     pthread_mutex_t config_lock;
     uint8_t config[VIRTIO_MAX_CONFIG];
     uint32_t config_size;
-    uint32_t config_generation;
+    uint32_t config_generation; /* written under the lock, read without it */
+    uint32_t first_generation;  /* when the driver came; the vCPUs' */
 
     unsigned complaints; /* lines that virtio_log() wrote; atomic */
 
@@ -188,8 +189,9 @@ void virtio_device_fail(struct virtio_device *dev, const char *why);
 void virtio_log(struct virtio_device *dev, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Leaves a notice for the machine. From any thread. */
 void virtio_notice(struct virtio_device *dev, enum virtio_notice notice);
-/* Changes config space and tells the driver, if there is one. From any thread that does not hold
- * config_lock. Nothing happens where it is so already. */
+/* Changes config space and tells the driver, if there is one: one that is still setting itself up
+ * as soon as it is ready. From any thread that does not hold config_lock. Nothing happens where it
+ * is so already. */
 void virtio_set_config(struct virtio_device *dev, unsigned offset, const void *data, unsigned len);
 /* As above for the queues' owner: pops, and fails the device when the ring is broken. True when
  * there is a chain. */
