@@ -459,6 +459,51 @@ static void test_several_clients(void)
     bench_close(&b);
 }
 
+#define PLACES 16
+
+struct crowd {
+    struct bench *b;
+    int clients[PLACES];
+    int next;
+};
+
+/* While the loop is busy with this one comes, and then two others go. */
+static void change_places(void *opaque)
+{
+    struct crowd *crowd = opaque;
+
+    crowd->next = bench_connect(crowd->b);
+    put(crowd->clients[3], "{\"execute\": \"system_powerdown\"}");
+    close(crowd->clients[3]);
+    close(crowd->clients[4]);
+}
+
+/* Who comes when all places are taken is sent away, but not for the sake of those that left. */
+static void test_places(void)
+{
+    struct bench b;
+    struct crowd crowd = {.b = &b};
+    int refused;
+
+    bench_open(&b, plain_machine);
+    for (unsigned i = 0; i < PLACES; i++)
+        crowd.clients[i] = ready_client(&b);
+    refused = bench_connect(&b);
+    check_str(get_line(refused), "");
+    close(refused);
+    loop_call(b.loop, change_places, &crowd);
+    check(strncmp(get_line(crowd.next), greeting, strlen(greeting)) == 0);
+    check_answer(crowd.next, "{\"execute\": \"qmp_capabilities\"}", "{\"return\": {}}");
+    check_int(b.m.powerdowns, 1); /* what they sent before was carried out */
+    check_answer(crowd.clients[0], "{\"execute\": \"query-name\"}",
+                 "{\"return\": {\"name\": \"web\"}}");
+    close(crowd.next);
+    for (unsigned i = 0; i < PLACES; i++)
+        if (i != 3 && i != 4)
+            close(crowd.clients[i]);
+    bench_close(&b);
+}
+
 /* Nobody waits for a client that does not read: it is dropped, and only it. */
 static void test_slow_client(void)
 {
@@ -569,6 +614,7 @@ int main(void)
         TAP(test_framing),
         TAP(test_too_long_too_deep),
         TAP(test_several_clients),
+        TAP(test_places),
         TAP(test_slow_client),
         TAP(test_sockets),
         TAP(test_docs_are_the_tables),

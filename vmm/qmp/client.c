@@ -11,6 +11,7 @@
 #include "vmm/qmp/client.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "vmm/qmp/commands.h"
@@ -283,6 +284,13 @@ void qmp_client_free(struct qmp_client *client)
 bool qmp_client_is_open(const struct qmp_client *client)
 {
     return client->fd >= 0;
+}
+
+bool qmp_client_has_left(const struct qmp_client *client)
+{
+    struct pollfd p = {.fd = client->fd, .events = POLLRDHUP};
+
+    return poll(&p, 1, 0) > 0;
 }
 
 bool qmp_client_is_ready(const struct qmp_client *client)

@@ -25,6 +25,8 @@ void qmp_client_free(struct qmp_client *client);
 
 /* False once the connection is lost or given up; what is left to do is to free it. */
 bool qmp_client_is_open(const struct qmp_client *client);
+/* The other side has hung up: when all that it sent is done, the connection is lost. */
+bool qmp_client_has_left(const struct qmp_client *client);
 /* Whether it has finished negotiating, and so wants events. */
 bool qmp_client_is_ready(const struct qmp_client *client);
 

@@ -24,17 +24,32 @@ struct qmp {
 };
 
 /* A connection ends in the middle of things (a reply, an event); it is freed here, when nobody
- * stands in one of its functions. */
-static void free_lost_clients(void *opaque)
+ * stands in one of its functions. True when there was one. */
+static bool free_lost_clients(struct qmp *qmp)
 {
-    struct qmp *qmp = opaque;
+    bool any = false;
 
     for (unsigned i = 0; i < MAX_CLIENTS; i++) {
         if (qmp->clients[i] && !qmp_client_is_open(qmp->clients[i])) {
             qmp_client_free(qmp->clients[i]);
             qmp->clients[i] = NULL;
+            any = true;
         }
     }
+    return any;
+}
+
+static void let_in(struct listener *l);
+
+/* Who goes makes place for those that wait. */
+static void client_served(void *opaque)
+{
+    struct qmp *qmp = opaque;
+
+    if (!free_lost_clients(qmp))
+        return;
+    for (unsigned i = 0; i < qmp->listener_count; i++)
+        let_in(&qmp->listeners[i]);
 }
 
 /* Takes over `fd`. */
@@ -43,23 +58,43 @@ static int add_client(struct qmp *qmp, int fd, struct error *err)
     for (unsigned i = 0; i < MAX_CLIENTS; i++) {
         if (qmp->clients[i])
             continue;
-        qmp->clients[i] = qmp_client_new(fd, qmp->machine, qmp->loop, free_lost_clients, qmp, err);
+        qmp->clients[i] = qmp_client_new(fd, qmp->machine, qmp->loop, client_served, qmp, err);
         return qmp->clients[i] ? 0 : -1;
     }
     close(fd);
     return error_set(err, "%d clients are connected, no more are possible", MAX_CLIENTS);
 }
 
-static void client_waits(void *opaque, uint32_t events)
+/* No place is free, but one will be: the loop has yet to tell that its client hung up. */
+static bool place_gets_free(const struct qmp *qmp)
 {
-    struct listener *l = opaque;
+    bool has_left = false;
+
+    for (unsigned i = 0; i < MAX_CLIENTS; i++) {
+        if (!qmp->clients[i])
+            return false;
+        has_left |= qmp_client_has_left(qmp->clients[i]);
+    }
+    return has_left;
+}
+
+static void let_in(struct listener *l)
+{
     struct error err;
     int fd;
 
-    free_lost_clients(l->qmp);
-    while ((fd = unix_listener_accept(&l->socket)) >= 0)
+    while (!place_gets_free(l->qmp) && (fd = unix_listener_accept(&l->socket)) >= 0)
         if (add_client(l->qmp, fd, &err) < 0)
             log_warn("qmp: %s", err.msg);
+}
+
+static void client_waits(void *opaque, uint32_t events)
+{
+    struct listener *l = opaque;
+
+    (void)events;
+    free_lost_clients(l->qmp);
+    let_in(l);
 }
 
 /* ---- opening ---- */
@@ -72,7 +107,7 @@ static struct listener *new_listener(struct qmp *qmp)
     return l;
 }
 
-/* Edge-triggered: when accept() fails for lack of descriptors, the loop does not spin. */
+/* Edge-triggered: while those that wait cannot be let in, the loop does not spin. */
 static int start_listener(struct listener *l, struct error *err)
 {
     return loop_add(l->qmp->loop, &l->watch, l->socket.fd, EPOLLIN | EPOLLET, client_waits, l, err);
