@@ -67,12 +67,13 @@ static bool undefine(struct call *call, const wire_domain *dom, GError **error)
         domain_end_wait(domain);
     }
     if (removed) {
-        events_lifecycle(call->daemon->events, domain, VIR_DOMAIN_EVENT_UNDEFINED,
-                         VIR_DOMAIN_EVENT_UNDEFINED_REMOVED);
         g_clear_pointer(&domain->config, domain_def_free);
         domain->autostart = false;
         domain->updated = false;
+        /* Before it is told: who hears it may want the name for another one. */
         domain_list_remove_void(call->daemon->domains, domain);
+        events_lifecycle(call->daemon->events, domain, VIR_DOMAIN_EVENT_UNDEFINED,
+                         VIR_DOMAIN_EVENT_UNDEFINED_REMOVED);
     }
     domain_end_job(domain);
     return removed;
@@ -206,14 +207,14 @@ static bool rename_domain(struct call *call, struct domain *domain, const char *
         domain_list_drop_name(call->daemon->domains, other);
         return false;
     }
-    events_lifecycle(call->daemon->events, domain, VIR_DOMAIN_EVENT_UNDEFINED,
-                     VIR_DOMAIN_EVENT_UNDEFINED_RENAMED);
     domain_lock(other);
     other->config = g_steal_pointer(&def);
     other->autostart = autostart;
     other->reason = domain->reason;
     g_clear_pointer(&domain->config, domain_def_free);
     domain_list_replace(call->daemon->domains, domain, other);
+    events_lifecycle(call->daemon->events, domain, VIR_DOMAIN_EVENT_UNDEFINED,
+                     VIR_DOMAIN_EVENT_UNDEFINED_RENAMED);
     events_lifecycle(call->daemon->events, other, VIR_DOMAIN_EVENT_DEFINED,
                      VIR_DOMAIN_EVENT_DEFINED_RENAMED);
     domain_unlock(other);

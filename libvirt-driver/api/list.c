@@ -21,7 +21,8 @@ static bool found(struct domain *domain, wire_dom *out)
 
 bool api_domain_lookup_by_id(struct call *call, const wire_int *in, wire_dom *out, GError **error)
 {
-    if (found(domain_list_by_id(call->daemon->domains, in->value), out))
+    /* It may have stopped since it was found. */
+    if (found(domain_list_by_id(call->daemon->domains, in->value), out) && out->dom.id == in->value)
         return true;
     libvirt_error_set(error, VIR_ERR_NO_DOMAIN, "no domain with matching id %d", in->value);
     return false;

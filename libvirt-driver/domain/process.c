@@ -134,15 +134,16 @@ static void forget_process(struct domain *domain)
     server_activity_changed(domain->daemon->server);
 }
 
-/* The domain has stopped running: `detail` is for the event, -1 for none. */
+/* The domain has stopped running: `detail` is for the event, -1 for none. Nothing of it is there
+ * any more when that is told: who hears it may want a transient domain's name, or the files. */
 static void stopped(struct domain *domain, virDomainShutoffReason reason, int detail)
 {
     give_back(domain);
-    if (detail >= 0)
-        domain_emit(domain, VIR_DOMAIN_EVENT_STOPPED, detail);
     forget_process(domain);
     domain_set_state(domain, VIR_DOMAIN_SHUTOFF, reason);
     domain_list_remove_void(domain->daemon->domains, domain);
+    if (detail >= 0)
+        domain_emit(domain, VIR_DOMAIN_EVENT_STOPPED, detail);
 }
 
 bool domain_command(struct domain *domain, const char *command, json_t *arguments, json_t **ret,
