@@ -25,6 +25,8 @@
 
 /* Refuses flags that a call does not know, as libvirt words it. */
 bool api_check_flags(struct call *call, unsigned flags, unsigned known, GError **error);
+/* The domain that has this UUID, under whatever name by now; locked, or NULL without an error. */
+locked_domain *api_domain_by_uuid(struct call *call, const uint8_t *uuid);
 /* The domain that a client means, locked; NULL with VIR_ERR_NO_DOMAIN. */
 locked_domain *api_domain(struct call *call, const wire_domain *dom, GError **error);
 /* The same for changing it: with its job, which domain_end_job() ends. */

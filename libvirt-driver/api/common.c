@@ -18,11 +18,9 @@ bool api_check_flags(struct call *call, unsigned flags, unsigned known, GError *
     return false;
 }
 
-locked_domain *api_domain(struct call *call, const wire_domain *dom, GError **error)
+locked_domain *api_domain_by_uuid(struct call *call, const uint8_t *uuid)
 {
-    const uint8_t *uuid = (const uint8_t *)dom->uuid;
     struct domain *domain;
-    char text[DOMAIN_UUID_TEXT];
 
     while ((domain = domain_list_by_uuid(call->daemon->domains, uuid))) {
         bool replaced;
@@ -36,43 +34,65 @@ locked_domain *api_domain(struct call *call, const wire_domain *dom, GError **er
             break;
         /* It got another name between the two locks, or is gone: the list knows. */
     }
+    return NULL;
+}
+
+locked_domain *api_domain(struct call *call, const wire_domain *dom, GError **error)
+{
+    const uint8_t *uuid = (const uint8_t *)dom->uuid;
+    locked_domain *domain = api_domain_by_uuid(call, uuid);
+    char text[DOMAIN_UUID_TEXT];
+
+    if (domain)
+        return domain;
     domain_uuid_format(uuid, text);
     libvirt_error_set(error, VIR_ERR_NO_DOMAIN, "no domain with matching uuid '%s' (%s)", text,
                       dom->name);
     return NULL;
 }
 
+/* Takes the job of a domain, or lets go of that. `*gone`: it is none any more, and there is no
+ * error yet. */
+static bool begin_job(struct call *call, locked_domain *domain, bool *gone, GError **error)
+{
+    const struct rpc_procedure *procedure = rpc_procedure_find(call->header.procedure);
+    GError *failed = NULL;
+
+    if (domain_begin_job(domain, procedure->name, &failed))
+        return true;
+    domain_release(domain);
+    *gone = g_error_matches(failed, LIBVIRT_ERROR, VIR_ERR_NO_DOMAIN);
+    if (*gone)
+        g_error_free(failed);
+    else
+        g_propagate_error(error, failed);
+    return false;
+}
+
 locked_domain *api_domain_with_job(struct call *call, const wire_domain *dom, GError **error)
 {
-    locked_domain *domain = api_domain(call, dom, error);
-    const struct rpc_procedure *procedure = rpc_procedure_find(call->header.procedure);
+    locked_domain *domain;
+    bool gone = true;
 
-    if (domain && !domain_begin_job(domain, procedure->name, error)) {
-        domain_release(domain);
-        return NULL;
+    /* Gone while we waited for its job: it may have another name now. */
+    while (gone && (domain = api_domain(call, dom, error))) {
+        if (begin_job(call, domain, &gone, error))
+            return domain;
     }
-    return domain;
+    return NULL;
 }
 
 locked_domain *api_domain_for(struct call *call, const domain_def *def, GError **error)
 {
-    const struct rpc_procedure *procedure = rpc_procedure_find(call->header.procedure);
+    locked_domain *domain;
+    bool gone = true;
 
-    for (;;) {
-        locked_domain *domain = domain_list_add(call->daemon, def, error);
-        g_autoptr(GError) failed = NULL;
-
-        if (!domain)
-            return NULL;
-        if (domain_begin_job(domain, procedure->name, &failed))
+    /* Gone while we waited for its job: then this is a new one. */
+    while (gone && (domain = domain_list_add(call->daemon, def, error))) {
+        if (begin_job(call, domain, &gone, error))
             return domain;
-        domain_release(domain);
-        /* Gone while we waited for its job: then this is a new one. */
-        if (!g_error_matches(failed, LIBVIRT_ERROR, VIR_ERR_NO_DOMAIN)) {
-            g_propagate_error(error, g_steal_pointer(&failed));
-            return NULL;
-        }
     }
+    return NULL;
 }
 
 bool api_edit(struct call *call, const wire_domain *dom, const struct edit *edit, const void *what,

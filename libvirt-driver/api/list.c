@@ -40,10 +40,13 @@ bool api_domain_lookup_by_uuid(struct call *call, const wire_uuid *in, wire_dom 
                                GError **error)
 {
     const uint8_t *uuid = (const uint8_t *)in->uuid;
+    g_autoptr(locked_domain) domain = api_domain_by_uuid(call, uuid);
     char text[DOMAIN_UUID_TEXT];
 
-    if (found(domain_list_by_uuid(call->daemon->domains, uuid), out))
+    if (domain) {
+        api_fill_domain(&out->dom, domain);
         return true;
+    }
     domain_uuid_format(uuid, text);
     libvirt_error_set(error, VIR_ERR_NO_DOMAIN, "no domain with matching uuid '%s'", text);
     return false;
@@ -52,23 +55,18 @@ bool api_domain_lookup_by_uuid(struct call *call, const wire_uuid *in, wire_dom 
 /* References to those domains that match. */
 static GPtrArray *matching(struct call *call, unsigned flags)
 {
-    GPtrArray *all = domain_list_all(call->daemon->domains);
-    guint kept = 0;
+    g_autoptr(GPtrArray) all = domain_list_all(call->daemon->domains);
+    GPtrArray *those = g_ptr_array_new_with_free_func((GDestroyNotify)domain_unref);
 
     for (guint i = 0; i < all->len; i++) {
-        struct domain *domain = g_ptr_array_index(all, i);
-        bool matches;
+        const struct domain *listed = g_ptr_array_index(all, i);
+        /* One that is renamed meanwhile is another struct. */
+        g_autoptr(locked_domain) domain = api_domain_by_uuid(call, listed->uuid);
 
-        domain_lock(domain);
-        matches = api_domain_matches(domain, flags);
-        domain_unlock(domain);
-        if (matches) {
-            all->pdata[i] = all->pdata[kept];
-            all->pdata[kept++] = domain;
-        }
+        if (domain && api_domain_matches(domain, flags))
+            g_ptr_array_add(those, domain_ref(domain));
     }
-    g_ptr_array_set_size(all, (int)kept);
-    return all;
+    return those;
 }
 
 static int count(struct call *call, unsigned flags)
