@@ -9,14 +9,15 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from support import session
+from support import events, session
 from support.guest import CONSOLE, MACHINE, TREE, Image, Shell, copy_disk, guest_image
 from support.payloads import Payloads
-from support.virtvoled import Virtvoled
+from support.virtvoled import PATIENCE, Virtvoled
 from support.vole import Vole
 from support.wait import SHORT, Deadline
 
@@ -30,6 +31,10 @@ def pytest_configure(config):
     if "VOLE_BUILDDIR" not in os.environ:
         raise pytest.UsageError("VOLE_BUILDDIR must name the build tree; ./check e2e sets it")
     config.stash[CLAIMED] = {}
+
+
+def pytest_unconfigure():
+    events.LOOP.stop()
 
 
 ARCHITECTURES = {"x86_64", "aarch64"}  # and the marks of tests that are about one of them
@@ -69,7 +74,7 @@ def interfaces():
     """Those with names that the daemon, its VMMs and these tests give; the machine has others, which
     come and go as they like."""
     return {name for name in os.listdir("/sys/class/net")
-            if re.match(r"(vnet|macvtap)\d|vtb?\d|vole", name)}
+            if re.match(r"(vnet|macvtap)\d|vt[bi]?\d|vole", name)}
 
 
 def control_groups():
@@ -94,14 +99,18 @@ def nothing_left_behind():
     processes, nets, groups = session.processes(), interfaces(), control_groups()
     yield
     left = {pid: line for pid, line in session.processes().items() if pid not in processes}
-    for pid in left:
-        os.kill(pid, signal.SIGKILL)
     new_nets, new_groups = interfaces() - nets, control_groups() - groups
     deadline = Deadline(SHORT)
-    while not left and (new_nets or new_groups) and not deadline.passed():
-        select.select([], [], [], 0.1)  # another daemon's on this machine, about to remove it?
+    while (left or new_nets or new_groups) and not deadline.passed():
+        # About to end, or another daemon's on this machine, and about to be removed?
+        select.select([], [], [], 0.1)
+        there = session.processes()
+        left = {pid: line for pid, line in left.items() if pid in there}
         new_nets &= interfaces()
         new_groups &= control_groups()
+    for pid in left:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     assert not left, f"processes left behind: {left}"
     assert not new_nets, f"network interfaces left behind: {new_nets}"
     assert not new_groups, f"control groups left behind: {new_groups}"
@@ -241,6 +250,8 @@ def system_virtvoled(folder):
     daemon = Virtvoled(folder, whole_system=True).start()
     yield daemon
     daemon.close()
+    for name in PATIENCE:
+        (daemon.root / "etc/libvirt" / name).unlink()
     for place in ("etc/libvirt/vole", "run/libvirt", "var/lib/libvirt/vole",
                   "var/log/libvirt/vole"):
         shutil.rmtree(Path("/") / place, ignore_errors=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from support.virtvoled import domain_xml
-from support.wait import SHORT, Deadline
+from support.wait import SHORT, Deadline, until
 
 NODE = """<node>
   <domain type='test'><name>x</name><memory>8192</memory><os><type>hvm</type></os></domain>
@@ -35,15 +35,6 @@ USER = ("<interface type='user'><portForward proto='tcp' address='127.0.0.1'>"
         "<range start='{}' to='22'/></portForward></interface>")
 
 
-def settings(daemon, text):
-    """Starts the daemon anew with these."""
-    path = daemon.root / "etc/libvirt/vole.conf"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    daemon.stop()
-    daemon.start()
-
-
 @pytest.fixture
 def bridge():
     name = f"vole-e2e-{os.getpid() % 100000}"
@@ -58,7 +49,8 @@ def daemon(virtvoled, folder, bridge):
     node.write_text(NODE.format(folder=folder, bridge=bridge), encoding="utf-8")
     for name in ("data.img", "cd.iso"):
         (folder / name).write_bytes(bytes(1 << 20))
-    settings(virtvoled, f'network_uri = "test://{node}"\nstorage_uri = "test://{node}"\n')
+    virtvoled.restart("vole.conf",
+                      f'network_uri = "test://{node}"\nstorage_uri = "test://{node}"\n')
     return virtvoled
 
 
@@ -139,8 +131,9 @@ def test_a_libvirt_that_hangs(virtvoled, folder, create):
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(folder / "silent"))
         silent.listen()
-        settings(virtvoled, f'network_uri = "network:///system?socket={folder}/silent&mode=direct"\n'
-                            'libvirt_timeout = 1\n')
+        virtvoled.restart(
+            "vole.conf", f'network_uri = "network:///system?socket={folder}/silent&mode=direct"\n'
+                         'libvirt_timeout = 1\n')
         virtvoled.define("other", kernel="/boot/vmlinuz")
         path = folder / "one.xml"
         error = refused(create(LAN.format("lan")))
@@ -152,7 +145,8 @@ def test_a_libvirt_that_hangs(virtvoled, folder, create):
 
 
 def test_a_libvirt_that_is_not_there(virtvoled, folder, create):
-    settings(virtvoled, f'network_uri = "network:///system?socket={folder}/none&mode=direct"\n')
+    virtvoled.restart("vole.conf",
+                      f'network_uri = "network:///system?socket={folder}/none&mode=direct"\n')
     assert refused(create(LAN.format("lan"))) == \
         f"error: Failed to connect socket to '{folder}/none': No such file or directory"
     assert nothing_runs(virtvoled)
@@ -167,9 +161,11 @@ def listens(port):
 
 @pytest.fixture
 def port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    """Kept from all who take any that is free; who asks for it by its number may listen there."""
+    with socket.socket() as kept:
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", 0))
+        yield kept.getsockname()[1]
 
 
 def passt_of(port):
@@ -202,7 +198,8 @@ def test_passt(virtvoled, create, port):
     virtvoled.start()
     assert listens(port) and passt_of(port) == [pid]
     virtvoled.virsh("destroy", "one")
-    assert not listens(port) and nothing_runs(virtvoled)
+    until(lambda: not listens(port), "passt has ended")
+    assert nothing_runs(virtvoled)
 
 
 def test_passt_that_dies(virtvoled, create, port):
@@ -238,7 +235,8 @@ def test_nobody_else_says_which_process_is_passt(virtvoled, create, port, folder
     user = re.search(r"^Uid:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.M)[1]
     assert (folder / "seen").read_text() == f"600 {pwd.getpwuid(int(user)).pw_name}\n"
     virtvoled.virsh("destroy", "one")
-    assert not passt_of(port) and nothing_runs(virtvoled)
+    until(lambda: not passt_of(port), "passt has ended")
+    assert nothing_runs(virtvoled)
 
 
 def test_no_addresses_without_a_network(virtvoled, create, port):

@@ -102,7 +102,6 @@ def test_settings_show_what_holds_without_them(installed, folder):
     """Every line that is there as a comment can be taken as it is, and changes nothing."""
     daemon = Virtvoled(folder)
     target = daemon.root / "etc/libvirt"
-    target.mkdir(parents=True)
     for name in ("virtvoled.conf", "vole.conf"):
         text = below(installed, f"{made_with('sysconfdir')}/libvirt/{name}").read_text()
         text, count = re.subn(r"^#(\w+ = )", r"\1", text, flags=re.MULTILINE)

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 import pytest
 from support.guest import TREE
-from support.virtvoled import domain_xml
+from support.virtvoled import domain_xml, ended
 from support.wait import SHORT, until
 
 
@@ -87,4 +87,4 @@ def test_virsh_tells_of_all_events(virtvoled, payloads):
     virtvoled.virsh("destroy", "web1")
     events.expect("event 'lifecycle' for domain 'web1'.*: Stopped Destroyed")
     events.sendcontrol("c")
-    events.close()
+    ended(events)

@@ -30,18 +30,10 @@ CHUNK = 65536
 @pytest.fixture
 def ours(folder):
     daemon = Virtvoled(folder)
-    conf = daemon.root / "etc/libvirt/virtvoled.conf"
-    conf.parent.mkdir(parents=True)
-    conf.write_text(PATIENT)
+    daemon.configure("virtvoled.conf", PATIENT)
     daemon.start()
     yield daemon
     daemon.close()
-
-
-def restart(ours, settings):
-    ours.stop()
-    (ours.root / "etc/libvirt/virtvoled.conf").write_text(settings)
-    ours.start()
 
 
 @pytest.fixture
@@ -366,17 +358,30 @@ def test_no_way_in(ours, upstream, client, script, code, text):
      "keepalive_interval = 2\nkeepalive_count = 1\n", INTERNAL, "keepalive timeout"),
 ], ids=lambda value: value if isinstance(value, str) else "")
 def test_one_that_does_not_answer(ours, upstream, script, settings, code, text):
-    restart(ours, settings)
+    ours.restart("virtvoled.conf", settings)
     upstream(script)
     with open_wire(ours) as client:
-        # Both at once: the second is not kept waiting.
-        client.send(Packet(NUM_OF_NETWORKS, serial=1).encode() +
-                    Packet(NUM_OF_DOMAINS, serial=2).encode())
-        assert client.receive().serial == 2
-        answer = client.receive()
+        answer = client.ask(Packet(NUM_OF_NETWORKS, serial=1))
         assert (answer.procedure, answer.serial, answer.status) == (NUM_OF_NETWORKS, 1, ERROR)
         assert error_of(answer)[0] == code and text in error_of(answer)[1], error_of(answer)
         still_serves(ours, client)
+
+
+def test_one_that_is_slow_keeps_no_other_call_waiting(upstream, client):
+    second_is_answered = threading.Event()
+
+    def script(wire):
+        let_in(wire)
+        call = wire.receive()
+        assert second_is_answered.wait(SHORT)
+        wire.send(call.reply(NUMBER))
+        wire.receive()
+    upstream(script)
+    client.send(Packet(NUM_OF_NETWORKS, serial=1).encode() +
+                Packet(NUM_OF_DOMAINS, serial=2).encode())
+    assert client.receive().serial == 2
+    second_is_answered.set()
+    assert client.receive().serial == 1
 
 
 # ---- once it is open ----

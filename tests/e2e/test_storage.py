@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ElementTree
 import libvirt
 import pytest
 
+from support.events import take
 from support.wait import SHORT, Deadline
 
 MIB = 1 << 20
@@ -203,10 +204,9 @@ def test_a_domain_that_starts_by_itself_finds_its_volume(virtvoled, pool, place,
 
 
 class PoolEvents:
-    """What a connection is told of pools, by libvirt's default event loop."""
+    """What a connection is told of pools."""
 
     def __init__(self, virtvoled):
-        libvirt.virEventRegisterDefaultImpl()
         self.seen = []
         self.connection = virtvoled.connect()
         self.ids = [self.connection.storagePoolEventRegisterAny(None, kind, self._note, None)
@@ -217,17 +217,13 @@ class PoolEvents:
         self.seen.append((pool.name(), *event[:-1]))
 
     def wait(self, *wanted):
-        deadline = Deadline(SHORT)
-        timer = libvirt.virEventAddTimeout(100, lambda *_: None, None)
-        while len(self.seen) < len(wanted) and not deadline.passed():
-            libvirt.virEventRunDefaultImpl()
-        libvirt.virEventRemoveTimeout(timer)
-        assert self.seen == list(wanted)
+        take(self.seen, wanted)
 
     def close(self):
         for number in self.ids:
             self.connection.storagePoolEventDeregisterAny(number)
         self.connection.close()
+        assert self.seen == []
 
 
 def test_events(virtvoled, connection, folder):

@@ -4,13 +4,17 @@ daemon does with a VMM that misbehaves is in its own tests; here all parts are r
 
 import os
 import signal
+import subprocess
 import xml.etree.ElementTree as ElementTree
+from contextlib import suppress
 
 import libvirt
 import pytest
 
+from support.events import take
 from support.virtvoled import answers, connected, domain_xml, ended, leave
-from support.wait import SHORT, Deadline
+from support.vole import program
+from support.wait import SHORT, Deadline, until
 
 
 def state(daemon, name="echo"):
@@ -360,10 +364,9 @@ def test_a_kernel_that_is_none(virtvoled, folder):
 # ---- events ----
 
 class Events:
-    """Lifecycle and reboot events of a connection, by libvirt's default event loop."""
+    """Lifecycle and reboot events of a connection."""
 
     def __init__(self, uri):
-        libvirt.virEventRegisterDefaultImpl()
         self.seen = []
         self.connection = libvirt.open(uri)
         self.connection.domainEventRegisterAny(
@@ -379,15 +382,7 @@ class Events:
 
     def wait(self, *wanted):
         """Until these came, in this order and nothing else."""
-        late = []
-        timer = libvirt.virEventAddTimeout(SHORT * 1000, lambda *_: late.append(True), None)
-        try:
-            while len(self.seen) < len(wanted) and not late:
-                libvirt.virEventRunDefaultImpl()
-        finally:
-            libvirt.virEventRemoveTimeout(timer)
-        assert self.seen == list(wanted)
-        self.seen.clear()
+        take(self.seen, wanted)
 
 
 def test_events_of_a_life(virtvoled, payloads):
@@ -415,6 +410,7 @@ def test_events_of_a_life(virtvoled, payloads):
     events.wait(("echo", libvirt.VIR_DOMAIN_EVENT_UNDEFINED,
                  libvirt.VIR_DOMAIN_EVENT_UNDEFINED_REMOVED))
     events.connection.close()
+    assert events.seen == []
 
 
 # ---- what virsh asks of a hypervisor ----
@@ -432,26 +428,24 @@ def test_capabilities_and_node(virtvoled):
 
 def test_a_session_daemon(folder, payloads, monkeypatch):
     """vole:///session, in its user's own directories."""
-    import subprocess
-
-    from support.vole import program
-
     for name in ("XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
         (folder / name).mkdir(mode=0o700)
         monkeypatch.setenv(name, str(folder / name))
     uri = f"vole:///session?socket={folder}/XDG_RUNTIME_DIR/libvirt/virtvoled-sock"
-    with subprocess.Popen([program("virtvoled"), "--session"], stderr=subprocess.PIPE) as daemon:
-        deadline = Deadline(SHORT)
-        while True:
-            try:
-                connection = libvirt.open(uri)
-                break
-            except libvirt.libvirtError:
-                assert not deadline.passed() and daemon.poll() is None
-        domain = connection.defineXML(domain_xml("mine", kernel=payloads.echo))
-        domain.create()
-        assert (folder / "XDG_CONFIG_HOME/libvirt/vole/mine.xml").exists()
-        domain.destroy()
-        connection.close()
-        daemon.send_signal(signal.SIGTERM)
-        assert daemon.wait(SHORT) == 0
+    def opened():
+        assert daemon.poll() is None
+        with suppress(libvirt.libvirtError):
+            return libvirt.open(uri)
+
+    with subprocess.Popen([program("virtvoled"), "--session"]) as daemon:
+        try:
+            connection = until(opened, "virtvoled serves")
+            domain = connection.defineXML(domain_xml("mine", kernel=payloads.echo))
+            domain.create()
+            assert (folder / "XDG_CONFIG_HOME/libvirt/vole/mine.xml").exists()
+            domain.destroy()
+            connection.close()
+            daemon.send_signal(signal.SIGTERM)
+            assert daemon.wait(SHORT) == 0
+        finally:
+            daemon.kill()

@@ -15,7 +15,7 @@ from support.console import Console
 from support.events import Events
 from support.guest import CONSOLE, PASSWORD, Shell
 from support.limits import check_block_devices, check_quotas, controllers
-from support.virtvoled import ended
+from support.virtvoled import ended, hang_up
 from support.wait import BOOT, SHORT, Deadline, until
 
 pytestmark = pytest.mark.guest
@@ -157,7 +157,7 @@ def test_debian_from_define_to_undefine(debian_domain):
     run(console, "echo before >/run/note")
     daemon.stop(signal.SIGKILL)
     console.expect("Disconnected from vole:///system")
-    console.close()
+    hang_up(console)
     daemon.start()
     assert "running" in daemon.virsh("list", "--all")
     assert daemon.vmm_pids() == [pid]

@@ -284,17 +284,14 @@ NETWORK = """<network><name>default</name><forward mode='nat'/><bridge name='vir
 def libvirtd(virtvoled, folder):
     """One whose networks are its own, and the daemon's: they share a network namespace. It has
     Debian's default network, which nobody has started."""
-    theirs = Libvirtd(folder, virtvoled.root).start()
-    virtvoled.stop()
-    virtvoled.prefix = ["nsenter", f"--net=/proc/{theirs.process.pid}/ns/net"]
-    conf = virtvoled.root / "etc/libvirt/vole.conf"
-    conf.parent.mkdir(parents=True, exist_ok=True)
-    conf.write_text("".join(f'{name}_uri = "{theirs.uri(name)}"\n'
-                            for name in ("network", "storage")), encoding="utf-8")
-    virtvoled.start()
-    (folder / "default.xml").write_text(NETWORK, encoding="utf-8")
-    virtvoled.virsh("net-define", folder / "default.xml")
+    theirs = Libvirtd(folder, virtvoled.root)
     try:
+        theirs.start()
+        virtvoled.prefix = ["nsenter", f"--net=/proc/{theirs.process.pid}/ns/net"]
+        virtvoled.restart("vole.conf", "".join(f'{name}_uri = "{theirs.uri(name)}"\n'
+                                               for name in ("network", "storage")))
+        (folder / "default.xml").write_text(NETWORK, encoding="utf-8")
+        virtvoled.virsh("net-define", folder / "default.xml")
         yield theirs
     finally:
         with suppress(libvirt.libvirtError):

@@ -74,7 +74,7 @@ class Libvirtd:
 
     def close(self):
         """Its networks end first: their dnsmasq would outlive it."""
-        if self.process.poll() is None:
+        if self.process and self.process.poll() is None:
             self.signal(signal.SIGCONT)
             with libvirt.open(self.uri("network")) as connection:
                 for network in connection.listAllNetworks(libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE):

@@ -65,6 +65,12 @@ class Wire:
             ">IIiiIi", self._exactly(24))
         return Packet(procedure, kind, serial, status, self._exactly(length - 28), program, version)
 
+    def receive_call(self):
+        """The next one that is no question whether somebody is there."""
+        while (packet := self.receive()).program == KEEPALIVE:
+            pass
+        return packet
+
     def ask(self, packet):
         self.send(packet)
         return self.receive()
@@ -110,14 +116,14 @@ class FakeLibvirtd:
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(path))
         self.listener.listen(16)
-        self.acceptor = threading.Thread(target=self._accept)
+        self.acceptor = threading.Thread(target=self._accept, daemon=True)
         self.acceptor.start()
 
     def _accept(self):
         with suppress(OSError):
             while True:
                 sock, _ = self.listener.accept()
-                thread = threading.Thread(target=self._run, args=(Wire(sock),))
+                thread = threading.Thread(target=self._run, args=(Wire(sock),), daemon=True)
                 thread.start()
                 self.threads.append(thread)
 
@@ -149,10 +155,10 @@ class FakeLibvirtd:
 
 def let_in(wire, opened=None):
     """What an honest daemon does until a connection is open."""
-    packet = wire.receive()
+    packet = wire.receive_call()
     assert packet.procedure == AUTH_LIST, packet
     wire.send(packet.reply(struct.pack(">II", 1, 0)))
-    packet = wire.receive()
+    packet = wire.receive_call()
     assert packet.procedure == OPEN, packet
     if opened is not None:
         opened.append(packet.payload)

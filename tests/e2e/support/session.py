@@ -17,6 +17,11 @@ def new_folder():
     return Path(tempfile.mkdtemp(prefix=MARK))
 
 
+def interface():
+    """The name of an interface of this run's own: others may make theirs on the same machine."""
+    return f"vti{os.getpid() % 100000}"
+
+
 def processes(name=None):
     """{pid: command line} of the programs under test, or of that one, whoever is their parent by
     now."""

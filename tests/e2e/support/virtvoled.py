@@ -12,10 +12,17 @@ from pathlib import Path
 import libvirt
 import pexpect
 
-from . import session
+from . import events, session  # noqa: F401: events, before the first connection is opened
 from .guest import MACHINE
 from .vole import program
 from .wait import BOOT, SHORT, Deadline, until
+
+# What is not about time must not fail where a machine stands still for a while.
+PATIENCE = {
+    "virtvoled.conf": "host_daemon_timeout = 600\n",
+    "vole.conf": "start_timeout = 600\ncommand_timeout = 600\nstop_timeout = 60\n"
+                 "libvirt_timeout = 600\n",
+}
 
 # virtvoled's own messages reach us as errors; libvirt would print each of them as well.
 libvirt.registerErrorHandler(lambda *_: None, None)
@@ -38,6 +45,20 @@ class Virtvoled:
             self.options += ["--root", str(self.root)]
         self.folder = Path(folder)
         self.log = self.folder / "virtvoled.log"
+        for name in PATIENCE:
+            self.configure(name)
+
+    def configure(self, name, text=""):
+        """Settings for the next start; those of `text` are the last word."""
+        path = self.root / "etc/libvirt" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(PATIENCE[name] + text, encoding="utf-8")
+
+    def restart(self, name, text):
+        """Anew, with these settings."""
+        self.stop()
+        self.configure(name, text)
+        return self.start()
 
     def start(self):
         """Returns when it serves. It stays in the foreground, so that it is ours to end."""
@@ -159,6 +180,14 @@ def ended(child, timeout=SHORT):
     child.expect(pexpect.EOF, timeout=timeout)
     child.close()
     return child.exitstatus
+
+
+def hang_up(child):
+    """Ends a pexpect child that has not ended by itself. Its close() alone would give up on one that
+    takes more than a moment."""
+    child.kill(signal.SIGKILL)
+    child.wait()
+    child.close()
 
 
 def domain_xml(name, kernel, memory_mib=32, vcpus=1, initrd=None, cmdline=None, devices="",
