@@ -194,19 +194,25 @@ static void set_last_words(const struct launched *launched, GError **error)
                       words ? words : "it said nothing");
 }
 
-/* A process that ended before it could be talked to says why in its log. */
-static void explain_failed_start(struct domain *domain, const struct launched *launched,
-                                 GError **error)
+/* Whether the VMM has ended, or is about to, so that it could not be talked to. */
+static bool has_ended(struct domain *domain, const GError *failed)
 {
     g_autoptr(held_vmm) vmm = vmm_ref(domain->vmm);
-    bool closed = g_error_matches(*error, LIBVIRT_ERROR, VIR_ERR_OPERATION_FAILED);
+    bool closed = g_error_matches(failed, LIBVIRT_ERROR, VIR_ERR_OPERATION_FAILED);
     bool ended;
 
     /* Its monitor closes a moment before it has ended, and that is a long one on a busy host. */
     domain_begin_wait(domain);
     ended = vmm_wait_end(vmm, closed ? domain->daemon->settings.stop_timeout * 1000 : 1000);
     domain_end_wait(domain);
-    if (ended)
+    return ended;
+}
+
+/* A process that ended before it could be talked to says why in its log. */
+static void explain_failed_start(struct domain *domain, const struct launched *launched,
+                                 GError **error)
+{
+    if (has_ended(domain, *error))
         set_last_words(launched, error);
 }
 
@@ -578,22 +584,28 @@ static const struct vmm_callbacks callbacks = {
     .destroy = (GDestroyNotify)domain_unref,
 };
 
-/* What the VMM says it does, for a daemon that did not see it come to that. */
-static bool refresh_state(struct domain *domain, int state, int reason, GError **error)
+/* What the VMM says it does, for a daemon that did not see it come to that. An event that came
+ * while it was asked has said so already, and may be newer than the answer. */
+static bool refresh_state(struct domain *domain, GError **error)
 {
+    virDomainState state = domain->state;
     g_autoptr(json_ref) status = NULL;
     const char *word;
+    int reason;
 
     if (!domain_command(domain, "query-status", NULL, &status, error))
         return false;
+    if (domain->state != state)
+        return true;
+    reason = domain->reason;
     word = json_string_value(json_object_get(status, "status"));
     if (g_strcmp0(word, "running") == 0)
         domain_set_state(domain, VIR_DOMAIN_RUNNING,
                          state == VIR_DOMAIN_RUNNING ? reason : VIR_DOMAIN_RUNNING_UNKNOWN);
     else if (g_strcmp0(word, "shutdown") == 0)
         domain_set_state(domain, VIR_DOMAIN_SHUTDOWN, VIR_DOMAIN_SHUTDOWN_UNKNOWN);
-    else if (state == VIR_DOMAIN_CRASHED)
-        domain_set_state(domain, VIR_DOMAIN_CRASHED, reason);
+    else if (g_strcmp0(word, "guest-panicked") == 0)
+        domain_set_state(domain, VIR_DOMAIN_CRASHED, VIR_DOMAIN_CRASHED_PANICKED);
     else
         domain_set_state(domain, VIR_DOMAIN_PAUSED,
                          state == VIR_DOMAIN_PAUSED ? reason : VIR_DOMAIN_PAUSED_UNKNOWN);
@@ -603,6 +615,7 @@ static bool refresh_state(struct domain *domain, int state, int reason, GError *
 /* How much of its memory the guest has by now; worth a try, an older VMM may not tell. */
 static void refresh_balloon(struct domain *domain)
 {
+    uint64_t before = domain->live->current_memory_kib;
     g_autoptr(GError) error = NULL;
     g_autoptr(json_ref) balloon = NULL;
     guint64 kib;
@@ -614,7 +627,8 @@ static void refresh_balloon(struct domain *domain)
         return;
     }
     kib = (guint64)json_integer_value(json_object_get(balloon, "actual")) / 1024;
-    domain->live->current_memory_kib = MIN(kib, domain->live->memory_kib);
+    if (domain->live->current_memory_kib == before) /* an event knows better */
+        domain->live->current_memory_kib = MIN(kib, domain->live->memory_kib);
 }
 
 /* Without the lock: of a VMM with many descriptors each is looked at. */
@@ -641,10 +655,10 @@ static void renew_loans(struct domain *domain)
 bool domain_rejoin(struct domain *domain, pid_t pid, guint64 start_time, const char *monitor_path)
 {
     g_autoptr(GError) error = NULL;
-    int state = domain->state;
-    int reason = domain->reason;
     guint timeout_ms = domain->daemon->settings.start_timeout * 1000;
-    bool starting = state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_STARTING_UP;
+    bool starting =
+        domain->state == VIR_DOMAIN_PAUSED && domain->reason == VIR_DOMAIN_PAUSED_STARTING_UP;
+    int reason = VIR_DOMAIN_SHUTOFF_DAEMON; /* it could not be left running unwatched */
     bool ready;
 
     domain->vmm = vmm_attach(domain->daemon->watches, pid, start_time, monitor_path,
@@ -656,7 +670,8 @@ bool domain_rejoin(struct domain *domain, pid_t pid, guint64 start_time, const c
         killed = vmm_kill(pid, start_time, domain->daemon->settings.stop_timeout * 1000);
         domain_end_wait(domain);
         unlink(monitor_path);
-        reason = killed ? VIR_DOMAIN_SHUTOFF_DAEMON : VIR_DOMAIN_SHUTOFF_UNKNOWN;
+        if (!killed)
+            reason = VIR_DOMAIN_SHUTOFF_UNKNOWN;
         goto gone;
     }
     {
@@ -669,7 +684,7 @@ bool domain_rejoin(struct domain *domain, pid_t pid, guint64 start_time, const c
     /* Nobody was ever told that it runs. */
     if (ready && starting)
         libvirt_error_set(&error, VIR_ERR_OPERATION_FAILED, "it had not finished starting");
-    if (ready && !starting && refresh_state(domain, state, reason, &error)) {
+    if (ready && !starting && refresh_state(domain, &error)) {
         refresh_balloon(domain);
         recover_terminals(domain);
         learn_vcpu_threads(domain);
@@ -677,13 +692,15 @@ bool domain_rejoin(struct domain *domain, pid_t pid, guint64 start_time, const c
         renew_loans(domain);
         return true;
     }
+    /* It ended just now: who has been told waits for this job, and knows what to make of it. */
+    if (!starting && has_ended(domain, error))
+        return false;
     give_up_start(domain);
     if (domain->destroyers) {
         stopped(domain, VIR_DOMAIN_SHUTOFF_DESTROYED,
                 starting ? -1 : VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
         return false;
     }
-    reason = VIR_DOMAIN_SHUTOFF_DAEMON; /* it could not be left running unwatched */
 gone:
     g_warning("domain '%s' is gone: %s", domain->name, error->message);
     stopped(domain, reason, starting ? -1 : VIR_DOMAIN_EVENT_STOPPED_FAILED);

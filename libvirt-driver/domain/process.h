@@ -47,7 +47,7 @@ void domain_end_detached(struct domain *domain);
 
 /* Job. Joins the VMM that an earlier daemon started; live definition, state and reason are what
  * that daemon wrote down. False when the process is not there any more or does not answer; the
- * domain is then shut off. */
+ * domain is then shut off, or about to be. */
 bool domain_rejoin(struct domain *domain, pid_t pid, guint64 start_time, const char *monitor_path);
 
 /* Ends whoever is left in a control group, and takes it away, in a worker of its own. Takes over
