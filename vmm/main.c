@@ -149,10 +149,13 @@ static int start(struct run *run, struct error *err)
     return config->paused ? 0 : machine_cont(run->machine, err);
 }
 
+/* Who is connected to the monitor takes the end of that for ours: it comes when disks, interfaces
+ * and sockets can be had again. */
 static void finish(struct run *run)
 {
-    qmp_free(run->qmp);
+    qmp_stop_listening(run->qmp);
     machine_free(run->machine);
+    qmp_free(run->qmp);
     if (run->loop) {
         loop_remove(run->loop, &run->signal_watch);
         loop_free(run->loop);

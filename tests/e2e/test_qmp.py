@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The control socket on a running machine; its parser has unit tests of its own."""
 
+import fcntl
+import socket
+
 import pytest
 
 from support.qmp import QMPError
@@ -148,6 +151,26 @@ def test_query_block(payloads, vole, folder):
     inserted = block["inserted"]
     assert (inserted["file"], inserted["ro"]) == (str(disk), True)
     assert inserted["image"]["virtual-size"] == 1 << 20
+
+
+def test_the_connection_ends_when_disks_are_free_again(payloads, vole, folder):
+    disk = folder / "disk.img"
+    disk.write_bytes(bytes(1 << 20))
+    ours, theirs = socket.socketpair()
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # the least there is
+    machine = vole("--kernel", payloads.echo, "--memory", "16M", "--disk", disk, "--serial",
+                   f"fd:{theirs.fileno()}", "--on-panic", "ignore", serial=False,
+                   pass_fds=[theirs.fileno()])
+    with ours, theirs, open(disk, "r+b") as image:
+        ours.sendall(bytes(200) + b"P")  # nobody reads the echo, for which vole waits at its end
+        machine.qmp.event("GUEST_PANICKED")
+        with pytest.raises(BlockingIOError):
+            fcntl.lockf(image, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        machine.qmp.execute("quit")
+        with pytest.raises(EOFError):
+            machine.qmp.event("nothing more")
+        fcntl.lockf(image, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert machine.wait() == 0
 
 
 def test_the_error_for_a_wrong_state_changes_nothing(payloads, vole):

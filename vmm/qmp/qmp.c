@@ -166,16 +166,25 @@ struct qmp *qmp_new(struct machine *m, struct loop *loop, char *const *specs, un
     return qmp;
 }
 
+void qmp_stop_listening(struct qmp *qmp)
+{
+    if (!qmp)
+        return;
+    while (qmp->listener_count > 0) {
+        struct listener *l = &qmp->listeners[--qmp->listener_count];
+
+        loop_remove(qmp->loop, &l->watch);
+        unix_listener_close(&l->socket);
+    }
+}
+
 void qmp_free(struct qmp *qmp)
 {
     if (!qmp)
         return;
+    qmp_stop_listening(qmp);
     for (unsigned i = 0; i < MAX_CLIENTS; i++)
         qmp_client_free(qmp->clients[i]);
-    for (unsigned i = 0; i < qmp->listener_count; i++) {
-        loop_remove(qmp->loop, &qmp->listeners[i].watch);
-        unix_listener_close(&qmp->listeners[i].socket);
-    }
     free(qmp);
 }
 

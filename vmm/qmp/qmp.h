@@ -23,6 +23,9 @@ struct qmp;
  * listening or a connected stream socket). NULL with `err` set. */
 struct qmp *qmp_new(struct machine *m, struct loop *loop, char *const *specs, unsigned count,
                     struct error *err);
+/* Nobody new is let in any more; who is connected stays so until qmp_free(), which needs no
+ * machine. Both are harmless on NULL. */
+void qmp_stop_listening(struct qmp *qmp);
 void qmp_free(struct qmp *qmp);
 
 /* Sends an event to every client that has finished negotiating. Main loop's thread only. */
