@@ -28,6 +28,7 @@ EXTRA_DIST += \
 	tests/sessions.py \
 	tests/stage.py \
 	tests/e2e/conftest.py \
+	tests/e2e/payloads/balloon.S \
 	tests/e2e/payloads/echo.S \
 	tests/e2e/payloads/flood.S \
 	tests/e2e/payloads/hello.S \

@@ -179,6 +179,8 @@ void machine_quit(struct machine *m, enum machine_cause cause)
     if (m->state == MACHINE_SHUTDOWN)
         return;
     vcpu_set_close_gate(&m->vcpus);
+    m->notices_wait = false; /* for nothing: this is the end */
+    machine_tell_notices(m);
     m->state = MACHINE_SHUTDOWN;
     m->exit_cause = cause;
     /* Told before anything is waited for: storage that hangs can hold up the rest. */

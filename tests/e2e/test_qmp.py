@@ -189,3 +189,15 @@ def test_a_guest_cannot_flood_its_listeners(payloads, vole):
     # The guest makes hundreds of thousands of changes in this time.
     assert times[-1] - times[0] > 100000
     assert machine.qmp.execute("query-status")["running"]
+
+
+def test_what_was_left_to_tell_is_told_before_the_end(payloads, vole):
+    machine = vole("--kernel", payloads.balloon, "--memory", "16M", "--balloon")
+    machine.serial.send("1")
+    machine.serial.expect("1")
+    first = machine.qmp.event("BALLOON_CHANGE")["data"]["actual"]
+    machine.serial.send("2")
+    machine.serial.expect("2")  # too soon after the last one to be told at once
+    machine.qmp.execute("quit")
+    assert machine.qmp.event("BALLOON_CHANGE")["data"]["actual"] == first - 4096
+    machine.qmp.event("SHUTDOWN")

@@ -8,7 +8,7 @@ SOURCES = Path(__file__).resolve().parents[1] / "payloads"
 
 # Which lie in memory as they are, and which are ELF files with a PVH entry.
 FLAT = ["hello", "spin", "panics"]
-ELF = ["echo", "flood"]
+ELF = ["balloon", "echo", "flood"]
 
 
 class Payloads:
