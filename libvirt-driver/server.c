@@ -39,6 +39,7 @@ struct server {
     _Atomic guint idle_timeout; /* seconds; 0: never */
     GSource *idle_timer;
     GSource *retry_timer; /* after descriptors ran out */
+    bool drained;         /* no worker is left; the main thread's */
 };
 
 struct work {
@@ -90,9 +91,12 @@ static void clear_timer(GSource **timer)
     }
 }
 
-static gboolean on_drained(gpointer loop)
+static gboolean on_drained(gpointer data)
 {
-    g_main_loop_quit(loop);
+    struct server *server = data;
+
+    server->drained = true;
+    g_main_loop_quit(server->daemon->loop);
     return G_SOURCE_REMOVE;
 }
 
@@ -109,7 +113,7 @@ static gpointer drain(gpointer data)
     g_mutex_unlock(&server->lock);
     g_thread_pool_free(workers, FALSE, TRUE);
     g_thread_pool_free(quick_workers, FALSE, TRUE);
-    main_invoke(on_drained, server->daemon->loop, NULL);
+    main_invoke(on_drained, server, NULL);
     return NULL;
 }
 
@@ -129,7 +133,8 @@ void server_stop(struct server *server)
     drop_everybody(server);
     server->idle_timeout = 0;
     thread = g_thread_new("drain", drain, server);
-    g_main_loop_run(server->daemon->loop);
+    while (!server->drained) /* another signal to end ends the loop, too */
+        g_main_loop_run(server->daemon->loop);
     g_thread_join(thread);
 }
 
