@@ -20,12 +20,18 @@ static bool start(struct call *call, struct domain *domain, domain_def *def, uns
 {
     if (!domain_start(domain, def, flags & VIR_DOMAIN_START_PAUSED, error))
         return false;
-    if (flags & VIR_DOMAIN_START_AUTODESTROY) {
+    if (flags & VIR_DOMAIN_START_AUTODESTROY)
         domain->autodestroy = call->client;
-        if (client_is_gone(call->client)) /* it went while this was going on */
-            domain_end_detached(domain);
-    }
     return true;
+}
+
+/* Ends the job. What was to end with a client that went meanwhile is ended here and now: when the
+ * client went because the daemon ends, nobody else is there to do it. */
+static void finish_start(struct call *call, struct domain *domain)
+{
+    domain_end_job(domain);
+    if (domain->autodestroy == call->client && client_is_gone(call->client))
+        domain_end_abandoned(domain);
 }
 
 static bool create(struct call *call, const wire_domain *dom, unsigned flags, wire_domain *out,
@@ -45,7 +51,7 @@ static bool create(struct call *call, const wire_domain *dom, unsigned flags, wi
         started = start(call, domain, domain_def_copy(domain->config), flags, error);
     if (started && out)
         api_fill_domain(out, domain);
-    domain_end_job(domain);
+    finish_start(call, domain);
     return started;
 }
 
@@ -82,7 +88,7 @@ bool api_domain_create_xml(struct call *call, const wire_str_flags *in, wire_dom
     if (started)
         api_fill_domain(&out->dom, domain);
     domain_list_remove_void(call->daemon->domains, domain);
-    domain_end_job(domain);
+    finish_start(call, domain);
     return started;
 }
 

@@ -4,21 +4,29 @@
 #include "libvirt-driver/domain/process.h"
 #include "libvirt-driver/server.h"
 
-static void end_quietly(gpointer data, struct daemon *daemon)
+void domain_end_abandoned(struct domain *domain)
 {
     g_autoptr(GError) error = NULL;
+
+    if (!domain_end(domain, false, &error))
+        g_warning("domain '%s' should have ended with its client: %s", domain->name,
+                  error->message);
+}
+
+static void end_quietly(gpointer data, struct daemon *daemon)
+{
     struct domain *domain = data;
 
     domain_lock(domain);
     /* It may have ended meanwhile, and somebody may have started it again. */
-    if (domain->abandoned && !domain_end(domain, false, &error))
-        g_warning("domain '%s' should have ended with its client: %s", domain->name,
-                  error->message);
+    if (domain->abandoned)
+        domain_end_abandoned(domain);
     domain_unlock(domain);
     domain_unref(domain);
 }
 
-void domain_end_detached(struct domain *domain)
+/* In a worker, some time later, unless it has ended by then. */
+static void end_detached(struct domain *domain)
 {
     domain->abandoned = true;
     if (!server_run(domain->daemon->server, end_quietly, domain_ref(domain), false))
@@ -34,7 +42,7 @@ void domain_autodestroy(struct daemon *daemon, struct client *client)
 
         domain_lock(domain);
         if (domain->autodestroy == client)
-            domain_end_detached(domain);
+            end_detached(domain);
         domain_unlock(domain);
     }
 }

@@ -42,8 +42,9 @@ bool domain_unpause(struct domain *domain, int reason, GError **error);
  * SIGKILL after a while. */
 bool domain_end(struct domain *domain, bool graceful, GError **error);
 
-/* The same in a worker of its own, some time later, unless it has ended by then. */
-void domain_end_detached(struct domain *domain);
+/* The same for who cannot do more about a failure than tell of it: the client that it was to end
+ * with is gone. */
+void domain_end_abandoned(struct domain *domain);
 
 /* Job. Joins the VMM that an earlier daemon started; live definition, state and reason are what
  * that daemon wrote down. False when the process is not there any more or does not answer; the
