@@ -32,7 +32,8 @@ struct server {
     GMutex lock;           /* for the pools */
     GThreadPool *workers;  /* NULL once stopped */
     GThreadPool *quick_workers;
-    guint waiting; /* workers, for somebody else */
+    guint waiting;         /* workers, for somebody else */
+    _Atomic guint at_work; /* what was given to workers and is not done */
     _Atomic gssize held;
     atomic_bool shedding;
     struct sockets *sockets;
@@ -52,6 +53,7 @@ static void run_work(gpointer data, gpointer daemon)
     g_autofree struct work *work = data;
 
     work->fn(work->data, daemon);
+    ((struct daemon *)daemon)->server->at_work--;
 }
 
 static void listener_free(gpointer data)
@@ -161,6 +163,7 @@ bool server_run(struct server *server, void (*fn)(gpointer data, struct daemon *
         return false; /* what is left undone, the next daemon finds */
     work = g_new(struct work, 1);
     *work = (struct work){fn, data};
+    server->at_work++;
     g_thread_pool_push(pool, work, NULL);
     return true;
 }
@@ -177,12 +180,22 @@ void server_worker_waits(struct server *server, bool waits)
                                       (gint)(server->daemon->settings.max_workers + more), NULL);
 }
 
+static bool is_unused(const struct server *server)
+{
+    return !server->clients->len && domain_list_count_active(server->daemon->domains) == 0;
+}
+
 static gboolean idle_for_long(gpointer data)
 {
     struct server *server = data;
 
+    /* A client may have left a start behind; or that has come to its end this moment. */
+    if (server->at_work || !is_unused(server))
+        return G_SOURCE_CONTINUE;
     g_message("no client and no running domain for %u seconds; ending", server->idle_timeout);
     clear_timer(&server->idle_timer);
+    /* Who comes now is not let in and then dropped: systemd keeps him for the next daemon. */
+    g_ptr_array_set_size(server->listeners, 0);
     g_main_loop_quit(server->daemon->loop);
     return G_SOURCE_REMOVE;
 }
@@ -190,10 +203,8 @@ static gboolean idle_for_long(gpointer data)
 static gboolean idle_check(gpointer data)
 {
     struct server *server = data;
-    bool idle = server->idle_timeout && !server->clients->len &&
-                domain_list_count_active(server->daemon->domains) == 0;
 
-    if (!idle) {
+    if (!server->idle_timeout || !is_unused(server)) {
         clear_timer(&server->idle_timer);
     } else if (!server->idle_timer) {
         server->idle_timer = g_timeout_source_new_seconds(server->idle_timeout);
