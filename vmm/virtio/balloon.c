@@ -341,8 +341,7 @@ static void balloon_reset(struct virtio_device *dev)
 
     balloon->inflated = 0;
     balloon->reported = 0;
-    balloon->has_buffer = false;
-    balloon->known = false;
+    balloon->known = false; /* nor is there a buffer: balloon_stop() saw to that, for the timer */
     clear_stats(balloon);
     store_config(dev, offsetof(struct virtio_balloon_config, poison_val), 0);
     if (store_config(dev, offsetof(struct virtio_balloon_config, actual), 0))

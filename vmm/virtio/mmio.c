@@ -75,7 +75,8 @@ static uint32_t read_register(struct virtio_mmio *mmio, uint64_t offset)
     case VIRTIO_MMIO_QUEUE_READY:
         return vq ? vq->ready : 0;
     case VIRTIO_MMIO_INTERRUPT_STATUS:
-        return __atomic_load_n(&mmio->interrupt_status, __ATOMIC_ACQUIRE) | mmio->sticky_interrupt;
+        return __atomic_load_n(&mmio->interrupt_status, __ATOMIC_ACQUIRE) |
+               __atomic_load_n(&mmio->sticky_interrupt, __ATOMIC_ACQUIRE);
     case VIRTIO_MMIO_STATUS:
         return virtio_device_status(dev);
     case VIRTIO_MMIO_SHM_LEN_LOW:
