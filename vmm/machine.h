@@ -120,6 +120,9 @@ enum vole_exit machine_exit_status(const struct machine *m);
 /* For the query commands. Indices run from 0; a getter returns NULL or 0 past the end. */
 pid_t machine_vcpu_tid(const struct machine *m, unsigned index);
 struct chardev *machine_chardev(const struct machine *m, unsigned index);
+/* Whether the guest has it open: a named port, of which EVENT_PORT tells that it changes. All
+ * others always are. */
+bool machine_chardev_is_open(const struct machine *m, unsigned index);
 /* The image of config.disks[index]. */
 struct disk *machine_disk(const struct machine *m, unsigned index);
 /* Changes to a running machine; config.disks[index] and so on say what holds from then on. */

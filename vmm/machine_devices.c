@@ -202,6 +202,21 @@ void machine_on_panic(void *opaque, unsigned events)
 
 /* ---- what device threads left to tell ---- */
 
+bool machine_chardev_is_open(const struct machine *m, unsigned index)
+{
+    unsigned first_port = (m->serial ? 1 : 0) + m->config->console_count;
+
+    if (index < first_port)
+        return true;
+    for (unsigned i = 0; i < m->virtio_count; i++) {
+        const struct virtio_device *dev = virtio_mmio_device(m->virtio[i]);
+
+        if (dev->type->id == VIRTIO_ID_CONSOLE)
+            return virtio_console_port_open(dev, m->config->console_count + index - first_port);
+    }
+    return false;
+}
+
 /* Which of the named ports it was is found by comparing; one that went both ways is as it was. */
 static void tell_ports(struct machine *m, struct virtio_device *dev)
 {

@@ -631,6 +631,46 @@ static void refresh_balloon(struct domain *domain)
         domain->live->current_memory_kib = MIN(kib, domain->live->memory_kib);
 }
 
+/* The answer's member of that label, or NULL. */
+static const json_t *chardev_of(const json_t *chardevs, const char *label)
+{
+    size_t i;
+    const json_t *chardev;
+
+    json_array_foreach(chardevs, i, chardev)
+    {
+        if (g_strcmp0(json_string_value(json_object_get(chardev, "label")), label) == 0)
+            return chardev;
+    }
+    return NULL;
+}
+
+/* Which channels the guest has open by now. */
+static void refresh_channels(struct domain *domain)
+{
+    guint count = domain->live->channels->len;
+    g_autofree enum domain_channel_state *before = g_new0(enum domain_channel_state, count);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(json_ref) chardevs = NULL;
+
+    for (guint i = 0; i < count; i++)
+        before[i] = domain_channel_at(domain->live, i)->state;
+    if (count == 0)
+        return;
+    if (!domain_command(domain, "query-chardev", NULL, &chardevs, &error)) {
+        g_info("domain '%s': %s", domain->name, error->message);
+        return;
+    }
+    for (guint i = 0; i < count; i++) {
+        struct domain_channel *channel = domain_channel_at(domain->live, i);
+        const json_t *chardev = chardev_of(chardevs, channel->info.alias);
+
+        if (chardev && channel->state == before[i]) /* an event knows better */
+            domain_set_channel(domain, channel,
+                               json_is_true(json_object_get(chardev, "frontend-open")));
+    }
+}
+
 /* Without the lock: of a VMM with many descriptors each is looked at. */
 static void recover_terminals(struct domain *domain)
 {
@@ -686,6 +726,7 @@ bool domain_rejoin(struct domain *domain, pid_t pid, guint64 start_time, const c
         libvirt_error_set(&error, VIR_ERR_OPERATION_FAILED, "it had not finished starting");
     if (ready && !starting && refresh_state(domain, &error)) {
         refresh_balloon(domain);
+        refresh_channels(domain);
         recover_terminals(domain);
         learn_vcpu_threads(domain);
         update_status(domain);

@@ -74,8 +74,19 @@ static void on_balloon(struct domain *domain, json_t *data)
     events_balloon(domain->daemon->events, domain, kib);
 }
 
-/* The guest has opened its end of a channel, or closed it; whoever waits for an agent in the guest
- * learns that it is there, or gone. */
+/* Whoever waits for an agent in the guest learns that it is there, or gone. */
+void domain_set_channel(struct domain *domain, struct domain_channel *channel, bool is_open)
+{
+    if (is_open == (channel->state == DOMAIN_CHANNEL_CONNECTED))
+        return;
+    channel->state = is_open ? DOMAIN_CHANNEL_CONNECTED : DOMAIN_CHANNEL_DISCONNECTED;
+    if (strcmp(channel->name, AGENT_CHANNEL) == 0)
+        events_agent(domain->daemon->events, domain,
+                     is_open ? VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_CONNECTED
+                             : VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_DISCONNECTED,
+                     VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_CHANNEL);
+}
+
 static void on_port(struct domain *domain, json_t *data)
 {
     const char *id = json_string_value(json_object_get(data, "id"));
@@ -84,14 +95,8 @@ static void on_port(struct domain *domain, json_t *data)
     for (guint i = 0; i < domain->live->channels->len; i++) {
         struct domain_channel *channel = domain_channel_at(domain->live, i);
 
-        if (g_strcmp0(channel->info.alias, id) != 0)
-            continue;
-        channel->state = is_open ? DOMAIN_CHANNEL_CONNECTED : DOMAIN_CHANNEL_DISCONNECTED;
-        if (strcmp(channel->name, AGENT_CHANNEL) == 0)
-            events_agent(domain->daemon->events, domain,
-                         is_open ? VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_CONNECTED
-                                 : VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_DISCONNECTED,
-                         VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_CHANNEL);
+        if (g_strcmp0(channel->info.alias, id) == 0)
+            domain_set_channel(domain, channel, is_open);
     }
 }
 

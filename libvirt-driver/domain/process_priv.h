@@ -18,6 +18,9 @@ void domain_write_due_status(struct domain *domain);
 bool domain_has_crashed(const struct domain *domain, const struct vmm_end *end);
 bool domain_is_to_restart(const struct domain *domain, bool crashed);
 
+/* The guest has its end of a channel open, or not. */
+void domain_set_channel(struct domain *domain, struct domain_channel *channel, bool is_open);
+
 /* Main thread, no lock held: an event of the domain `opaque`. */
 void domain_vmm_event(struct vmm *vmm, gpointer opaque, const char *event, json_t *data);
 

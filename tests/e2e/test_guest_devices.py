@@ -109,9 +109,14 @@ def test_a_port_opens_and_closes(shell, folder, peers):
     machine, guest = shell("--port", f"name=org.test.port,id=myport,chardev=unix:{folder}/port")
     device = port_device(guest)
 
+    def is_open():
+        return [each["frontend-open"] for each in machine.qmp.execute("query-chardev")]
+
     # Nobody is there on the host: for a reader the end.
+    assert is_open() == [True, False]  # the serial port, and this one
     guest.run(f"exec 3<>{device}")
     assert port_event(machine) == {"id": "myport", "open": True}
+    assert is_open() == [True, True]
     assert guest.run("cat <&3 | wc -c") == "0"
 
     # A client that comes, asks, gets its answer and goes, which the guest sees; and the next.
@@ -125,6 +130,7 @@ def test_a_port_opens_and_closes(shell, folder, peers):
 
     guest.run("exec 3>&-")
     assert port_event(machine) == {"id": "myport", "open": False}
+    assert is_open() == [True, False]
 
 
 def test_what_the_guest_has_open_goes_with_it(shell, folder, peers):

@@ -96,6 +96,12 @@ struct chardev *machine_chardev(const struct machine *m, unsigned index)
     return index < ARRAY_SIZE(m->chardevs) ? m->chardevs[index] : NULL;
 }
 
+/* The first one only. */
+bool machine_chardev_is_open(const struct machine *m, unsigned index)
+{
+    return index == 0;
+}
+
 /* Ten GiB of nothing. */
 struct disk *machine_disk(const struct machine *m, unsigned index)
 {

@@ -179,6 +179,7 @@ static void test_queries(void)
 
     bench_open(&b, plain_machine);
     b.m.chardevs[0] = chardev_open("file:/dev/null", "serial0", b.loop, &err);
+    b.m.chardevs[1] = chardev_open("null", "port0", b.loop, &err);
     fd = ready_client(&b);
     check_answer(fd, "{\"execute\": \"query-status\"}",
                  "{\"return\": {\"running\": false, \"singlestep\": false, \"status\": "
@@ -188,7 +189,8 @@ static void test_queries(void)
                  "{\"return\": {\"UUID\": \"6f1c3ad2-5b5e-4a55-9e0c-0d9f3b6b8f11\"}}");
     check_answer(fd, "{\"execute\": \"query-chardev\"}",
                  "{\"return\": [{\"label\": \"serial0\", \"filename\": \"file:/dev/null\", "
-                 "\"frontend-open\": true}]}");
+                 "\"frontend-open\": true}, {\"label\": \"port0\", \"filename\": \"null\", "
+                 "\"frontend-open\": false}]}");
     put(fd, "{\"execute\": \"query-machine\"}"); /* test-config has the whole document */
     check(strstr(get_line(fd), "{\"return\": {\"version\": 1, \"name\": \"web\", \"uuid\": "
                                "\"6f1c3ad2-5b5e-4a55-9e0c-0d9f3b6b8f11\", \"cpus\": 2, ") != NULL);
@@ -205,6 +207,7 @@ static void test_queries(void)
     check(strstr(get_line(fd), "{\"name\": \"system_powerdown\"}") != NULL);
     close(fd);
     chardev_close(b.m.chardevs[0]);
+    chardev_close(b.m.chardevs[1]);
     bench_close(&b);
 }
 

@@ -191,7 +191,8 @@ static const struct command commands[] = {
         .run = qmp_run_query_chardev,
         .help = "The serial port's and the consoles' other ends.",
         .returns = "an array of objects with `label`, `filename` (`pty:/dev/pts/3`) and "
-                   "`frontend-open`",
+                   "`frontend-open`: whether the guest has it open, which only a port of the "
+                   "virtio console need not be",
     },
     {
         .name = "set_link",

@@ -13,9 +13,9 @@ QMP_HANDLER(query_chardev)
     struct chardev *chr;
 
     for (unsigned i = 0; (chr = machine_chardev(m, i)) != NULL; i++)
-        json_array_append_new(chardevs,
-                              json_pack("{s:s, s:s, s:b}", "label", chardev_label(chr), "filename",
-                                        chardev_filename(chr), "frontend-open", 1));
+        json_array_append_new(chardevs, json_pack("{s:s, s:s, s:b}", "label", chardev_label(chr),
+                                                  "filename", chardev_filename(chr),
+                                                  "frontend-open", machine_chardev_is_open(m, i)));
     return chardevs;
 }
 
