@@ -163,7 +163,7 @@ libvirt-driver/systemd/user/virtvoled.service: libvirt-driver/systemd/user/virtv
 
 # Unit tests: each is tests/unit/NAME.c.
 driver_tests = tests/unit/test-rpc-packet tests/unit/test-rpc-table tests/unit/test-driver-store \
-	tests/unit/test-driver-polkit tests/unit/test-driver-stats \
+	tests/unit/test-driver-polkit tests/unit/test-driver-stats tests/unit/test-driver-storage \
 	tests/unit/test-watch tests/unit/test-proxy-table
 tests_unit_test_rpc_packet_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
 tests_unit_test_rpc_packet_LDADD = $(driver_libs)
@@ -175,6 +175,10 @@ tests_unit_test_driver_polkit_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
 tests_unit_test_driver_polkit_LDADD = $(driver_libs)
 tests_unit_test_driver_stats_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
 tests_unit_test_driver_stats_LDADD = $(driver_libs)
+tests_unit_test_driver_storage_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
+tests_unit_test_driver_storage_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=image_probe -Wl,--wrap=pool_dir_scan
+tests_unit_test_driver_storage_LDADD = $(driver_libs)
 tests_unit_test_watch_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags)
 tests_unit_test_watch_LDADD = $(driver_libs)
 tests_unit_test_proxy_table_CPPFLAGS = $(AM_CPPFLAGS) $(driver_cppflags) \

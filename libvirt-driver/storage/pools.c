@@ -175,6 +175,9 @@ static bool rescan(struct storage *storage, struct pool *pool, GError **error)
         return false;
     g_ptr_array_unref(pool->volumes);
     pool->volumes = contents.volumes;
+    storage->looks++;
+    for (guint i = 0; i < pool->volumes->len; i++)
+        ((struct volume *)g_ptr_array_index(pool->volumes, i))->seen = storage->looks;
     pool->space = contents.space;
     pool->def->permissions = contents.permissions;
     return true;
@@ -303,7 +306,6 @@ bool pool_create_transient(struct storage *storage, const char *xml, bool build,
     g_autoptr(storage_pool_def) def = storage_pool_def_parse(xml, error);
     hold_lock(&storage->lock);
     struct pool *pool;
-    bool known;
 
     if (!def || !check_new(storage, def, &pool, error))
         return false;
@@ -312,8 +314,7 @@ bool pool_create_transient(struct storage *storage, const char *xml, bool build,
                           pool->def->name);
         return false;
     }
-    known = pool;
-    if (known) {
+    if (pool) {
         /* Until it stops it is what was given now. */
         pool->next = g_steal_pointer(&pool->def);
         pool->def = g_steal_pointer(&def);
@@ -324,7 +325,7 @@ bool pool_create_transient(struct storage *storage, const char *xml, bool build,
     if (!start(storage, pool, build, error)) {
         end_change(storage, pool);
         settle(pool);
-        if (!known)
+        if (!pool->persistent) /* nobody has defined it meanwhile */
             pool_remove(storage, pool);
         return false;
     }

@@ -27,6 +27,7 @@ struct volume {
     char *name;
     char *path;
     struct image image;
+    guint64 seen;  /* which of the storage's looks `image` is from */
     bool building; /* its file is being made */
     guint in_use;  /* copied from, uploaded to, downloaded from */
 };
@@ -49,6 +50,7 @@ struct storage {
     GMutex lock;
     GCond changed; /* a pool's change has ended */
     GPtrArray *pools;
+    guint64 looks; /* at volumes' files */
     char *config;
     char *autostart;
     char *run;

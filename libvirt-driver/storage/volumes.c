@@ -60,13 +60,18 @@ static struct volume *find(const struct pool *pool, const char *name)
     return NULL;
 }
 
+static void set_no_volume(const char *name, GError **error)
+{
+    libvirt_error_set(error, VIR_ERR_NO_STORAGE_VOL, "no storage vol with matching name '%s'",
+                      name);
+}
+
 struct volume *volume_find(const struct pool *pool, const char *name, GError **error)
 {
     struct volume *volume = find(pool, name);
 
     if (!volume)
-        libvirt_error_set(error, VIR_ERR_NO_STORAGE_VOL, "no storage vol with matching name '%s'",
-                          name);
+        set_no_volume(name, error);
     return volume;
 }
 
@@ -140,6 +145,14 @@ static bool begin(struct work *work, struct storage *storage, const struct volum
     return true;
 }
 
+/* The lock is held; takes over what the image holds. */
+static void set_image(struct storage *storage, struct volume *volume, const struct image *image)
+{
+    image_clear(&volume->image);
+    volume->image = *image;
+    volume->seen = ++storage->looks;
+}
+
 /* Takes the lock. `image` is what the file is now, or NULL when it is gone. */
 static void end(struct work *work, struct image *image)
 {
@@ -147,8 +160,7 @@ static void end(struct work *work, struct image *image)
 
     work->volume->in_use--;
     if (image) {
-        image_clear(&work->volume->image);
-        work->volume->image = *image;
+        set_image(work->storage, work->volume, image);
     } else {
         g_ptr_array_remove(work->pool->volumes, work->volume);
     }
@@ -179,21 +191,44 @@ static bool end_probing(struct work *work, int dir, GError **error)
         return true;
     }
     if (found == 0)
-        libvirt_error_set(error, VIR_ERR_NO_STORAGE_VOL, "no storage vol with matching name '%s'",
-                          work->name);
+        set_no_volume(work->name, error);
     end_unchanged(work);
     return false;
 }
 
+/* Who only looks marks nothing, and so is in nobody's way: the volume may change meanwhile, or go.
+ */
 bool volume_update(struct storage *storage, const struct volume_key *key, GError **error)
 {
-    struct work work;
+    g_autofree char *path = NULL;
     auto_close int dir = -1;
+    struct image image;
+    struct volume *volume;
+    struct pool *pool;
+    guint64 since = 0;
+    int found;
 
-    if (!begin(&work, storage, key, true, error))
+    g_mutex_lock(&storage->lock);
+    volume = volume_by_key(storage, key, &pool, error);
+    if (volume && check_free(volume, true, error)) {
+        path = g_strdup(pool->def->path);
+        since = storage->looks;
+    }
+    g_mutex_unlock(&storage->lock);
+    dir = path ? pool_dir_open(path, error) : -1;
+    found = dir < 0 ? -1 : image_probe(dir, key->name, &image, error);
+    if (found < 0)
         return false;
-    dir = pool_dir_open(work.dir, error);
-    return end_probing(&work, dir, error);
+
+    hold_lock(&storage->lock);
+    volume = found ? volume_by_key(storage, key, &pool, error) : NULL;
+    if (volume && volume->seen <= since)
+        set_image(storage, volume, &image);
+    else
+        image_clear(&image); /* somebody has looked since, and what he saw is newer */
+    if (!found)
+        set_no_volume(key->name, error);
+    return volume != NULL;
 }
 
 bool volume_delete(struct storage *storage, const struct volume_key *key, GError **error)
@@ -392,7 +427,7 @@ static char *end_building(struct building *b, bool ok, GError **error)
 
     hold_lock(&b->storage->lock);
     if (ok) {
-        b->volume->image = image;
+        set_image(b->storage, b->volume, &image);
         b->volume->building = false;
         b->pool->space.allocation += image.info.allocation;
         b->pool->space.available -= MIN(image.info.allocation, b->pool->space.available);
@@ -467,8 +502,7 @@ char *volume_clone(struct storage *storage, const uint8_t *pool, const char *xml
     fd = dir < 0 ? -1 : image_open(dir, from.name, O_RDONLY, error);
     if (fd < 0 || image_probe(dir, from.name, &image, error) <= 0) {
         if (error && !*error)
-            libvirt_error_set(error, VIR_ERR_NO_STORAGE_VOL,
-                              "no storage vol with matching name '%s'", from.name);
+            set_no_volume(from.name, error);
     } else if (check_wanted(def, image.info.format, error) &&
                begin_building(&b, storage, pool, def, error)) {
         name = end_building(&b, build_copy(&b, def, &image.info, fd, reflink, error), error);
