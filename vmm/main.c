@@ -20,6 +20,7 @@
 /* For the handlers of signals, which are given nothing else. */
 static struct {
     int fd;     /* eventfd: a signal asks us to end */
+    bool asked; /* one did; atomic */
     int status; /* enum vole_exit; what to exit with when the time is up; atomic */
 } ending = {.fd = -1, .status = EXIT_OK};
 
@@ -45,14 +46,16 @@ static void on_end_asked(void *opaque, uint32_t events)
 }
 
 /* The clock runs from here, not from when the main loop hears of it: that may be waiting for the
- * very storage that hangs. */
+ * very storage that hangs. And from the first signal: who asks again and again until we are gone
+ * would otherwise turn it back each time. */
 static void on_end_signal(int sig)
 {
     int saved = errno;
 
     (void)sig;
     (void)eventfd_write(ending.fd, 1);
-    (void)alarm(END_SECONDS);
+    if (!__atomic_exchange_n(&ending.asked, true, __ATOMIC_RELAXED))
+        (void)alarm(END_SECONDS);
     errno = saved;
 }
 

@@ -105,8 +105,12 @@ def test_a_host_that_hangs_cannot_keep_it(payloads, vole, hanging_host):
 
     stopping = hanging()
     stopping.qmp.send_raw(b'{"execute": "stop"}')  # and the main loop waits for it, for good
-    stopping.process.send_signal(signal.SIGTERM)
 
+    def ends_when_asked():
+        stopping.process.send_signal(signal.SIGTERM)
+        return stopping.process.poll() is not None
+
+    until(ends_when_asked, "its end, which is not put off by asking again")
     for machine in (asked, stopping):
         assert machine.wait() == 0
         assert machine.stderr() == (
