@@ -22,6 +22,10 @@
 
 static const struct vmm_callbacks callbacks;
 
+/* How long a process may take to end that was sent SIGKILL: that is up to the kernel alone, and on
+ * a host that is busy or stands still it is no sign of anything. */
+#define KILLED_TIMEOUT_MS 30000
+
 static guint command_timeout_ms(const struct domain *domain)
 {
     return domain->daemon->settings.command_timeout * 1000;
@@ -223,7 +227,7 @@ static void give_up_start(struct domain *domain)
 
     vmm_signal(vmm, SIGKILL);
     domain_begin_wait(domain);
-    vmm_wait_end(vmm, domain->daemon->settings.stop_timeout * 1000);
+    vmm_wait_end(vmm, KILLED_TIMEOUT_MS);
     domain_end_wait(domain);
 }
 
@@ -453,7 +457,7 @@ static bool kill_process(struct domain *domain, struct vmm *vmm, bool graceful, 
     ended = vmm_wait_end(vmm, timeout_ms);
     if (!ended && !graceful) {
         vmm_signal(vmm, SIGKILL);
-        ended = vmm_wait_end(vmm, timeout_ms);
+        ended = vmm_wait_end(vmm, KILLED_TIMEOUT_MS);
     }
     domain_end_wait(domain);
     /* Who is told of an end while there is a destroyer leaves it to that one: so what came since
@@ -707,7 +711,7 @@ bool domain_rejoin(struct domain *domain, pid_t pid, guint64 start_time, const c
         bool killed;
 
         domain_begin_wait(domain);
-        killed = vmm_kill(pid, start_time, domain->daemon->settings.stop_timeout * 1000);
+        killed = vmm_kill(pid, start_time, KILLED_TIMEOUT_MS);
         domain_end_wait(domain);
         unlink(monitor_path);
         if (!killed)

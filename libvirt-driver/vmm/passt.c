@@ -27,10 +27,11 @@
 #include "libvirt-driver/vmm/inherit.h"
 #include "libvirt-driver/vmm/vmm.h"
 
-#define PROGRAM          "passt"
-#define START_TIMEOUT_MS 10000
-#define END_TIMEOUT_MS   2000
-#define WORDS_BYTES      2048
+#define PROGRAM           "passt"
+#define START_TIMEOUT_MS  30000
+#define END_TIMEOUT_MS    2000  /* by itself, when its VMM has ended */
+#define KILLED_TIMEOUT_MS 30000 /* up to the kernel alone */
+#define WORDS_BYTES       2048
 
 /* ---- its words ---- */
 
@@ -287,5 +288,5 @@ void companion_end(const struct companion *companion)
     if (wait_for_fd(pidfd, POLLIN, END_TIMEOUT_MS))
         return;
     syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-    wait_for_fd(pidfd, POLLIN, END_TIMEOUT_MS);
+    wait_for_fd(pidfd, POLLIN, KILLED_TIMEOUT_MS);
 }
