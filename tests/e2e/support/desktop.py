@@ -15,6 +15,7 @@ import gi
 gi.require_version("Atspi", "2.0")
 from gi.repository import Atspi, GLib  # pylint: disable=wrong-import-position
 
+from . import events
 from .wait import BOOT, SHORT, until
 
 PATIENCE = BOOT if os.environ.get("VOLE_LAB") else 2 * SHORT  # a desktop in a lab is slow
@@ -64,6 +65,9 @@ class Desktop:
         # What AT-SPI asks for; the home stays, and with it the cache of kernels and guests.
         os.environ.update({name: self.env[name] for name in
                            ("DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR")})
+        # libvirt's event loop and AT-SPI's are both the default one of GLib; only one thread may be
+        # in it, and this one is going to be.
+        events.LOOP.stop()
         Atspi.init()
         return self
 

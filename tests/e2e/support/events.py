@@ -25,7 +25,8 @@ class Loop:
             libvirt.virEventRunDefaultImpl()
 
     def stop(self):
-        """When there is nothing more to come: the thread must not be in the library at the end."""
+        """When there is nothing more to come: the thread must not be in the library at the end, nor
+        where somebody else wants to be (desktop.py)."""
         self.ends = True
         libvirt.virEventAddTimeout(0, lambda *_: None, None)  # which wakes it
         self.thread.join(SHORT)
