@@ -8,11 +8,21 @@ import subprocess
 
 from support.guest import TREE
 from support.vole import program
+from support.wait import SHORT
 
 
 def check_host(*arguments):
     return subprocess.run([program("vole"), "check-host", *arguments], capture_output=True,
-                          text=True, check=False, timeout=60)
+                          text=True, check=False, timeout=SHORT)
+
+
+def opens(path):
+    """A file may be there, and no driver behind it."""
+    try:
+        os.close(os.open(path, os.O_RDWR))
+        return True
+    except OSError:
+        return False
 
 
 def test_it_knows_whether_linux_boots_here():
@@ -35,7 +45,7 @@ def test_what_it_says_is_so():
     assert all(entry["text"] for entry in found.values())
     for name, path in (("kvm", "/dev/kvm"), ("tap", "/dev/net/tun"),
                        ("vhost-net", "/dev/vhost-net"), ("vhost-vsock", "/dev/vhost-vsock")):
-        can_open = os.access(path, os.R_OK | os.W_OK)
+        can_open = opens(path)
         assert (found[name]["verdict"] == "OK") == can_open, found[name]
         assert path in found[name]["text"]
         assert can_open or found[name]["hint"]

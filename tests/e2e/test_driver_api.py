@@ -14,7 +14,7 @@ from support import session
 from support.events import Events
 from support.limits import check_quotas, controllers
 from support.virtvoled import domain_xml, hang_up
-from support.wait import SHORT, Deadline
+from support.wait import SHORT, Deadline, until
 
 INVALID = libvirt.VIR_ERR_OPERATION_INVALID
 INVALID_ARG = libvirt.VIR_ERR_INVALID_ARG
@@ -381,7 +381,7 @@ def test_limits_of_a_running_domain(running, virtvoled):
                                 (running.blkioParameters, ())):
             refused(INVALID, call, *arguments, LIVE)
     running.destroy()
-    assert path is None or not os.path.exists(path)
+    until(lambda: path is None or not os.path.exists(path), "its control group is gone")
 
 
 def test_limits_of_a_disk(running):

@@ -159,15 +159,6 @@ def listens(port):
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-@pytest.fixture
-def port():
-    """Kept from all who take any that is free; who asks for it by its number may listen there."""
-    with socket.socket() as kept:
-        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        kept.bind(("127.0.0.1", 0))
-        yield kept.getsockname()[1]
-
-
 def passt_of(port):
     """Its pid, by the port that it was told."""
     return [int(pid) for pid in

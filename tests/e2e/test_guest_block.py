@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from support.guest import Shell
-from support.wait import BOOT
+from support.wait import BOOT, until
 
 pytestmark = pytest.mark.guest
 
@@ -81,7 +81,8 @@ def ram_disk():
     assert os.environ.get("VOLE_LAB"), "only a lab has block devices to throw away"
     subprocess.run(["modprobe", "brd", "rd_nr=1", f"rd_size={32 * MIB // 1024}"], check=True)
     yield "/dev/ram0"
-    subprocess.run(["rmmod", "brd"], check=True)
+    # What the kernel does for a process that is gone may take a moment more.
+    until(lambda: subprocess.run(["rmmod", "brd"], check=False).returncode == 0, "brd is unloaded")
 
 
 def test_after_a_sync_the_data_survives_a_kill(shell, disk):

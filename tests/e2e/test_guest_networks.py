@@ -170,8 +170,9 @@ def test_networks_and_volumes(libvirtd, system_virtvoled, image, links, volume):
     # a lease, by which it is found, and the host's neighbour
     shell.run(CONFIGURE.format("eth0"))
     (address,) = re.findall(rf"{re.escape(LEASED)}\d+", shell.run("ip -4 -o address show eth0"))[:1]
-    found = daemon.virsh("domifaddr", "guest")
-    assert MAC in found and f"{address}/24" in found, found
+    # The guest has it a moment before libvirt's helper has written it down.
+    until(lambda: f"{address}/24" in daemon.virsh("domifaddr", "guest"), "the lease is known")
+    assert MAC in daemon.virsh("domifaddr", "guest")
     until(lambda: ping(address), "the guest answers")
     assert address in daemon.virsh("domifaddr", "guest", "--source", "arp")
     status, _, error = daemon.virsh_any("domifaddr", "guest", "--source", "agent")
@@ -231,10 +232,7 @@ def session(folder):
     ip("link", "delete", "vole-e2e-up")
 
 
-def test_user_networking_without_privileges(session, image):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def test_user_networking_without_privileges(session, image, port):
     shell, xml = create(session, image, f"""<interface type='user'><mac address='{MAC}'/>
         <portForward proto='tcp' address='127.0.0.1'><range start='{port}' to='80'/></portForward>
         </interface>""")
@@ -252,7 +250,7 @@ def test_user_networking_without_privileges(session, image):
             client.settimeout(SHORT)
             # Debian 12's passt tells the guest that it is connected only with the first data.
             client.sendall(b"who is there?\n")
-            heard = client.recv(100)
+            heard = client.makefile("rb").readline()
     assert heard == b"the guest says so\n"
 
     # what has gone through it, as the VMM counts it
@@ -269,7 +267,7 @@ def test_user_networking_without_privileges(session, image):
     deadline = Deadline(SHORT * 4)
     while "<link state='down'/>" not in session.virsh("dumpxml", "guest"):
         assert not deadline.passed()
-    assert shell.run("cat /sys/class/net/eth0/carrier") == "0"
+    shell.run("until [ $(cat /sys/class/net/eth0/carrier) = 0 ]; do sleep 0.1; done")
     status, _, error = session.virsh_any("domif-setlink", "guest", MAC, "up")
     assert status != 0 and "stays down: its peer is gone" in error
     session.virsh("destroy", "guest")

@@ -110,7 +110,7 @@ def test_huge_pages_that_the_host_has(small):
         machine.serial.expect("# ", BOOT)
         machine.qmp.execute("quit")
         assert machine.wait() == 0
-        assert (pool / "free_hugepages").read_text("ascii") == "64\n"
+        until(lambda: (pool / "free_hugepages").read_text("ascii") == "64\n", "all are free")
     finally:
         (pool / "nr_hugepages").write_text(before, "ascii")
 

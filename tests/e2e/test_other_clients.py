@@ -5,7 +5,6 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -52,12 +51,10 @@ def test_ansible_makes_starts_and_ends_a_domain(ansible, virtvoled, payloads):
     assert virtvoled.virsh("domstate", "web1") == "shut off"
 
 
-def test_a_prometheus_exporter_has_its_figures(clients, virtvoled, payloads):
+def test_a_prometheus_exporter_has_its_figures(clients, virtvoled, payloads, port):
     virtvoled.define("web1", kernel=payloads.echo, memory_mib=64)
     virtvoled.virsh("start", "web1")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = "127.0.0.1:%d" % free.getsockname()[1]
+    address = "127.0.0.1:%d" % port
     exporter = subprocess.Popen([f"{clients}/prometheus-libvirt-exporter", "--libvirt.uri",
                                  virtvoled.uri, "--web.listen-address", address],
                                 stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -14,7 +14,8 @@ import pytest
 
 from support.virtvoled import connected, domain_xml, ended, leave
 from support.vole import others_can_run, program
-from support.wait import SHORT, Deadline, listens, readable, until
+from support.wait import SHORT, Deadline, readable, until
+from support.wait import connected as client_of
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else"),
@@ -136,6 +137,7 @@ def test_a_users_machine(session):
     connected(console)
     console.send("Q")  # the guest powers off
     assert ended(console) == 0
+    until(lambda: session.virsh("domstate", "mine") == "shut off", "the machine has ended")
 
     session.virsh("start", "mine")
     session.virsh("destroy", "mine")
@@ -148,11 +150,11 @@ def test_a_users_machine(session):
 
 @pytest.mark.parametrize("session", ["installed"], indirect=True)
 def test_an_idle_daemon_leaves(session):
-    # Time enough for a client to come, from one call to the next.
-    with session.run([program("virtvoled"), "--timeout=15"], stdin=subprocess.DEVNULL,
-                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as daemon:
-        until(lambda: listens(session.home / "run/libvirt/virtvoled-sock"), "virtvoled serves")
-        session.virsh("create", session.home / "mine.xml")
+    # Time enough for a first client to come, which stays until there is a machine.
+    with session.run([program("virtvoled"), "--timeout=15"], stdin=subprocess.DEVNULL) as daemon:
+        with until(lambda: client_of(session.home / "run/libvirt/virtvoled-sock"),
+                   "virtvoled serves"):
+            session.virsh("create", session.home / "mine.xml")
         # It cannot go while a machine runs; and it is still the same that ends it.
         session.virsh("destroy", "mine")
         assert daemon.wait(SHORT) == 0

@@ -116,8 +116,7 @@ def test_a_machine_is_started_used_paused_and_ended(desktop, virtvoled, manager,
     assert virtvoled.virsh("domstate", web1) == "paused"
     desktop.click(pause)
     manager.row(web1, "Running")
-    desktop.type("Q")  # which is how this guest shuts down
-    manager.row(web1, "Shutoff")
+    machine.types_until_off("Q")
     machine.press("Run")
     manager.row(web1, "Running")
     machine.force_off()
@@ -194,9 +193,7 @@ def test_its_xml_is_edited_and_a_mistake_is_told(desktop, virtvoled, manager, we
 
 def write(desktop, editor, text):
     """By keyboard. Lines that begin with blanks would be indented once more."""
-    desktop.click(editor)
-    desktop.key("ctrl+a")
-    desktop.type("".join(line.strip() for line in text.splitlines()))
+    desktop.replace_text(editor, "".join(line.strip() for line in text.splitlines()))
 
 
 def test_what_cannot_be_done_to_a_running_machine_is_told(desktop, virtvoled, manager, web1):
@@ -221,8 +218,7 @@ def test_it_comes_back_when_the_daemon_does(desktop, virtvoled, manager, web1):
     virtvoled.stop(signal.SIGKILL)
     manager.row("vole", "Not Connected")
     virtvoled.start()
-    desktop.click(manager.row("vole", "Not Connected"), times=2)
-    manager.row(web1, "Running")
+    manager.connects("vole", web1, "Running")
     machine = manager.open(web1)
     machine.echoes("still there")
     machine.force_off()

@@ -12,7 +12,7 @@ import pytest
 from support.virtinst import Tools, fails, succeeds
 from support.virtvoled import connected, ended, leave
 from support.vole import program
-from support.wait import SHORT
+from support.wait import SHORT, until
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 BOTH = pytest.mark.parametrize("scheme", ["vole", "qemuvole"])
@@ -112,7 +112,7 @@ def test_virt_install_waits_for_the_end(virtvoled, tools, disk, scheme):
     console.send("Q")
     assert ended(console) == 0
     assert ended(child) == 0
-    assert virtvoled.virsh("domstate", "web1") == "shut off"
+    until(lambda: virtvoled.virsh("domstate", "web1") == "shut off", "the machine has ended")
     assert "Autostart:      enable" in virtvoled.virsh("dominfo", "web1")
     virtvoled.virsh("undefine", "web1")
 

@@ -10,7 +10,7 @@ import pexpect
 import pytest
 from support.virtinst import Tools, fails, succeeds
 from support.virtvoled import Virtvoled, answers, connected, ended, leave
-from support.wait import SHORT
+from support.wait import SHORT, until
 
 BOTH = pytest.mark.parametrize("scheme", ["vole", "qemuvole"])
 OWN_LIB = 'mkdir -p /var/lib/libvirt && mount --bind "$1" /var/lib/libvirt && shift && exec "$@"'
@@ -91,6 +91,10 @@ def scratch(daemon):
     return list((daemon.root / "var/lib/libvirt/boot").iterdir())
 
 
+def wait_for_shut_off(daemon):
+    until(lambda: daemon.virsh("domstate", "web1") == "shut off", "the machine has ended")
+
+
 # ---- CD-ROMs ----
 
 @BOTH
@@ -138,6 +142,7 @@ def test_cloud_inits_seed_is_there_for_the_first_start(daemon, tools, disk, sche
     console = daemon.console("web1")
     console.send("Q")
     assert ended(console) == 0
+    wait_for_shut_off(daemon)
     daemon.virsh("start", "web1")
     assert disks(daemon, "web1") == {"vda": (str(disk), True)}
 
@@ -163,7 +168,7 @@ def test_an_installer_runs_from_its_tree(daemon, tools, disk, scheme):
     assert boot(daemon, "web1")["cmdline"] == "installed"
     child.send("Q")
     assert ended(child) == 0
-    assert daemon.virsh("domstate", "web1") == "shut off"
+    wait_for_shut_off(daemon)
 
 
 def test_what_was_installed_needs_a_kernel_to_start(daemon, tools, disk):

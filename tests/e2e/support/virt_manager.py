@@ -61,6 +61,17 @@ class VirtManager:
         return find(self.main, "table cell", re.compile(f"^{re.escape(name)}.*{state}", re.S),
                     seconds)
 
+    def connects(self, name, domain, state):
+        """By a double click, until that domain's state is known; clicked once more where the two
+        were too far apart."""
+        def look():
+            for row in find_all(self.main, "table cell",
+                                re.compile(f"^{re.escape(name)}.*Not Connected", re.S)):
+                self.desktop.click(row, times=2)
+            with suppress(AssertionError):
+                return self.row(domain, state, AGAIN)
+        until(look, f"{name} is connected, and {domain} is {state}")
+
     def gone(self, name):
         until(lambda: not find_all(self.main, "table cell", re.compile(f"^{re.escape(name)}\n")),
               f"{name} is gone from the list")
@@ -267,6 +278,19 @@ class Machine:
                 return until(lambda: text in text_of(terminal), "the guest echoes", AGAIN)
         until(ask, f"the guest echoes {text!r}")
         return terminal
+
+    def types_until_off(self, text):
+        """What makes the guest power off; typed once more where the terminal did not listen."""
+        name = self.window.get_name().partition(" on ")[0]
+        terminal = self.console()
+
+        def ask():
+            if is_showing(terminal):
+                self.desktop.click(terminal)
+                self.desktop.type(text)
+            with suppress(AssertionError):
+                return self.manager.row(name, "Shutoff", AGAIN)
+        until(ask, f"{name} is off")
 
     # ---- details ----
 

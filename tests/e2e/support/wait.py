@@ -44,9 +44,19 @@ def until(condition, what, seconds=SHORT):
         select.select([], [], [], 0.05)
 
 
-def listens(path):
-    """Whether somebody takes connections there; the socket's file comes a moment before."""
-    with socket.socket(socket.AF_UNIX) as client, suppress(FileNotFoundError, ConnectionRefusedError):
+def connected(path):
+    """A connection to who listens there, or None; the socket's file comes a moment before."""
+    client = socket.socket(socket.AF_UNIX)
+    with suppress(FileNotFoundError, ConnectionRefusedError):
         client.connect(str(path))
-        return True
-    return False
+        return client
+    client.close()
+    return None
+
+
+def listens(path):
+    """Whether somebody takes connections there."""
+    client = connected(path)
+    if client:
+        client.close()
+    return bool(client)
