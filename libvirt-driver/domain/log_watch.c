@@ -90,6 +90,19 @@ static void look_at(struct log_watch *watch, const char *file)
         cut_free(cut);
 }
 
+/* More was written than the kernel keeps for us to read. */
+static void look_at_all(struct log_watch *watch)
+{
+    g_autoptr(GPtrArray) all = domain_list_all(watch->daemon->domains);
+
+    for (guint i = 0; i < all->len; i++) {
+        const struct domain *domain = g_ptr_array_index(all, i);
+        g_autofree char *file = g_strconcat(domain->name, SUFFIX, NULL);
+
+        look_at(watch, file);
+    }
+}
+
 static gboolean on_written(gint fd, GIOCondition condition, gpointer data)
 {
     struct log_watch *watch = data;
@@ -99,7 +112,9 @@ static gboolean on_written(gint fd, GIOCondition condition, gpointer data)
     for (ssize_t at = 0; at < n;) {
         const struct inotify_event *event = (const void *)(buffer + at);
 
-        if (event->len)
+        if (event->mask & IN_Q_OVERFLOW)
+            look_at_all(watch);
+        else if (event->len)
             look_at(watch, event->name);
         at += (ssize_t)(sizeof(*event) + event->len);
     }
