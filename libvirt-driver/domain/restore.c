@@ -235,8 +235,11 @@ static void clear_cgroups(struct restore *restore)
     for (guint i = 0; i < paths->len; i++) {
         const char *path = g_ptr_array_index(paths, i);
 
-        if (!g_hash_table_contains(restore->cgroups, path))
-            cgroup_clear_detached(restore->daemon, g_strdup(path));
+        if (g_hash_table_contains(restore->cgroups, path))
+            continue;
+        /* A worker ends whoever is in it: no domain that starts meanwhile may come to have it. */
+        domain_list_reserve_id(restore->daemon->domains, cgroup_domain_id(path));
+        cgroup_clear_detached(restore->daemon, g_strdup(path));
     }
 }
 

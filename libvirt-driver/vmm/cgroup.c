@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -174,6 +175,13 @@ GPtrArray *cgroups_list(const struct cgroups *cgroups)
             g_ptr_array_add(paths, g_build_filename(cgroups->partition, name, NULL));
     }
     return paths;
+}
+
+int cgroup_domain_id(const char *path)
+{
+    g_autofree char *name = g_path_get_basename(path);
+
+    return g_str_has_prefix(name, PREFIX) ? atoi(name + strlen(PREFIX)) : 0;
 }
 
 /* The kernel says when "populated" changes. */

@@ -32,6 +32,8 @@ bool cgroup_remove(const char *path);
 
 /* The paths of this daemon's groups that are there now. */
 GPtrArray *cgroups_list(const struct cgroups *cgroups);
+/* The id of the domain that a group was made for. */
+int cgroup_domain_id(const char *path);
 /* Kills whoever is in a group, waits for their end, and removes it. */
 void cgroup_clear(const char *path);
 
