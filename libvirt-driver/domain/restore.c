@@ -277,7 +277,37 @@ void restore_domains(struct daemon *daemon)
     restore_unref(restore);
 }
 
+/* A worker. */
+static void found_new_config(gpointer opaque, domain_def *found, bool autostart)
+{
+    struct daemon *daemon = opaque;
+    g_autoptr(domain_def) def = found;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(locked_domain) domain = domain_list_add(daemon, def, &error);
+
+    if (!domain) {
+        g_warning("%s", error->message);
+        return;
+    }
+    if (domain->config || !domain_begin_job_patiently(domain, "reload"))
+        return; /* known already, or just gone */
+    /* A client may have undefined it since its file was read. */
+    if (!domain->config && store_has_config(&daemon->paths, domain->name)) {
+        domain->config = g_steal_pointer(&def);
+        domain->autostart = autostart;
+    }
+    domain_list_remove_void(daemon->domains, domain);
+    domain_end_job(domain);
+}
+
+static void read_new_configs(gpointer unused, struct daemon *daemon)
+{
+    server_worker_waits(daemon->server, true);
+    store_load_configs(&daemon->paths, found_new_config, daemon);
+    server_worker_waits(daemon->server, false);
+}
+
 void restore_new_configs(struct daemon *daemon)
 {
-    store_load_configs(&daemon->paths, found_config, daemon);
+    server_run(daemon->server, read_new_configs, NULL, false);
 }

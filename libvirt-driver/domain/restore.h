@@ -11,7 +11,7 @@
 
 /* Main thread, before it serves anybody. */
 void restore_domains(struct daemon *daemon);
-/* Reads configurations that were put into the directory since. */
+/* Reads configurations that were put into the directory since, some time later in a worker. */
 void restore_new_configs(struct daemon *daemon);
 
 #endif

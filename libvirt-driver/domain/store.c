@@ -30,6 +30,13 @@ bool store_save_config(const struct paths *paths, const domain_def *def, GError 
     return write_file_atomically(path, text, true, error);
 }
 
+bool store_has_config(const struct paths *paths, const char *name)
+{
+    g_autofree char *path = paths_file(paths->config, name, ".xml");
+
+    return g_file_test(path, G_FILE_TEST_EXISTS);
+}
+
 static bool remove_file(const char *path, GError **error)
 {
     if (unlink(path) == 0 || errno == ENOENT)

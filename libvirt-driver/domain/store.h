@@ -17,6 +17,7 @@
 #include "xml/domain.h"
 
 bool store_save_config(const struct paths *paths, const domain_def *def, GError **error);
+bool store_has_config(const struct paths *paths, const char *name);
 /* The autostart link goes too. True when there was nothing. */
 bool store_remove_config(const struct paths *paths, const char *name, GError **error);
 bool store_set_autostart(const struct paths *paths, const char *name, bool autostart,
