@@ -96,7 +96,7 @@ static void set_no_domain_error(const struct domain *domain, GError **error)
                       domain->name);
 }
 
-/* False after `deadline`, in monotonic time; 0: there is none. */
+/* False after `deadline`, in monotonic time (0: there is none), if somebody has it still. */
 static bool wait_for_job(struct domain *domain, gint64 deadline)
 {
     bool in_time = true;
@@ -112,7 +112,7 @@ static bool wait_for_job(struct domain *domain, gint64 deadline)
     }
     server_worker_waits(domain->daemon->server, false);
     domain->queued--;
-    return in_time;
+    return !domain->job;
 }
 
 static bool begin_job(struct domain *domain, const char *what, gint64 deadline, GError **error)
@@ -125,8 +125,7 @@ static bool begin_job(struct domain *domain, const char *what, gint64 deadline, 
     }
     if (domain->job && !wait_for_job(domain, deadline)) {
         libvirt_error_set(error, VIR_ERR_OPERATION_TIMEOUT,
-                          "cannot acquire state change lock (held by %s)",
-                          domain->job ? domain->job : "nobody any more");
+                          "cannot acquire state change lock (held by %s)", domain->job);
         return false;
     }
     if (domain->removed) {

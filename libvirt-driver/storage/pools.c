@@ -127,16 +127,17 @@ struct pool *pool_wait(struct storage *storage, const uint8_t *uuid, GError **er
 {
     gint64 end = g_get_monotonic_time() + CHANGE_TIMEOUT;
     struct pool *pool = pool_by_uuid(storage, uuid, error);
+    bool in_time = true;
 
-    while (pool && pool->changing) {
-        if (!g_cond_wait_until(&storage->changed, &storage->lock, end)) {
-            libvirt_error_set(error, VIR_ERR_OPERATION_TIMEOUT, "storage pool '%s' is busy",
-                              pool->def->name);
-            return NULL;
-        }
-        pool = pool_by_uuid(storage, uuid, error);
+    while (pool && pool->changing && in_time) {
+        in_time = g_cond_wait_until(&storage->changed, &storage->lock, end);
+        pool = pool_by_uuid(storage, uuid, error); /* it may be gone, or another's */
     }
-    return pool;
+    if (!pool || !pool->changing)
+        return pool;
+    libvirt_error_set(error, VIR_ERR_OPERATION_TIMEOUT, "storage pool '%s' is busy",
+                      pool->def->name);
+    return NULL;
 }
 
 /* The pool, with nobody else at work on it. */

@@ -274,17 +274,16 @@ bool monitor_wait_ready(struct monitor *monitor, guint timeout_ms, GError **erro
 {
     hold_lock(&monitor->lock);
     gint64 deadline = deadline_in(timeout_ms);
+    bool in_time = true;
 
-    while (!monitor->ready && !monitor->closed) {
-        if (!g_cond_wait_until(&monitor->changed, &monitor->lock, deadline)) {
-            libvirt_error_set(error, VIR_ERR_OPERATION_TIMEOUT,
-                              "the domain's VMM does not answer on its monitor");
-            return false;
-        }
-    }
+    while (!monitor->ready && !monitor->closed && in_time)
+        in_time = g_cond_wait_until(&monitor->changed, &monitor->lock, deadline);
     if (monitor->closed)
         set_gone(error);
-    return !monitor->closed;
+    else if (!monitor->ready)
+        libvirt_error_set(error, VIR_ERR_OPERATION_TIMEOUT,
+                          "the domain's VMM does not answer on its monitor");
+    return monitor->ready && !monitor->closed;
 }
 
 /* The reply's "return", or the error it holds. */
