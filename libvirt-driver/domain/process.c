@@ -473,6 +473,7 @@ static bool kill_process(struct domain *domain, struct vmm *vmm, bool graceful, 
 static bool end(struct domain *domain, bool graceful, GError **error)
 {
     g_autoptr(held_vmm) vmm = vmm_ref(domain->vmm);
+    int id = g_atomic_int_get(&domain->id);
     bool killed = true;
 
     /* Whoever has the job and waits for this VMM stops waiting when it is dead. */
@@ -480,13 +481,18 @@ static bool end(struct domain *domain, bool graceful, GError **error)
         return false;
     if (!domain_begin_job_patiently(domain, "destroy"))
         return true; /* transient, and gone already */
-    if (domain_runs(domain) && domain->vmm != vmm) {
+    if (g_atomic_int_get(&domain->id) != id) {
+        /* Somebody else cleaned up, and it may have been started anew since: that is not meant. */
+        domain_end_job(domain);
+        return true;
+    }
+    if (domain->vmm != vmm) {
         /* A reboot put another one in its place. */
         g_autoptr(held_vmm) other = vmm_ref(domain->vmm);
 
         killed = kill_process(domain, other, graceful, error);
     }
-    if (killed && domain_runs(domain))
+    if (killed)
         stopped(domain, VIR_DOMAIN_SHUTOFF_DESTROYED, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
     domain_end_job(domain);
     return killed;
