@@ -104,6 +104,10 @@ class Host:
         sock.connect(self.socket + suffix)
         return sock
 
+    def daemon_has_open(self, path):
+        with contextlib.suppress(FileNotFoundError):  # one that is closed meanwhile
+            return path in map(os.readlink, glob.glob(f"/proc/{self.daemon.pid}/fd/*"))
+
     def kill(self):
         self.daemon.kill()
         self.daemon.wait()
@@ -269,8 +273,13 @@ def run_events():
         libvirt.virEventRunDefaultImpl()
 
 
+def hangs(*_):
+    raise TimeoutError(f"it has not come to its end in {5 * TIMEOUT} s")
+
+
 def main():
     libvirt.registerErrorHandler(lambda *_: None, None)
+    signal.signal(signal.SIGALRM, hangs)
     libvirt.virEventRegisterDefaultImpl()
     threading.Thread(target=run_events, daemon=True).start()
     wanted = [fn for fn in TESTS if not sys.argv[1:] or fn.__name__ in sys.argv[1:]]
@@ -278,6 +287,7 @@ def main():
     failed = 0
     for number, fn in enumerate(wanted, 1):
         host = Host()
+        signal.alarm(5 * TIMEOUT)
         try:
             fn(host)
             host.stop()
