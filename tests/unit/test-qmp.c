@@ -4,6 +4,7 @@
 
 #include <poll.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -468,15 +469,28 @@ struct crowd {
     struct bench *b;
     int clients[PLACES];
     int next;
+    int fd; /* eventfd: something happens in the machine */
+    struct loop_watch watch;
 };
 
-/* While the loop is busy with this one comes, and then two others go. */
-static void change_places(void *opaque)
+static void on_happening(void *opaque, uint32_t events)
 {
     struct crowd *crowd = opaque;
 
+    (void)events;
+    loop_remove(crowd->b->loop, &crowd->watch);
+    qmp_machine_event(crowd->b->qmp, &(struct machine_event){.kind = MACHINE_EVENT_POWERDOWN});
+}
+
+/* What the loop then meets in this order: one comes, an event is sent to all, two others went. */
+static void change_places(void *opaque)
+{
+    struct crowd *crowd = opaque;
+    struct error err;
+
     crowd->next = bench_connect(crowd->b);
-    put(crowd->clients[3], "{\"execute\": \"system_powerdown\"}");
+    check_int(
+        loop_add(crowd->b->loop, &crowd->watch, crowd->fd, EPOLLIN, on_happening, crowd, &err), 0);
     close(crowd->clients[3]);
     close(crowd->clients[4]);
 }
@@ -485,7 +499,7 @@ static void change_places(void *opaque)
 static void test_places(void)
 {
     struct bench b;
-    struct crowd crowd = {.b = &b};
+    struct crowd crowd = {.b = &b, .fd = eventfd(1, EFD_CLOEXEC)};
     int refused;
 
     bench_open(&b, plain_machine);
@@ -497,13 +511,36 @@ static void test_places(void)
     loop_call(b.loop, change_places, &crowd);
     check(strncmp(get_line(crowd.next), greeting, strlen(greeting)) == 0);
     check_answer(crowd.next, "{\"execute\": \"qmp_capabilities\"}", "{\"return\": {}}");
-    check_int(b.m.powerdowns, 1); /* what they sent before was carried out */
+    check_event(crowd.clients[0], "\"event\": \"POWERDOWN\"}");
     check_answer(crowd.clients[0], "{\"execute\": \"query-name\"}",
                  "{\"return\": {\"name\": \"web\"}}");
     close(crowd.next);
+    close(crowd.fd);
     for (unsigned i = 0; i < PLACES; i++)
         if (i != 3 && i != 4)
             close(crowd.clients[i]);
+    bench_close(&b);
+}
+
+static void say_and_go(void *opaque)
+{
+    int fd = bench_connect(opaque);
+
+    put(fd, "{\"execute\": \"qmp_capabilities\"} {\"execute\": \"system_powerdown\"}");
+    close(fd);
+}
+
+/* It has hung up before the greeting can be sent; what it said counts all the same. */
+static void test_client_that_waits_for_no_answer(void)
+{
+    struct bench b;
+    int fd;
+
+    bench_open(&b, plain_machine);
+    loop_call(b.loop, say_and_go, &b);
+    fd = ready_client(&b); /* came later */
+    check_int(b.m.powerdowns, 1);
+    close(fd);
     bench_close(&b);
 }
 
@@ -618,6 +655,7 @@ int main(void)
         TAP(test_too_long_too_deep),
         TAP(test_several_clients),
         TAP(test_places),
+        TAP(test_client_that_waits_for_no_answer),
         TAP(test_slow_client),
         TAP(test_sockets),
         TAP(test_docs_are_the_tables),

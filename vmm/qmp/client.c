@@ -35,6 +35,7 @@ struct qmp_client {
     bool skipping; /* the rest of a line of garbage */
 
     /* What the socket has not taken yet. */
+    bool mute; /* nothing is sent any more */
     char *out;
     size_t out_start;
     size_t out_len;
@@ -53,6 +54,15 @@ static void give_up(struct qmp_client *client)
 
 /* ---- output ---- */
 
+/* From any place that sends: what the client said before is still carried out, and when the loop
+ * meets the end of that it gives the client up. */
+static void hang_up(struct qmp_client *client)
+{
+    client->mute = true;
+    client->out_len = 0;
+    (void)shutdown(client->fd, SHUT_RDWR);
+}
+
 /* Sends what the socket takes, and waits for room if that was not all. */
 static void flush(struct qmp_client *client)
 {
@@ -65,8 +75,8 @@ static void flush(struct qmp_client *client)
         if (n < 0 && errno == EAGAIN)
             break;
         if (n < 0) {
-            give_up(client);
-            return;
+            hang_up(client);
+            break;
         }
         client->out_start += (size_t)n;
         client->out_len -= (size_t)n;
@@ -103,7 +113,7 @@ void qmp_client_send(struct qmp_client *client, const json_t *message)
     size_t len;
     bool was_empty = client->out_len == 0;
 
-    if (client->fd < 0)
+    if (client->fd < 0 || client->mute)
         return;
     text = json_dumps(message, 0);
     if (!text) {
@@ -113,7 +123,7 @@ void qmp_client_send(struct qmp_client *client, const json_t *message)
     len = strlen(text);
     if (client->out_len + len + 2 > QMP_OUTPUT_MAX) {
         log_warn("qmp: a client does not read what it is sent; it is disconnected");
-        give_up(client);
+        hang_up(client);
         return;
     }
     append_output(client, text, len);
@@ -295,5 +305,5 @@ bool qmp_client_has_left(const struct qmp_client *client)
 
 bool qmp_client_is_ready(const struct qmp_client *client)
 {
-    return client->fd >= 0 && client->negotiated;
+    return client->fd >= 0 && client->negotiated && !client->mute;
 }

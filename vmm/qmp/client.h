@@ -23,14 +23,15 @@ struct qmp_client *qmp_client_new(int fd, struct machine *m, struct loop *loop,
                                   void (*served)(void *opaque), void *opaque, struct error *err);
 void qmp_client_free(struct qmp_client *client);
 
-/* False once the connection is lost or given up; what is left to do is to free it. */
+/* False once the connection is lost or given up, which only happens while the client is served;
+ * what is left to do is to free it. */
 bool qmp_client_is_open(const struct qmp_client *client);
 /* The other side has hung up: when all that it sent is done, the connection is lost. */
 bool qmp_client_has_left(const struct qmp_client *client);
 /* Whether it has finished negotiating, and so wants events. */
 bool qmp_client_is_ready(const struct qmp_client *client);
 
-/* Sends a message, or gives the client up when it has too much to read already. Does not take the
+/* Sends a message, or hangs up on a client that has too much to read already. Does not take the
  * reference. */
 void qmp_client_send(struct qmp_client *client, const json_t *message);
 
