@@ -99,7 +99,7 @@ void proxy_call(struct proxy *proxy, enum proxy_driver driver, const struct rpc_
         client_drop(proxy->client, "it used the serial of a call that is under way");
         return;
     }
-    if (upstream) {
+    if (upstream && !upstream_has_ended(upstream)) {
         upstream_call(upstream, header, packet);
         return;
     }

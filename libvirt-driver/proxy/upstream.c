@@ -585,6 +585,11 @@ static bool read_packets(struct upstream *upstream, bool *absent, GError **error
     }
 }
 
+static void set_end_of_file(GError **error)
+{
+    libvirt_error_set_errno(error, EIO, "End of file while reading data"); /* libvirt's words */
+}
+
 static bool fill(struct upstream *upstream, bool *absent, GError **error)
 {
     guint8 chunk[READ_CHUNK];
@@ -593,11 +598,10 @@ static bool fill(struct upstream *upstream, bool *absent, GError **error)
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return true;
     if (n <= 0) {
-        /* libvirt's words for either. */
         if (n < 0)
             libvirt_error_set_errno(error, errno, "Cannot recv data");
         else
-            libvirt_error_set_errno(error, EIO, "End of file while reading data");
+            set_end_of_file(error);
         return false;
     }
     upstream->last_heard = g_get_monotonic_time();
@@ -619,6 +623,19 @@ static void upstream_io(struct upstream *upstream, GIOCondition had)
         upstream_absent(upstream, true);
     else
         upstream_end(upstream, error);
+}
+
+bool upstream_has_ended(struct upstream *upstream)
+{
+    g_autoptr(GError) error = NULL;
+    char byte;
+
+    if (upstream->state != READY ||
+        recv(upstream->fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) != 0)
+        return false;
+    set_end_of_file(&error);
+    upstream_end(upstream, error);
+    return true;
 }
 
 /* ---- time ---- */

@@ -48,6 +48,9 @@ void upstream_start(struct upstream *upstream);
 /* Without a word: the client is gone. */
 void upstream_free(struct upstream *upstream);
 
+/* Whether the daemon has closed the connection, of which the main loop may have to tell still; then
+ * it is gone, and its owner has been told: a new call is the next daemon's. */
+bool upstream_has_ended(struct upstream *upstream);
 /* A call of the client's, to be answered by client_send() and client_call_done(). */
 void upstream_call(struct upstream *upstream, const struct rpc_header *header, GBytes *packet);
 /* Whether that serial is that of a call or stream which is under way. */

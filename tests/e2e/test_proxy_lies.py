@@ -3,9 +3,11 @@
 
 import os
 import random
+import signal
 import struct
 import subprocess
 import threading
+from pathlib import Path
 
 import libvirt
 import pytest
@@ -242,6 +244,28 @@ def test_registrations_are_made_again(upstream, client):
     assert client.ask(Packet(DEREGISTER, serial=6, payload=ids[0])).status == ERROR
     assert client.ask(Packet(DEREGISTER, serial=7, payload=ids[1])).status == OK
     assert heard == [(DEREGISTER, number(-1)), (DEREGISTER, NUMBER)]
+
+
+def test_a_call_that_comes_behind_an_end_goes_to_the_next_daemon(ours, upstream, client):
+    """Both are there when our daemon looks, which stands still meanwhile."""
+    leave = threading.Event()
+
+    def script(wire):
+        let_in(wire)
+        wire.send(wire.receive().reply(NUMBER))
+        leave.wait(SHORT)
+    fake = upstream(script)
+    assert client.ask(Packet(NUM_OF_NETWORKS, serial=1)).payload == NUMBER
+    stat = Path(f"/proc/{ours.process.pid}/stat")
+    ours.process.send_signal(signal.SIGSTOP)
+    until(lambda: stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "T",
+          "our daemon stands still")
+    leave.set()
+    fake.threads[0].join(SHORT)
+    client.send(Packet(NUM_OF_NETWORKS, serial=2))
+    ours.process.send_signal(signal.SIGCONT)
+    assert client.receive() == Packet(NUM_OF_NETWORKS, serial=2).reply(NUMBER)
+    still_serves(ours, client)
 
 
 def test_what_belongs_to_nobody_goes_nowhere(ours, upstream, client):
