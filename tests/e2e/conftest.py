@@ -78,6 +78,16 @@ def interfaces():
             if re.match(r"(vnet|macvtap)\d|vt[bi]?\d|vole", name)}
 
 
+def taps_of_strangers():
+    """Those that a process has which is not of this run."""
+    ours, found = session.processes(), set()
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # gone meanwhile
+            for path in () if int(entry.name) in ours else (entry / "fdinfo").iterdir():
+                found.update(re.findall(r"^iff:\s*(\S+)", path.read_text(), re.MULTILINE))
+    return found
+
+
 def control_groups():
     """Those of domains, but for those in which others run."""
     ours = session.processes()
@@ -107,7 +117,7 @@ def nothing_left_behind():
         select.select([], [], [], 0.1)
         there = session.processes()
         left = {pid: line for pid, line in left.items() if pid in there}
-        new_nets &= interfaces()
+        new_nets &= interfaces() - (taps_of_strangers() if new_nets else set())
         new_groups &= control_groups()
     for pid in left:
         with suppress(ProcessLookupError):
