@@ -258,12 +258,14 @@ def test_a_call_that_comes_behind_an_end_goes_to_the_next_daemon(ours, upstream,
     assert client.ask(Packet(NUM_OF_NETWORKS, serial=1)).payload == NUMBER
     stat = Path(f"/proc/{ours.process.pid}/stat")
     ours.process.send_signal(signal.SIGSTOP)
-    until(lambda: stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "T",
-          "our daemon stands still")
-    leave.set()
-    fake.threads[0].join(SHORT)
-    client.send(Packet(NUM_OF_NETWORKS, serial=2))
-    ours.process.send_signal(signal.SIGCONT)
+    try:
+        until(lambda: stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "T",
+              "our daemon stands still")
+        leave.set()
+        fake.threads[0].join(SHORT)
+        client.send(Packet(NUM_OF_NETWORKS, serial=2))
+    finally:
+        ours.process.send_signal(signal.SIGCONT)
     assert client.receive() == Packet(NUM_OF_NETWORKS, serial=2).reply(NUMBER)
     still_serves(ours, client)
 

@@ -124,8 +124,8 @@ class FakeLibvirtd:
             while True:
                 sock, _ = self.listener.accept()
                 thread = threading.Thread(target=self._run, args=(Wire(sock),), daemon=True)
+                self.threads.append(thread)  # before it runs: a test may ask at once
                 thread.start()
-                self.threads.append(thread)
 
     def _run(self, wire):
         with wire:

@@ -89,6 +89,7 @@ class Virtvoled:
         gc.collect()
         if self.process.poll() is not None:
             self.start()
+        self.process.send_signal(signal.SIGCONT)  # a test that failed may have stopped it
         with libvirt.open(self.uri) as connection:
             for domain in connection.listAllDomains():
                 with suppress(libvirt.libvirtError):
